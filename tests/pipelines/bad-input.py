@@ -1,7 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Whatever is wrong with the input, a launch line ends by itself and says what
-and where."""
+"""With any invalid input, a launch line ends by itself with an error that says what is wrong, and where."""
 import os
 import re
 import signal
@@ -10,7 +9,7 @@ import subprocess
 import launch
 
 TRAIN = "cnn3dtrain base-width=4 threads=1 "
-# the reason that each kind of bad clip is given, as a regular expression
+# the reason reported for each kind of bad clip, as a regular expression
 REASONS = {
     "missing": "[Nn]o such file|not exist",
     "empty": "empty",
@@ -30,7 +29,7 @@ def write(folder, name, *rows):
 
 
 def data(folder):
-    """Good clips, one of them of a single frame, and the row of each bad one."""
+    """Valid clips, one of them of a single frame, and the row of each invalid one."""
     launch.two_classes(os.path.join(folder, "clips"), 3)
     good = ["clips/%s/%02d.mp4,%s" % (c, i, c) for c in ("bars", "ball") for i in range(3)]
     good.append("clips/ball/00.mp4,ball,0.5,0.501")
@@ -41,7 +40,7 @@ def data(folder):
 
 
 def pad(rows):
-    """All rows with as many columns."""
+    """All rows padded to the same number of columns."""
     return ["path,label,start,end"] + [row + "," * (3 - row.count(",")) for row in rows]
 
 
@@ -51,8 +50,7 @@ def source(location, more=""):
 
 
 def skip(folder):
-    """on-error=skip: each clip that cannot be read is named with a reason, and the
-    others are trained on"""
+    """on-error=skip: each clip that cannot be read is reported with a reason, and the others are trained on"""
     good, bad = data(folder)
     kinds = sorted(bad)
     rows = []
@@ -91,7 +89,7 @@ def stop(folder):
 
 
 def manifests(folder):
-    """A wrong row of a manifest: file, line, column and reason"""
+    """An invalid manifest row is an error with file, line, column and reason"""
     good = ["path,label,start,end", "a.mp4,x,,", "b.mp4,y,,"]
     for row, column, reason in (
             ("c.mp4,,,", 7, "label"),
@@ -108,17 +106,17 @@ def manifests(folder):
         run.refused(r"wrong\.csv:4:\d+: .*" + reason)
         found = int(re.search(r"wrong\.csv:4:(\d+)", run.err).group(1))
         run.need(found == column or "columns" in reason,
-                 "column %d was told for %d" % (found, column))
+                 "column %d was reported for %d" % (found, column))
     write(folder, "timeline.json", '{"videos": [', '  {"path": "a.mp4",', '   "segments": }]}')
     launch.launch("clipsrc location=timeline.json ! fakesink", folder).refused(
         r"timeline\.json:3")
 
 
 def before_training(folder):
-    """Nothing to train on - all files bad, no files, one class, no location - is an
-    error before training"""
+    """Without usable training clips - all files bad, no files, one class, no location - there is an error
+    before training"""
     good, bad = data(folder)
-    # text first: what takes no time to refuse would meet gst-launch's race
+    # "text" first: errors that come at once would trigger gst-launch's race
     names = ["text", "truncated", "missing", "empty"]
     write(folder, "bad.csv", "path,label", *[bad[n] for n in names[:2]],
           *[bad[n].replace(",ball", ",bars") for n in names[2:]])
@@ -148,14 +146,14 @@ def before_training(folder):
 
 
 def caps(folder):
-    """Caps that do not fit are refused with the reason"""
+    """Caps that do not fit are rejected with the reason"""
     launch.make_videos(folder, {"a/0.mp4": {}, "b/0.mp4": {"width": 64},
                                 "b/1.mp4": {"width": 64}})
     two = 'clipsrc location=. clip-bin="clipsample num-frames=8 ! videoconvert ! ' \
           'video/x-raw,format=RGB" ! '
     launch.launch(two + "clipbatch batch-size=2 ! fakesink", folder).refused(
         "48x40 RGB.*64x40 RGB|64x40 RGB.*48x40 RGB", "videoconvertscale|scale")
-    # one clip a batch: clipbatch has no objection, the network has
+    # one clip per batch: clipbatch accepts it, the network does not
     launch.launch(two + "clipbatch ! " + TRAIN, folder).refused("48x40|64x40")
     launch.launch("clipsrc location=. ! " + TRAIN, folder).refused(
         "downstream does not accept its frames, which are video/x-raw")
@@ -179,15 +177,15 @@ def caps(folder):
             ("other/tensors,format=static,num_tensors=3,types=uint8.int32,dimensions="
              + good, "num_tensors|could not link"),
             ("other/tensors,format=flexible", "format=flexible|could not link")):
-        # gst-launch 1.22 hangs at times where an error comes before its main loop
-        # runs: the caps wait for the first buffer, and that for a moment
+        # gst-launch 1.22 sometimes hangs on an error before its main loop runs, so the
+        # caps wait for the first buffer, which comes late
         launch.launch("fakesrc num-buffers=1 sizetype=fixed sizemax=49160 ! identity "
                       "sleep-time=200000 ! %s ! %s num-classes=2" % (text, TRAIN),
                       folder).refused(reason)
 
 
 def properties_of(element):
-    """Its own numeric ones that can be written: name -> (type, blurb, min, max)."""
+    """The element's own writable numeric properties: name -> (type, blurb, min, max)."""
     out = subprocess.run(["gst-inspect-1.0", element], env=launch.environment(),
                          stdout=subprocess.PIPE, check=True).stdout.decode()
     found = {}
@@ -201,8 +199,7 @@ def properties_of(element):
 
 
 def ranges(folder):
-    """Each numeric property refuses a value below and a value above its range, with
-    the reason"""
+    """Each numeric property rejects values below and above its range, with the reason"""
     launch.two_classes(os.path.join(folder, "clips"), 2)
     base = {"accumulate-grad-batches", "momentum", "lr", "seed"}
     inherited = set(properties_of("fakesink")) | {"throttle-time"}
@@ -216,7 +213,7 @@ def ranges(folder):
             number = float if kind == "Double" else int
             for value in (number(low) - 1, number(high) + 1):
                 if value == -1 and number(high) >= (1 << 32) - 1:
-                    continue  # gst-launch takes it for the largest number
+                    continue  # gst-launch parses it as the largest number
                 launch.launch(line % ("%s=%r" % (name, value)), folder).refused(
                     'could not set property "%s"|ERROR.*%s is .*, but must be from'
                     % (name, name))
@@ -226,7 +223,7 @@ def ranges(folder):
     assert base <= set(own) and len(own) >= 17, sorted(own)
     for name, (kind, blurb, _, _) in sorted(own.items()):
         if name == "seed":
-            continue  # any number is one
+            continue  # has no limits
         match = re.search(r"\([\w ]+, (\S+) to (below )?(\S+), default", blurb)
         assert match, "%s: the blurb has no range: %s" % (name, blurb)
         whole = kind != "Double"
@@ -235,7 +232,7 @@ def ranges(folder):
                   high if match.group(2) else high + 1 if whole else high * 1.01]
         for value in values:
             if whole and value > 2147483647:
-                continue  # gst-launch itself knows no larger one
+                continue  # gst-launch itself cannot parse a larger one
             text = "%d" % value if whole else repr(value)
             run = launch.launch("fakesrc num-buffers=0 ! cnn3dtrain checkpoint-dir=run "
                                 "%s=%s" % (name, text), folder)
@@ -267,7 +264,7 @@ def ranges(folder):
 
 
 def labels(folder):
-    """More classes than num-classes, and a batch that is no two tensors, are refused"""
+    """More classes than num-classes, and batches that are not two tensors, are rejected"""
     launch.two_classes(os.path.join(folder, "clips"), 2)
     launch.make_videos(folder, {"clips/third/0.mp4": {"pattern": "snow"}})
     launch.launch(source("clips") + TRAIN + "num-classes=2", folder).refused(
@@ -280,8 +277,7 @@ def labels(folder):
 
 
 def pretrained(folder):
-    """pretrained= of a file that is missing, cut short, no safetensors or of another
-    model is refused"""
+    """pretrained= rejects a file that is missing, truncated, not safetensors or of another model"""
     launch.two_classes(os.path.join(folder, "clips"), 2)
     line = source("clips") + TRAIN
     launch.launch(line + "checkpoint-dir=run", folder).fine()
@@ -302,8 +298,8 @@ def pretrained(folder):
 
 
 def checkpoints(folder):
-    """A checkpoint-dir that cannot be written to, a checkpoint that is damaged or of
-    other settings, is refused before training"""
+    """An unwritable checkpoint-dir, and a checkpoint that is damaged or of other settings, are rejected before
+    training"""
     launch.two_classes(os.path.join(folder, "clips"), 4)
     line = source("clips", "epochs=1") + TRAIN
     write(folder, "file", "in the way")
@@ -335,7 +331,7 @@ def checkpoints(folder):
 
 
 def cuda(folder):
-    """device=cuda without its back end, and unknown devices, say what is missing"""
+    """device=cuda without its back end, and unknown devices, give an error that says what is missing"""
     launch.two_classes(os.path.join(folder, "clips"), 2)
     module = os.path.join(launch.BUILD, "src", "backend", "cuda", "libcnn3d-cuda.so")
     if not os.path.exists(module):

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Video streams that no encoder at hand writes: pictures of single fields, in H.264
-and MPEG-2. Each macroblock is of one colour, and none refers to another picture.
+"""Video streams that no available encoder writes: pictures of single fields, in H.264 and MPEG-2. Each
+macroblock has one colour, and no picture refers to another.
 
-A picture of a stream is (letter, place, second, data): I, P or B, its frame's place in
-the order shown, whether it is its frame's second field, its bytes."""
+A picture of a stream is (letter, place, second, data): I, P or B, its frame's place in display order, whether
+it is its frame's second field, its bytes."""
 
 
 class Bits:
@@ -31,7 +31,7 @@ class Bits:
 
 
 def shade(place, row, column):
-    """Luma of a macroblock: frames that are next to each other are far apart."""
+    """Luma of a macroblock; adjacent frames differ clearly."""
     return 40 + (place * 67 + row * 29 + column * 43) % 160
 
 
@@ -61,8 +61,8 @@ def h264_parameters(width, height):
     sps.put(0, 1)
     sps.ue(width // 16 - 1)
     sps.ue(height // 32 - 1)
-    sps.put(0b0010, 4)  # fields may come, no MBAFF; direct_8x8; no cropping
-    sps.code("1")       # VUI, nothing in it but the reordering
+    sps.put(0b0010, 4)  # interlaced, no MBAFF; direct_8x8; no cropping
+    sps.code("1")       # VUI, with the reordering only
     sps.put(0, 8)
     sps.code("1")
     sps.put(1, 1)
@@ -113,8 +113,8 @@ def h264_slice(letter, idr, place, frame_num, order, field, width, height):
     if letter == "B":
         s.put(1, 1)     # spatial direct
     if letter in "PB":
-        s.put(0, 1)     # as many references as the parameter set says
-        s.put(0, 1)     # in the usual order
+        s.put(0, 1)     # as many references as the parameter set has
+        s.put(0, 1)     # in default order
     if letter == "B":
         s.put(0, 1)
     if reference:
@@ -134,7 +134,8 @@ def h264_slice(letter, idr, place, frame_num, order, field, width, height):
 
 def h264(kinds, width=64, height=64, fields=True, idr=True, marked=True, after=0):
     """kinds: in decoding order, a letter each and the frame's place: [("I", 0), ("P", 3), ...]
-    idr: the first picture is one; marked: the other I pictures are recovery points: frames are right after so many"""
+    idr: the first picture is IDR; marked: other I pictures are recovery points; after: frames until they are
+    correct"""
     pictures, frame_num = [], 0
     sps, pps = h264_parameters(width, height)
     for at, (letter, place) in enumerate(kinds):
@@ -151,9 +152,9 @@ def h264(kinds, width=64, height=64, fields=True, idr=True, marked=True, after=0
     return pictures
 
 
-# --- MPEG-2 (ISO 13818-2 6.2), intra macroblocks with nothing but a mean ---
+# --- MPEG-2 (ISO 13818-2 6.2), intra macroblocks with DC coefficients only ---
 
-# table B.12 and B.13: how many bits a difference of the mean has
+# table B.12 and B.13: bits of a DC difference
 DC_LUMA = ("100", "00", "01", "101", "110", "1110", "11110", "111110", "1111110")
 DC_CHROMA = ("00", "01", "10", "110", "1110", "11110", "111110", "1111110", "11111110")
 
@@ -191,7 +192,7 @@ def mpeg2_sequence(width, height, fields):
 def mpeg2_group(closed):
     s = Bits()
     s.put(0x1b8, 32)
-    s.put(1 << 12, 25)  # time code, of which nobody takes note
+    s.put(1 << 12, 25)  # time code, which is ignored
     s.put(closed, 1)
     s.put(0, 1)
     return s.data()
@@ -212,7 +213,7 @@ def mpeg2_picture(kind, temporal, place, field, width, height, fields):
     s.put(0x1b5, 32)
     s.put(8, 4)
     s.put({"I": 0xffff, "P": 0x11ff, "B": 0x1111}[kind], 16)
-    s.put(0, 2)         # 8 bits of a mean
+    s.put(0, 2)         # 8 bits of a DC value
     s.put(3 if field is None else 1 + field, 2)
     s.put(field != 1, 1)
     s.put(field is None, 1)
@@ -243,7 +244,7 @@ def mpeg2_picture(kind, temporal, place, field, width, height, fields):
 
 
 def mpeg2(kinds, width=64, height=64, fields=True, closed=False):
-    """kinds: as h264()'s"""
+    """kinds: as in h264()"""
     pictures, start = [], 0
     for at, (letter, place) in enumerate(kinds):
         if letter == "I":
@@ -259,7 +260,7 @@ def mpeg2(kinds, width=64, height=64, fields=True, closed=False):
 # --- files ---
 
 def vp9_key_frame(width, height):
-    """The head of a key frame whose chroma is halved only from top to bottom, 4:4:0; there is no picture in it."""
+    """The header of a key frame with 4:4:0 chroma (halved vertically only), without picture data."""
     b = Bits()
     # profile 1, shown; 8 bits, BT.601, studio range
     for value, count in ((2, 2), (1, 1), (0, 1), (0, 1), (0, 1), (1, 1), (0, 1), (0x498342, 24), (1, 3), (0, 1),
@@ -271,8 +272,8 @@ def vp9_key_frame(width, height):
 
 
 def groups(count, length, cut=False):
-    """Open groups of pictures, in decoding order: I, the B pictures before it, P, B, B, ... cut: there are such B
-    pictures in the first group, too."""
+    """Open groups of pictures in decoding order: I, the B pictures before it, P, B, B, ... cut: the first group
+    has such B pictures, too."""
     kinds, place = [], 0
     for group in range(count):
         for k in range(length):
@@ -284,7 +285,7 @@ def groups(count, length, cut=False):
 
 
 def write(path, muxer, codec, pictures, options=None, together=False):
-    """25 frames a second. together: a frame's fields are one packet."""
+    """25 frames a second. together: the fields of a frame are in one packet."""
     import fractions
     import os
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""clipcache: the same bits with it and without, in whatever state it is."""
+"""Frames with clipcache are the same bits as without it, whatever state the cache is in."""
 import os
 import random
 import re
@@ -22,7 +22,8 @@ def videos(folder):
 
 
 def age(top):
-    """A file that was changed just now might change once more within the same time: nothing is kept of it."""
+    """Sets old modification times: recently changed files are not cached, because another change could have the
+    same time."""
     for place, _, names in os.walk(top):
         for name in names:
             os.utime(os.path.join(place, name), (1e9, 1e9 + len(name)))
@@ -34,7 +35,7 @@ def line(clip_bin, epochs=3, workers=2, source="clips"):
 
 
 def play(folder, clip_bin, **more):
-    """The frames, and how many pictures were decoded for them."""
+    """The frames, and the number of pictures decoded for them."""
     run = launch.launch(line(clip_bin, **more), folder, GST_DEBUG="videodecoder:6", GST_DEBUG_NO_COLOR="1").fine()
     return (launch.read(os.path.join(folder, "frames.raw")),
             run.err.count("gst_video_decoder_decode_frame:"))
@@ -50,7 +51,7 @@ def packs(folder):
 
 
 def test_bits(folder):
-    """Frames are decoded once, and they are the same with num-workers 0, 1 and 4"""
+    """Frames are decoded once, and are the same with num-workers 0, 1 and 4"""
     videos(folder)
     small = SPREAD + " ! " + SCALED % 32
     plain, decoded = play(folder, small)
@@ -63,7 +64,7 @@ def test_bits(folder):
 
 
 def test_random(folder):
-    """What differs from epoch to epoch stands behind it, and still differs"""
+    """Random elements behind the cache still differ from epoch to epoch"""
     videos(folder)
     small = SCALED % 32
     after = DRAWN + " ! clipaugment brightness=0.3"
@@ -73,14 +74,14 @@ def test_random(folder):
     assert frames == plain
     frames, decoded = play(folder, cached(small, after=after))
     assert frames == plain and decoded == 0
-    # in front of it clipaugment would be the same in each epoch: nothing is kept
+    # in front of it, clipaugment would repeat its first draw, so nothing is cached
     before = small + " ! " + DRAWN + " ! clipaugment brightness=0.3"
     frames, decoded = play(folder, cached(before))
     assert frames == plain and decoded > first
 
 
 def test_keys(folder):
-    """Other elements, other properties, another file: other frames"""
+    """Other elements, other properties or another file give other frames"""
     videos(folder)
     for width in (32, 48):
         for sample in (SPREAD, "clipsample num-frames=3 frame-interval=0"):
@@ -101,7 +102,7 @@ def test_keys(folder):
 
 
 def test_sequences(folder):
-    """The same frames in another order, or more often, or more views of them, are others"""
+    """Other orders, repetitions and views of the same frames are cached separately"""
     videos(folder)
     with open(os.path.join(folder, "both.csv"), "w", encoding="utf-8") as file:
         file.writelines("clips/%s/%02d.mp4,%s,%s\n" % (name, i, name, split) for name in ("bars", "ball")
@@ -111,19 +112,19 @@ def test_sequences(folder):
         small = sample + " ! " + SCALED % 32
         together = [play(folder, bin, epochs=4, source="both.csv")[0] for bin in (small, cached(small))]
         assert together[0] == together[1], sample
-    # what is behind it may need the frames before, and gets those it would get without it
+    # elements behind it may need earlier frames, and get the same ones as without it
     small = SCALED % 32
     for after in ("clipdiff ! " + DRAWN, "identity ! " + DRAWN):
         assert play(folder, small + " ! " + after)[0] == play(folder, cached(small, after=after))[0] \
             == play(folder, cached(small, after=after))[0], after
-    # caps behind it are obeyed before it
+    # caps behind it affect the scaler in front of it
     for ratio in (",pixel-aspect-ratio=1/1", ""):
         line = "videoconvertscale add-borders=true%%s ! video/x-raw,format=RGB,width=32,height=32%s" % ratio
         assert play(folder, line % "", epochs=1)[0] == play(folder, line % " ! clipcache location=cache", epochs=1)[0]
 
 
 def test_sizes(folder):
-    """A clip whose frames change their size is one clip as ever"""
+    """A clip whose frames change size stays one clip"""
     for first, count, width in ((0, 4, 64), (4, 4, 32)):
         launch.launch("videotestsrc num-buffers=%d ! video/x-raw,format=RGB,width=%d,height=48 ! pngenc ! multifilesink "
                       "index=%d location=pictures/%%d.png" % (count, width, first),
@@ -139,7 +140,7 @@ def test_sizes(folder):
 
 
 def test_outside(folder):
-    """Outside of a clip-bin frames only pass through, the disk is left alone, and one warning tells"""
+    """Outside of a clip-bin frames only pass through, nothing is written, and one warning is posted"""
     videos(folder)
     line = ("clipsrc location=clips num-workers=4 epochs=3 seed=5 clip-bin=\"" + SCALED % 32 + "\" ! %s" + DRAWN +
             " ! filesink location=frames.raw")
@@ -153,7 +154,7 @@ def test_outside(folder):
 
 
 def test_kills(folder):
-    """Killed at 20 moments while it is written, it goes on being right"""
+    """Frames stay correct after the cache's writer was killed at 20 moments"""
     videos(folder)
     small = SCALED % 32
     plain, _ = play(folder, small, epochs=1)
@@ -170,13 +171,13 @@ def test_kills(folder):
 
 
 def test_damaged(folder):
-    """A damaged, a cut and a foreign file are found out and made anew"""
+    """A damaged, a truncated and a foreign file are detected and replaced"""
     videos(folder)
     small = SPREAD + " ! " + SCALED % 32
     plain, _ = play(folder, cached(small), epochs=1)
     rng = random.Random(5)
     for kind in ("byte", "cut", "foreign"):
-        # what was damaged before may be there still, beside what replaced it
+        # files damaged earlier may still exist beside their replacement
         for pack in packs(folder):
             data = bytearray(launch.read(pack))
             if kind == "byte":
@@ -192,7 +193,7 @@ def test_damaged(folder):
 
 
 def test_full(folder):
-    """A full cache keeps what it has, and nothing else changes"""
+    """A full cache keeps its contents, and frames do not change"""
     videos(folder)
     small = SCALED % 32
     after = DRAWN
@@ -203,7 +204,7 @@ def test_full(folder):
         assert frames == plain
         assert sum(os.path.getsize(pack) for pack in packs(folder)) <= limit
     assert 0 < decoded < without, (decoded, without)
-    # where it cannot be, it says so
+    # an unusable location is an error
     with open(os.path.join(folder, "file"), "w", encoding="utf-8"):
         pass
     launch.launch(line("%s ! clipcache location=file" % small, epochs=1), folder).refused("file")

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""cnn3d pipeline and cnn3d train: the line that a configuration means, any path in
-it, and that the line is all there is."""
+"""cnn3d pipeline and cnn3d train: the launch line for a configuration, with any path in it, does everything by
+itself."""
 import json
 import os
 import random
@@ -21,7 +21,7 @@ TINY = ["--data.img_size=[32, 40]", "--data.num_frames=4", "--data.batch_size=4"
         "--train.max_epochs=1", "--train.accumulate_grad_batches=2",
         "--train.patience=0", "--trainer.limit_train_batches=4",
         "--trainer.precision=32", "--trainer.threads=1", "--trainer.device=cpu"]
-# What is written into paths to break out of quotes, lines and terminals
+# Path parts that could break out of quotes, lines and terminals
 HOSTILE = ["$HOME", "$(touch pwned)", "`touch pwned`", "'", '"', "\\", "\\\\", "a\\",
            "\\\"", "'\"'", "\n", "\t", "\r", "\x1b[31m", " ", "  two  blanks  ", "-e", "--help",
            "!", "a ! fakesink", "a=b", "(x)", "[y]", "{z}", "#", ";", "&", "|", "<>",
@@ -50,7 +50,7 @@ def line_of(*arguments, folder=None):
 
 
 def words_of(line):
-    """What a shell makes of the line."""
+    """The words that a shell parses from the line."""
     out = subprocess.run(["sh", "-c", "printf '%s\\0' " + line], stdout=subprocess.PIPE,
                          check=True).stdout
     return out.decode().split("\0")[:-1]
@@ -67,7 +67,7 @@ def demo(name):
 
 
 def shipped(folder):
-    """The shipped configurations become lines, and options win over them"""
+    """The shipped configurations become lines, and options override them"""
     full, low = map(line_of, ["--config=" + c for c in CONFIGS])
     for line in full, low:
         assert " location=train.csv val-location=val.csv " in line, line
@@ -84,18 +84,18 @@ def shipped(folder):
                  "accumulate-grad-batches=4", "batch-size=2", "limit-clips=20"):
         assert part in changed, "%s is not in %s" % (part, changed)
     assert "val-location" not in changed, changed
-    # the order of options and file means nothing
+    # options may come before or after the file
     assert line_of("--data.batch_size=2", "--config", CONFIGS[0]) == \
         line_of("--config", CONFIGS[0], "--data.batch_size=2")
 
 
 def errors(folder):
-    """Errors name file, line and column or the option, on a clean stderr"""
+    """Errors give file, line and column or the option, on an otherwise clean stderr"""
     path = os.path.join(folder, "bad\x1b[31m.yaml")
     with open(path, "w", encoding="utf-8") as file:
         file.write("data:\n  batch_size: \"\\e[31m\"\n")
     run = tool("pipeline", "--config", path)
-    run.need(run.rc == 1 and not run.out, "it was taken")
+    run.need(run.rc == 1 and not run.out, "it was accepted")
     run.need(re.search(r"\\x1b\[31m\.yaml:2:15: data\.batch_size must be a whole number "
                        r"from 1 to 4096, not the text '\\x1b\[31m'\n$", run.err)
              and "\x1b" not in run.err, "not the error")
@@ -117,7 +117,7 @@ def errors(folder):
 
 
 def helps(folder):
-    """--help tells the commands and every key; --version the version"""
+    """--help lists the commands and every key; --version prints the version"""
     assert re.fullmatch(r"cnn3d \d+\.\d+\.\d+\n", tool("--version").out)
     for command in "pipeline", "train":
         assert re.search(r"^  %s +\w" % command, tool("--help").out, re.M)
@@ -133,7 +133,7 @@ def helps(folder):
 
 
 def defaults(folder):
-    """What holds without a key is what the element has by itself"""
+    """The documented defaults of keys are the elements' own"""
     inspected = {}
     rows, missing = 0, []
     with open(os.path.join(launch.TOP, "docs", "config.md"), encoding="utf-8") as file:
@@ -144,7 +144,7 @@ def defaults(folder):
                 out = subprocess.run(["gst-inspect-1.0", element], env=launch.environment(),
                                      stdout=subprocess.PIPE, check=True).stdout.decode()
                 inspected[element] = out.split("Element Properties:")[1]
-            # `: ` after the name, and all up to the next property
+            # from `: ` after the name to the next property
             match = re.search(r"^  %s *: ((?:.*\n)(?:   .*\n)*)" % name, inspected[element], re.M)
             if not match:
                 missing.append("%s %s" % (element, name))
@@ -166,8 +166,7 @@ def defaults(folder):
 
 
 def elements_of(words):
-    """[(element, {property: value})] of a launch line, clip-bin's elements in it likewise; what
-    an element does by itself is left out"""
+    """[(element, {property: value})] of a launch line, including clip-bin's elements, without default values"""
     own = {"cnn3dtrain": {"model": "r3d_18", "precision": 32.0, "lr": 0.01}}
     found, expects = [], True
     for word in words:
@@ -188,7 +187,7 @@ def elements_of(words):
 
 
 def recipes(folder):
-    """The line before a YAML in these documents is what it makes"""
+    """Each YAML block in these documents gives the launch line before it"""
     for name in ("recipes.md", "keypoints.md"):
         with open(os.path.join(launch.TOP, "docs", name), encoding="utf-8") as file:
             page = file.read()
@@ -209,8 +208,7 @@ def recipes(folder):
 
 
 def quotes(folder):
-    """Any path comes through shell and gst-launch-1.0 as it was, by file and by
-    option"""
+    """Any path passes through shell and gst-launch-1.0 unchanged, by file and by option"""
     dice = random.Random(3)
     paths = HOSTILE + ["".join(dice.choice(HOSTILE + ["a", "/", " "]) for _ in range(dice.randint(2, 7)))
                      for _ in range(60)]
@@ -220,11 +218,11 @@ def quotes(folder):
         with open(config, "w", encoding="utf-8") as file:
             file.write("paths:\n  train: %s\n" % quoted_yaml(path))
         line = line_of("--config", config)
-        if path not in ("~", "null", "NULL", "true"):    # as an option, these have a meaning
+        if path not in ("~", "null", "NULL", "true"):    # as an option value, these have a meaning
             assert line == line_of("--config", config, "--paths.train=" + path), line
         words = words_of(line)
         assert words[:3] == ["gst-launch-1.0", "-e", "clipsrc"], line
-        # the same word as that of an element that reads the file
+        # must equal the word for an element that reads the file
         name = os.path.join(folder, "d%d" % runs, path + ".x")
         os.makedirs(os.path.dirname(name))
         with open(name, "w", encoding="utf-8") as file:
@@ -245,8 +243,7 @@ def quotes(folder):
 
 
 def same_line(folder):
-    """cnn3d train gives gst-launch-1.0 the words that a shell makes of the printed
-    line"""
+    """cnn3d train passes gst-launch-1.0 the words that a shell parses from the printed line"""
     fake = os.path.join(folder, "bin")
     os.mkdir(fake)
     with open(os.path.join(fake, "gst-launch-1.0"), "w", encoding="utf-8") as file:
@@ -278,8 +275,8 @@ def same_line(folder):
 
 
 def tests(folder):
-    """With paths.test a second line tests: cnn3d train runs it after the first one, but
-    not where that failed or was stopped; --test means that line alone"""
+    """With paths.test a second line tests: cnn3d train runs it after the first unless that failed or was
+    stopped; --test runs only that line"""
     fake = os.path.join(folder, "bin")
     calls = os.path.join(folder, "calls")
     os.mkdir(fake)
@@ -309,7 +306,7 @@ def tests(folder):
         given = [call.split("\0")[1:-1] for call in launch.read(calls).decode().splitlines()]
         run.need(given == [words_of(line)[1:] for line in lines[:ran]], "other lines: %s" % given)
         run.need(run.out.splitlines() == lines[:ran], "what ran is not what was printed")
-    # as under nohup: what is ignored stays so
+    # as under nohup: ignored signals stay ignored
     run = tool("train", *arguments, **more, TRAINING="kill -HUP $PPID; sleep 0.2; exit 0",
                before=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
     run.need(run.rc == 5 and not run.err, "a hang-up that is ignored stopped it")
@@ -331,8 +328,8 @@ def weights(path):
 
 
 def trains(folder):
-    """The printed line trains on the demonstration set, and cnn3d train with it comes to
-    the same weights, then tests them; paths are hostile"""
+    """The printed line trains on the demonstration set, and cnn3d train gives the same weights and then tests
+    them, with hostile paths"""
     place = os.path.join(folder, "a 'b' \"c\" $d \\ !\n\u00e9")
     os.mkdir(place)
     os.symlink(os.environ["CNN3D_DEMO"], os.path.join(place, "demo"))
@@ -357,11 +354,11 @@ def trains(folder):
             else:
                 run = tool("train", *arguments, "--paths.test=" + os.path.join(place, "demo", "val.csv"), folder=folder)
                 run.need(run.out.startswith("gst-launch-1.0 "), "the line is not printed first")
-                # the clips that validated, limited as there: the figures are the same
+                # tested on the validation clips, with the same limit: the metrics are equal
                 figures = json.loads(launch.read(os.path.join(runs[-1], "test", "metrics.json")))
                 validated = re.findall(r"val-accuracy ([\d.]+) %", run.out)
                 run.need(figures["clips"] == 16 and validated
-                         and abs(figures["accuracy"] * 100 - float(validated[-1])) < 0.06, "tested otherwise: %s" % figures)
+                         and abs(figures["accuracy"] * 100 - float(validated[-1])) < 0.06, "other test metrics: %s" % figures)
             run.fine()
             run.need("Got EOS" in run.out, "it did not come to its end")
         first, second = (weights(os.path.join(r, "last.safetensors")) for r in runs)

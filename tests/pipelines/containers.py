@@ -1,18 +1,18 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Container files that no muxer at hand writes."""
+"""Container files that no available muxer writes."""
 import struct
 import zlib
 
 
 def element(number, *contents):
-    """One of Matroska's elements: bytes, numbers (unsigned, or floating) and other elements, one after the other."""
+    """A Matroska element with contents: bytes, numbers (unsigned or floating) and other elements."""
     data = b"".join(value if isinstance(value, bytes) else struct.pack(">d", value) if isinstance(value, float)
                     else value.to_bytes(4, "big") for value in contents)
     return number.to_bytes((number.bit_length() + 7) // 8, "big") + (1 << 56 | len(data)).to_bytes(8, "big") + data
 
 
 def matroska(codec, pictures, width, height, yaw=0.0, roll=0.0, tracks_last=False):
-    """A file of pictures at 25 a second, each a key frame, that are to be shown turned."""
+    """A file of pictures at 25 a second, all key frames, with a projection that rotates them."""
     tracks = element(0x1654ae6b, element(
         0xae, element(0xd7, 1), element(0x73c5, 1), element(0x83, 1), element(0x86, codec), element(
             0xe0, element(0xb0, width), element(0xba, height), element(
@@ -26,7 +26,7 @@ def matroska(codec, pictures, width, height, yaw=0.0, roll=0.0, tracks_last=Fals
 
 
 def chunk(kind, *numbers):
-    """One of PNG's chunks."""
+    """A PNG chunk."""
     data = kind + struct.pack(">%dI" % len(numbers), *numbers)
     return struct.pack(">I", len(data) - 4) + data + struct.pack(">I", zlib.crc32(data))
 

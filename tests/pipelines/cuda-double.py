@@ -1,8 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Launch lines on the CUDA back end, where test doubles stand for the GPU, its
-driver and cuDNN: device=auto takes it, every step is told, the figures are the
-CPU's, and a run that was stopped goes on."""
+"""Launch lines on the CUDA back end with test doubles for GPU, driver and cuDNN: device=auto selects it, every
+step is reported, results match the CPU's, and an interrupted run resumes."""
 import os
 import re
 import shutil
@@ -19,7 +18,7 @@ NAME = "Test double, 4.0 GiB, compute capability 9.0"
 
 
 def on_double(folder, cudnn="cudnn-double.so"):
-    """From here on there is a GPU; its cache is in the folder."""
+    """Enables the simulated GPU for later lines; its cache is in the folder."""
     if not os.path.exists(os.path.join(BACKEND, "libcnn3d-cuda.so")):
         raise launch.Skip("the CUDA back end's test doubles are not built")
     os.environ["CNN3D_BACKEND_PATH"] = BACKEND
@@ -38,16 +37,16 @@ def clips(folder):
 
 
 def steps_of(run, first=1, last=None):
-    """The step messages, one for each step from first on."""
+    """The step messages; expects one per step from `first` on."""
     steps = run.messages("cnn3dtrain-step")
-    told = [int(s["step"]) for s in steps]
-    run.need(told and told == list(range(first, first + len(told))) and (last is None or told[-1] == last),
-             "steps %s are told" % told)
+    reported = [int(s["step"]) for s in steps]
+    run.need(reported and reported == list(range(first, first + len(reported))) and (last is None or reported[-1] == last),
+             "steps %s are reported" % reported)
     return steps
 
 
 def mixed(folder):
-    """device=auto takes the GPU and says which; in 16-mixed each step is told, its memory the GPU's"""
+    """device=auto selects the GPU and reports it; in 16-mixed each step is reported, with the GPU's memory"""
     on_double(folder)
     clips(folder)
     run = launch.launch(line("precision=16-mixed", epochs=2), folder).fine()
@@ -63,14 +62,14 @@ def mixed(folder):
     ends = run.messages("cnn3dtrain-epoch")
     run.need(len(ends) == 2 and all(int(e["clips"]) == TRAIN for e in ends), "not two whole epochs: %s" % ends)
     run.need(len(re.findall(r"epoch \d/2  loss .*  loss scale 65536, 0 skipped  ", run.out, re.M)) == 2,
-             "the epochs' lines do not tell the loss scale")
+             "the epochs' lines do not have the loss scale")
     cache = os.path.join(folder, "cache", "cnn3d", "convolutions.ini")
     run.need(NAME in launch.text(launch.read(cache)), "the choices are not kept")
     return [run.out[run.out.index("epoch 2/2"):].splitlines()[0]]
 
 
 def same(folder):
-    """In precision=32 allow-tf32=false the figures are the CPU's; benchmark=false keeps no choices"""
+    """In precision=32 allow-tf32=false results match the CPU's; benchmark=false stores no choices"""
     on_double(folder)
     clips(folder)
     found = {}
@@ -85,8 +84,8 @@ def same(folder):
     return ["losses apart by %.1g" % worst]
 
 
-def goes_on(folder):
-    """Stopped by SIGINT, it tells the batch that was under way and saves; run again, it goes on, to the same bits"""
+def resumes(folder):
+    """After SIGINT the pending batch is reported and saved; the next run resumes to the same bits"""
     on_double(folder)
     clips(folder)
     epochs, each = 4, TRAIN // BATCH
@@ -94,23 +93,23 @@ def goes_on(folder):
     cut = line("precision=16-mixed checkpoint-dir=cut", epochs)
     run = launch.stop_when(cut, "cnn3dtrain-step,", each + 1, signal.SIGINT, folder=folder, options="-m -e")
     run.need(run.rc in (0, -signal.SIGINT), "it did not end by itself")
-    told = len(steps_of(run))
-    run.need(each < told < epochs * each, "it was not stopped on its way, but after %d steps" % told)
+    reported = len(steps_of(run))
+    run.need(each < reported < epochs * each, "it was not stopped in the middle, but after %d steps" % reported)
     saved = run.messages("cnn3dtrain-checkpoint")
     run.need(saved and saved[-1]["path"].endswith("cut/last.safetensors"), "nothing was saved: %s" % saved)
     again = launch.launch(cut, folder).fine()
     position, = again.messages("cnn3dtrain-resumed")
-    again.need(int(position["position"]) == told * BATCH, "%d steps were told, but it goes on at clip %s" % (
-        told, position["position"]))
-    steps_of(again, told + 1, epochs * each)
+    again.need(int(position["position"]) == reported * BATCH, "%d steps were reported, but it resumes at clip %s" % (
+        reported, position["position"]))
+    steps_of(again, reported + 1, epochs * each)
     assert launch.read(os.path.join(folder, "cut", "last.safetensors")) == \
         launch.read(os.path.join(folder, "whole", "last.safetensors")), "the weights differ"
-    return ["stopped after %d of %d steps" % (told, epochs * each)]
+    return ["stopped after %d of %d steps" % (reported, epochs * each)]
 
 
 def unusable(folder):
-    """A GPU that is there but cannot be used is passed over by device=auto with a warning that says why, and is
-    an error where it was asked for"""
+    """An unusable GPU is skipped by device=auto with a warning that gives the reason, and is an error if it was
+    requested"""
     on_double(folder, "cudnn-old.so")
     clips(folder)
     run = launch.launch(line("", epochs=1), folder).fine()
@@ -128,11 +127,11 @@ def inspected(**more):
 
 
 def listed(folder):
-    """gst-inspect-1.0 shows which devices there are, and why there is none where no back end is installed"""
+    """gst-inspect-1.0 shows the devices, and why there are none without back ends"""
     on_double(folder)
     devices = inspected()
     assert devices[0] == "cuda:0: " + NAME and re.match("cpu: CPU, ", devices[1]) and len(devices) == 2, devices
-    # the library alone, with no back end beside it
+    # only the library, without back ends
     source = os.path.join(launch.BUILD, "src")
     for name in os.listdir(source):
         if re.fullmatch(r"libcnn3d\.so[.\d]*", name):
@@ -140,11 +139,11 @@ def listed(folder):
     bare = inspected(LD_LIBRARY_PATH=folder, CNN3D_BACKEND_PATH=folder)
     if bare[-1].startswith("cpu: CPU"):
         raise launch.Skip("the back ends are installed on this machine: %s" % bare)
-    for name, told in zip(("cuda", "cpu"), bare):
-        assert told.startswith("%s: none: the %s back end is not installed" % (name, name)), bare
+    for name, reported in zip(("cuda", "cpu"), bare):
+        assert reported.startswith("%s: none: the %s back end is not installed" % (name, name)), bare
     assert len(bare) == 2, bare
     return devices
 
 
 if __name__ == "__main__":
-    launch.main(mixed, same, goes_on, unusable, listed)
+    launch.main(mixed, same, resumes, unusable, listed)

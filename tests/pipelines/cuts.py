@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Files with clocks, ends and beginnings of which GStreamer's elements lose something:
-those frames come that FFmpeg shows, or the file is refused and it is said why.
+"""Files with unusual clocks, beginnings and ends, of which GStreamer's elements lose frames: they give FFmpeg's
+frames, or are rejected with the reason.
 
 The child, which has PyAV: cuts.py --shown FOLDER
                            cuts.py --refused FOLDER"""
@@ -14,10 +14,10 @@ import sys
 import frames
 import launch
 
-# Open groups of pictures, or closed ones, with two B pictures in a row whatever is drawn
+# Open or closed groups of pictures, always with two B pictures in a row
 OPEN, CLOSED = ({name: "keyint=12:min-keyint=12:bframes=2:b-adapt=0:b-pyramid=0:scenecut=0:ref=1:open-gop=%d" % is_open
                  for name in ("x264-params", "x265-params")} for is_open in (1, 0))
-# Seconds of pause between two parts, by the muxer's clock
+# Pause between two parts in seconds, by the muxer's clock
 LATER = 97.06
 
 
@@ -28,7 +28,7 @@ def made(kind, folder):
 
 
 def shown(folder):
-    """The right frames come, also with an index that was kept"""
+    """The correct frames are delivered, also with a stored index"""
     python = launch.peer("av", "numpy")
     notes, wrong = [], []
     for path, rows in made("--shown", folder):
@@ -45,7 +45,7 @@ def shown(folder):
 
 
 def refused(folder):
-    """What nobody can show right is refused, and the reason is told"""
+    """Files that cannot be shown correctly are rejected with the reason"""
     for path, reason in made("--refused", folder):
         frames.table(folder, "one.csv", [path, "x", "val"], [path, "x", "train"])
         launch.launch("clipsrc location=one.csv passes=val on-error=stop ! fakesink", folder, seconds=15).refused(reason)
@@ -69,14 +69,14 @@ def show_later(seconds):
 
 
 def in_pairs(packet):
-    """Two frames that are shown one after the other have one time."""
+    """Gives each two successive frames the same time."""
     step = round(0.08 / packet.time_base)
     packet.pts = packet.pts // step * step
     packet.dts = min(packet.dts, packet.pts)
 
 
 def join_packets(source, path, count):
-    """A transport stream, as many pictures to one of its packets."""
+    """A transport stream with this many pictures per PES packet."""
     import fractions
 
     import av
@@ -94,7 +94,7 @@ def join_packets(source, path, count):
 
 
 def full_range_av1(path):
-    """Nothing but the stream's own header says that its colours are of full range."""
+    """Only the stream's own header has the full-range flag."""
     import fractions
 
     import av
@@ -112,7 +112,7 @@ def full_range_av1(path):
             frame.color_range, frame.pts, frame.time_base = 2, i, fractions.Fraction(1, 25)
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
-    # the container's word, which goes
+    # removes the container's flag
     data = launch.read(path)
     assert data.count(b"\x55\xb9\x81\x02") == 1
     with open(path, "wb") as file:
@@ -141,14 +141,14 @@ def make_shown(folder):
     frames.encode(path("h264.ts"), "h264", options("h264"))
     for codec in ("h264", "hevc"):
         copy(codec + ".mp4", "far-%s.ts" % codec, show_later(6))
-    # the counter of 33 bits begins anew in its midst
+    # the 33-bit clock wraps around in the middle
     add("wrap.mpg", "mpeg2", place=lambda i: i + 95442 * 25)
     add("pause.mpg", "mpeg2")
-    # 60 frames, and 100 s after the first one the next 60
+    # 60 frames, and another 60 from 100 s on
     frames.encode(path("later.mpg"), "mpeg2", options("mpeg2"), place=lambda i: i + 100 * 25)
     with open(files[-1], "ab") as file:
         file.write(launch.read(path("later.mpg")))
-    # from a key frame on that is shown at zero: the clock begins before that
+    # from a key frame shown at zero: the clock begins earlier
     frames.encode(path("mpeg2.mkv"), "mpeg2", options("mpeg2"))
     files.append(path("early.mpg"))
     frames.copy_packets(path("mpeg2.mkv"), files[-1], later_key)
@@ -158,7 +158,7 @@ def make_shown(folder):
     copy("h264.ts", "h264.mxf", lambda packet: None)
     for codec in ("h264", "mpeg4"):
         copy(codec + ".mp4", "pairs-%s.mkv" % codec, in_pairs)
-    # its end is told, and no edit list that moves it
+    # has an end time, but no edit list that moves it
     frames.encode(path("27.mp4"), "mpeg4", options("mpeg4"), place=lambda i: i + 50, count=27)
     files.append(path("phone.3gp"))
     frames.copy_packets(path("27.mp4"), files[-1], later_key)
@@ -168,7 +168,7 @@ def make_shown(folder):
     for name in files:
         with av.open(name) as container:
             times = [frame.time for frame in container.decode(container.streams.best("video"))]
-        # where FFmpeg has the times of something else, or of some only
+        # FFmpeg has wrong times, or only some
         if os.path.basename(name) in ("h264.mxf", "two.ts", "pause.mpg", "early.mpg"):
             times = [i / 25 + (LATER if "pause" in name and i >= 60 else 0) for i in range(len(times))]
         times = [time - times[0] for time in times]
@@ -181,7 +181,7 @@ def make_refused(folder):
     path = lambda name: os.path.join(folder, name)
     cut_away = "it begins with pictures that refer to ones which were cut away; cut it at a key frame"
     frames.encode(path("mpeg4.mkv"), "mpeg4", options("mpeg4"))
-    # of three pictures, P, B, B, the first one
+    # starts with the first of three pictures P, B, B
     frames.copy_packets(path("mpeg4.mkv"), path("no-key.mkv"), lambda i, packet: i == 4)
     frames.encode(path("refresh.mkv"), "h264", {"preset": "veryfast", "x264-params": "keyint=30:scenecut=0:bframes=0:intra-refresh=1"})
     frames.copy_packets(path("refresh.mkv"), path("in-refresh.mkv"), lambda i, packet: i == 35)

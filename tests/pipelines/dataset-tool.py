@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""cnn3d dataset: what is in a data set, and its manifest, which is read as the same clips."""
+"""cnn3d dataset summarises a data set, and writes a manifest that reads as the same clips."""
 import os
 import re
 import subprocess
@@ -23,7 +23,7 @@ def write(folder, name, text):
 
 
 def summary(folder):
-    """It tells classes, splits, groups, windows, imbalance, what is not read and what is missing"""
+    """The summary has classes, splits, groups, windows, imbalance, and unread and missing files"""
     write(folder, "a.csv", "path,label,start,end,group,split,note\n" + "".join(
         "%d.mp4,walk,0.1,2,g%d,train,\n" % (i, i % 2) for i in range(20))
           + "0.mp4,run,,,,val,\n1.mp4,Walk,1,,g0,test,\nempty.mp4,run,,,,val,\n")
@@ -42,7 +42,7 @@ def summary(folder):
 
 
 def manifest(folder):
-    """The manifest has the same clips, wherever it lies"""
+    """The manifest has the same clips in any folder"""
     write(folder, "a.json", '[{"path": "a, \\"b\\".mp4", "group": "g", "split": "val", "fps": 29.97, "segments": ['
           '{"start": 0.1, "end": 2, "label": " x"}, {"start_frame": 3, "end_frame": 9, "label": "y"}, '
           '{"start_frame": 0, "label": "y"}, {"end": 4, "label": "z"}]}, {"path": "http://h/c.mp4", "label": "x"}]')
@@ -67,7 +67,7 @@ http://h/c.mp4,x,,,,,,,
 
 
 def poses(folder):
-    """Files of key points are looked for, and read with --check"""
+    """Key point files are found, and are read with --check"""
     write(folder, "a.mp4", "no matter")
     write(folder, "points.csv", "frame,point,x,y\n0,0,1,2\n")
     write(folder, "damaged.csv", "frame,point,x,y\n0,0,1\n")
@@ -85,7 +85,7 @@ def poses(folder):
 
 
 def check(folder):
-    """--check names the files that cannot be read, with the reason"""
+    """--check lists the files that cannot be read, with the reason"""
     launch.make_videos(folder, {"good.mp4": {"frames": 12}, "b \"c\", d.mp4": {"frames": 12}})
     write(folder, "bad.mp4", "This is no video.\n" * 100)
     write(folder, "a.csv", 'path,label\ngood.mp4,x\n"b ""c"", d.mp4",y\ngood.mp4,x\n')
@@ -105,7 +105,7 @@ def check(folder):
 
 
 def windows(folder):
-    """--check names the videos that end before their windows"""
+    """--check lists the videos that end before their windows"""
     launch.make_videos(folder, {"a.mp4": {"frames": 60}, "b.mp4": {"frames": 60}, "c.mp4": {"frames": 60}})
     write(folder, "fits.csv", "path,label,start,end\na.mp4,x,0,1\nb.mp4,y,0.5,\nb.mp4,y,0,2.5\nc.mp4,x,,\n")
     assert dataset(folder, "fits.csv", "--check").endswith("Files that cannot be read:\n  none\n")
@@ -121,7 +121,7 @@ def windows(folder):
 
 
 def bytes_in_names(folder):
-    """Names that are no text, and reasons that are not ASCII"""
+    """Paths that are not UTF-8, and reasons that are not ASCII"""
     launch.make_videos(folder, {"good.mp4": {"frames": 12}})
     top = os.fsencode(folder)
     for path in (b"tree/x/\xff.mp4", b"tree/y/b.mp4"):
@@ -138,7 +138,7 @@ def bytes_in_names(folder):
 
 
 def wrong(folder):
-    """Wrong lines and files are told"""
+    """Usage errors and invalid files are reported"""
     assert "say which one data set: cnn3d dataset PATH" in dataset(folder, status=2)
     assert "Unknown option" in dataset(folder, "--no", status=2)
     assert "none.csv: No such file" in dataset(folder, "none.csv", status=1)

@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Annotation files as people have them, beside the real videos: each gives the very
-frames that a person expects, or an error or a warning that names what is wrong."""
+"""Annotation files in the wild, with the real videos: each gives exactly the expected frames, or an error or a
+warning that names the problem."""
 import json
 import os
 
 import launch
 
-# of all videos; only their frames are compared
+# size to which all videos are scaled for comparison
 SIZE = (64, 48)
 FRAME = SIZE[0] * SIZE[1]
 
@@ -21,7 +21,7 @@ def cases():
 
 
 def frames(place, location, options):
-    """The run, and its frames one after the other."""
+    """The run, and its frames concatenated."""
     raw = os.path.join(place, "frames.raw")
     if os.path.exists(raw):
         os.unlink(raw)
@@ -33,7 +33,7 @@ def frames(place, location, options):
 
 
 def numbers(got, clips, whole):
-    """What the clips should have, and what came, as "file:frame" a frame."""
+    """The expected and the delivered frames, each as "file:frame"."""
     wanted, names = [], {}
     for clip in clips:
         video = whole(clip["path"])
@@ -41,14 +41,14 @@ def numbers(got, clips, whole):
             name = "%s:%d" % (clip["path"], number)
             wanted.append(name)
             names.setdefault(video[number], []).append(name)
-    # videos may be copies of each other
+    # some videos are copies of each other
     came = [wanted[i] if i < len(wanted) and wanted[i] in names.get(frame, ()) else names.get(frame, ["another"])[0]
             for i, frame in enumerate(got)]
     return wanted, came
 
 
 def annotations(folder):
-    """Each file's clips come, frame by frame, or what is wrong with it is told"""
+    """Each file gives its clips, frame by frame, or a message that says what is wrong"""
     data, expected = cases()
     known = {}
 
@@ -69,24 +69,24 @@ def annotations(folder):
         runs += [("test", case["test"])] if case["test"] else []
         for passes, clips in runs:
             run, got = frames(folder, location, options + " passes=" + passes)
-            told = run.out + run.err
+            output = run.out + run.err
             if run.rc:
                 errors += 1
-                rest = told.partition(location)[2]
+                rest = output.partition(location)[2]
                 if "or_error" not in case or not all(word in rest for word in case["or_error"]):
-                    wrong.append("%s: %s" % (name, told.strip()[-300:]))
+                    wrong.append("%s: %s" % (name, output.strip()[-300:]))
                 break
             wanted, came = numbers(got, clips, whole)
             if wanted != came:
                 wrong.append("%s, %s: %s for %s" % (name, passes, " ".join(came), " ".join(wanted)))
-            if "warning" in case and not ("WARNING" in told and all(word in told for word in case["warning"])):
+            if "warning" in case and not ("WARNING" in output and all(word in output for word in case["warning"])):
                 wrong.append("%s: no warning" % name)
     assert not wrong, "\n".join(wrong)
     return ["%d files, %d of them refused" % (len(expected), errors)]
 
 
 def frame_numbers(folder):
-    """Frames are counted in the video itself; those behind its end are told"""
+    """Frame numbers refer to the video itself; frames past its end are reported"""
     launch.make_videos(folder, {"a.mp4": {"frames": 30}, "b.mp4": {"frames": 30}})
     table = os.path.join(folder, "frames.csv")
     for first, last, frames_of in ((5, 14, 10), (25, 99, 5), (40, 50, 0)):

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The demonstration set: it is whole, repeats, and is never half there.
+# The demonstration set is complete and reproducible, and never partially present.
 # SPDX-License-Identifier: LGPL-2.1-or-later
 set -uo pipefail
 case " $* " in
@@ -50,7 +50,7 @@ differ () {
   ! cmp "$1/$3" "$2/$3" >/dev/null
 }
 
-# Each video decodes to as many frames as the recipe takes from it, at least.
+# Each video has at least as many frames as the recipe samples.
 enough_frames () {
   local file frames
   for file in "$1"/train/*/00000.mp4 "$1"/test/*/00001.mp4; do
@@ -63,7 +63,7 @@ enough_frames () {
   done
 }
 
-# H.264, in several sizes and at several rates
+# H.264, in several sizes and frame rates
 is_varied () {
   local kinds
   kinds=$(for file in "$1"/train/*/*.mp4; do
@@ -93,11 +93,11 @@ is_repaired () {
   rm "$1/train/up/00001.mp4" && "$make" --train 3 --test 2 "$1" && is_whole "$1"
 }
 
-# A run that is stopped leaves nothing: neither a set nor its beginning.
+# An interrupted run leaves neither a set nor a part of one.
 stops_clean () {
   local status=0
   "$make" --train 2000 --jobs 2 "$work/stopped" &
-  # in the midst of it: a first video is there
+  # interrupted once the first video exists
   until [ -n "$(find "$work"/stopped.partial-* -name '*.mp4' 2>/dev/null)" ]; do
     kill -0 $! || return 1
     sleep 0.05
@@ -111,7 +111,7 @@ stops_clean () {
 "$make" --train 3 --test 2 --jobs 1 "$work/b/" >/dev/null
 "$make" --train 3 --test 2 --seed 2 "$work/c" >/dev/null
 
-check "every listed video is there" is_whole "$work/a"
+check "every listed video exists" is_whole "$work/a"
 check "no shape is on both sides" no_shape_twice "$work/a"
 check "the same seed gives the same bytes, whatever the jobs" same "$work/a" "$work/b"
 check "another seed gives other videos" differ "$work/a" "$work/c" train/left/00000.mp4
@@ -119,15 +119,15 @@ check "the videos decode, and are long enough" enough_frames "$work/a"
 check "they are H.264 of several sizes and rates" is_varied "$work/a"
 before=$(stat -c %i.%Y "$work/a/train/left/00000.mp4")
 "$make" --train 3 --test 2 "$work/a" >/dev/null
-check "a set that is there stays" \
+check "an existing set is kept" \
   test "$before" = "$(stat -c %i.%Y "$work/a/train/left/00000.mp4")"
-check "a video that is gone comes back" is_repaired "$work/a"
+check "a missing video is restored" is_repaired "$work/a"
 touch "$work/c/mine.txt"
 check "other options replace a set, and nothing else" is_replaced "$work/c"
 mkdir "$work/other" && touch "$work/other/file"
-check "somebody's folder is refused" refuses "not a demonstration set" "$work/other"
+check "another program's folder is refused" refuses "not a demonstration set" "$work/other"
 check "no videos are refused" refuses "train and --test take" --train 0 "$work/d"
 check "no folder is refused" refuses "folder to make is missing"
-check "a folder that cannot be is refused" refuses "cannot make" /proc/none/demo
-check "a run that is stopped leaves nothing" stops_clean
+check "an impossible folder is refused" refuses "cannot make" /proc/none/demo
+check "an interrupted run leaves nothing" stops_clean
 echo "1..$count"

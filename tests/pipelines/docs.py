@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What the documents say holds: each launch line runs, each link leads somewhere,
-each property is told and exists."""
+"""The documentation is correct: each launch line runs, each link has a target, and all properties are
+documented and exist."""
 import glob
 import html
 import os
@@ -16,7 +16,7 @@ import launch
 
 ELEMENTS = ("clipsrc", "clipsample", "clipaugment", "clipcache", "clipdiff", "clipkpt", "clipbatch", "cnn3dtrain",
             "cnn3deval", "cnn3dinfer")
-# What only makes a line take longer is cut
+# Substitutions that only make lines faster
 SHORTER = (
     (r"(?<!-)\bepochs=\d+", "epochs=1"),
     (r"\bwarmup-epochs=\d+", ""),
@@ -24,7 +24,7 @@ SHORTER = (
     (r"\bcnn3dtrain (?!.*base-width)", "cnn3dtrain base-width=8 "),
     (r"\b(cnn3dtrain|cnn3deval|cnn3dinfer) ", r"\1 threads=1 "),
 )
-# Runs whose best weights the lines test, and how these sample
+# Runs whose best weights are tested by lines, and their sampling
 RUNS = {"run": "", "runs/a": "frame-interval=2"}
 KEYPOINTS_RUN = "runs/kpt"
 
@@ -45,7 +45,7 @@ def words(path):
 
 
 def lines_in(text):
-    """Launch lines that stand by themselves, their continued lines joined."""
+    """Standalone launch lines, with continuation lines joined."""
     text = re.sub(r" *\\\n\s*", " ", text)
     return [line.strip() for line in text.splitlines()
             if re.match(r"\s*(\w+=\S+ )*gst-launch-1\.0 ", line)]
@@ -55,7 +55,7 @@ def launch_lines():
     """(where, line) of each."""
     found = []
     for path in documents():
-        # indented or fenced, but no sentence that begins with the name
+        # indented or fenced, but not a sentence that begins with the name
         code = "\n".join(re.findall(r"^(?: {4}|\t).*$|^```[\s\S]*?^```$", words(path),
                                     re.MULTILINE))
         found += [(os.path.relpath(path, launch.TOP), line) for line in lines_in(code)]
@@ -68,7 +68,7 @@ def launch_lines():
 
 
 def annotations(folder):
-    """The files that the documents show, and the videos that they name."""
+    """Writes the files shown in the documents, and the videos that they name."""
     text = "".join(words(os.path.join(launch.TOP, "docs", name)) for name in ("datasets.md", "clipkpt.md"))
     for path, block in re.findall(r"^`(annotations/[^`]+)`:\n\n((?: {4}.*\n|\n(?= {4}(?!gst-launch)))+)", text, re.MULTILINE):
         path = os.path.join(folder, path)
@@ -82,7 +82,7 @@ def annotations(folder):
 
 
 def poses(folder):
-    """Key points of each of the clips: one person of COCO's points, in NumPy's format."""
+    """Writes key points for each of the clips: one person with COCO's points, in NumPy's format."""
     values = [(t + k % 5, 10 + k, 1) for t in range(32) for k in range(17)]
     header = b"{'descr': '<f4', 'fortran_order': False, 'shape': (32, 17, 3), }\n"
     os.mkdir(os.path.join(folder, "poses"))
@@ -93,7 +93,7 @@ def poses(folder):
 
 
 def world(folder):
-    """Small data under the names that the lines use."""
+    """Creates small data with the names used in the lines."""
     launch.two_classes(os.path.join(folder, "clips"), 2, frames=32)
     poses(folder)
     rows = ["clips/%s/%02d.mp4,%s\n" % (c, i, c) for c in ("ball", "bars") for i in range(2)]
@@ -106,7 +106,7 @@ def world(folder):
     shutil.copytree(os.path.join(folder, "clips"), os.path.join(demo, "clips"))
     for name in ("train.csv", "val.csv", "test.csv"):
         shutil.copy(os.path.join(folder, name), demo)
-    # what the training lines leave, their sizes cut
+    # the results of the training lines, with smaller sizes
     for run, sample in RUNS.items():
         launch.launch('clipsrc location=clips clip-bin="clipsample num-frames=16 %s ! videoconvertscale '
                       'add-borders=false ! video/x-raw,format=RGB,width=32,height=32" ! clipbatch batch-size=2 ! '
@@ -121,8 +121,7 @@ def world(folder):
 
 
 def lines(folder):
-    """Each launch line in the documents and in the elements' own comments runs to its
-    end"""
+    """Each launch line in the documents and in the elements' own comments runs to its end"""
     found = launch_lines()
     places = {where for where, _ in found}
     for element in ELEMENTS:
@@ -141,7 +140,7 @@ def lines(folder):
         os.mkdir(place)
         for name in ("clips", "demo", "demo-keypoints", "train.csv", "val.csv", "test.csv", "annotations", "videos", "poses"):
             os.symlink(os.path.join(folder, name), os.path.join(place, name))
-        # no run to go on with: only its best weights
+        # not a whole run to resume: only its best weights
         for run in (*RUNS, KEYPOINTS_RUN):
             os.makedirs(os.path.join(place, run))
             shutil.copy(os.path.join(folder, "trained", run, "best.safetensors"), os.path.join(place, run))
@@ -173,8 +172,8 @@ def links(folder):
 
 
 def tools(folder):
-    """Each command of the tool in the documents does what it says, from the top folder;
-    of those that train, the line is made; those that take a run find one"""
+    """Each cnn3d command in the documents works in the top folder; training commands only print their line, and
+    commands that take a run find one"""
     world(folder)
     launch.launch("clipsrc location=clips %s ! clipbatch batch-size=2 ! cnn3dtrain base-width=8 "
                   "threads=1 checkpoint-dir=run log-dir=run" % launch.CLIP_BIN, folder).fine()
@@ -200,7 +199,7 @@ def properties_of(element):
 
 
 def properties(folder):
-    """Each property is told in the element's document, and each that is told exists"""
+    """All properties are documented on the element's page, and all documented ones exist"""
     inherited = {"name", "parent", "async-handling", "message-forward"}
     inherited |= {"async", "blocksize", "enable-last-sample", "last-sample", "max-bitrate",
                   "max-lateness", "processing-deadline", "qos", "render-delay", "stats",
@@ -209,8 +208,8 @@ def properties(folder):
         text = words(os.path.join(launch.TOP, "docs", element + ".md"))
         has = properties_of(element) - inherited
         assert has, element
-        told = set(re.findall(r"`([a-z][a-z0-9-]*)(?:=[^`]*)?`", text))
-        assert has <= told, "docs/%s.md does not tell of %s" % (element, sorted(has - told))
+        documented = set(re.findall(r"`([a-z][a-z0-9-]*)(?:=[^`]*)?`", text))
+        assert has <= documented, "docs/%s.md does not document %s" % (element, sorted(has - documented))
         listed = set()
         for table in re.findall(r"^\| property \|.*\n\|[-| ]+\|\n((?:\|.*\n)+)", text,
                                 re.MULTILINE):
@@ -226,8 +225,7 @@ def properties(folder):
 
 
 def blurbs(folder):
-    """gst-inspect reads like a manual: each property of ours that can be set tells its
-    default"""
+    """In gst-inspect the blurb of each writable property of this project states its default"""
     for element in ELEMENTS:
         out = subprocess.run(["gst-inspect-1.0", element], env=launch.environment(),
                              stdout=subprocess.PIPE, check=True).stdout.decode()

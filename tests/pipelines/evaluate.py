@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""A trained model is evaluated: with the figures that training told, and those of
-scikit-learn, whatever the batches, chunks and workers are."""
+"""Evaluating a trained model gives the metrics reported in training and those of scikit-learn, with any
+batches, chunks and workers."""
 import csv
 import json
 import os
@@ -18,7 +18,7 @@ BIN = ('clip-bin="clipsample num-frames=8 frame-interval=2 %s ! videoconvertscal
        'video/x-raw,format=RGB,width=%d,height=%d"')
 CLASSES = 8
 
-# Figures of a predictions.csv by scikit-learn, as JSON
+# Metrics of a predictions.csv by scikit-learn, as JSON
 PEER = """
 import csv, json, sys
 import numpy
@@ -26,13 +26,13 @@ from sklearn import metrics
 rows = list(csv.reader(open(sys.argv[1], newline="", encoding="utf-8")))
 names = rows[0][4:]
 y = numpy.array([names.index(r[2]) for r in rows[1:]])
-told = numpy.array([names.index(r[3]) for r in rows[1:]])
+predicted = numpy.array([names.index(r[3]) for r in rows[1:]])
 p = numpy.array([[float(v) for v in r[4:]] for r in rows[1:]])
 all = list(range(len(names)))
-one = lambda f, **more: f(y, told, labels=all, average=None, zero_division=0, **more).tolist()
-mean = lambda f: float(f(y, told, average="macro", zero_division=0))
+one = lambda f, **more: f(y, predicted, labels=all, average=None, zero_division=0, **more).tolist()
+mean = lambda f: float(f(y, predicted, average="macro", zero_division=0))
 print(json.dumps({
-    "accuracy": float(metrics.accuracy_score(y, told)),
+    "accuracy": float(metrics.accuracy_score(y, predicted)),
     "top5-accuracy": float(metrics.top_k_accuracy_score(y, p, k=5, labels=all)),
     "loss": float(metrics.log_loss(y, p, labels=all)),
     "precision-macro": mean(metrics.precision_score), "recall-macro": mean(metrics.recall_score),
@@ -40,7 +40,7 @@ print(json.dumps({
     "auroc-macro": float(metrics.roc_auc_score(y, p, multi_class="ovr", average="macro", labels=all)),
     "precision": one(metrics.precision_score), "recall": one(metrics.recall_score), "f1": one(metrics.f1_score),
     "auroc": [float(metrics.roc_auc_score(y == c, p[:, c])) for c in all],
-    "confusion": metrics.confusion_matrix(y, told, labels=all).tolist()}))
+    "confusion": metrics.confusion_matrix(y, predicted, labels=all).tolist()}))
 """
 
 
@@ -71,7 +71,7 @@ def trained():
 
 
 def evaluate(folder, properties="", batch=4, output="results", **more):
-    """A run that ended well, its metrics.json and the rows of its predictions.csv."""
+    """A successful run, its metrics.json and the rows of its predictions.csv."""
     model, _ = trained()
     run = launch.launch(line(source(**more), "model=%s output-dir=%s %s" % (model, output, properties), batch),
                         folder).fine()
@@ -87,24 +87,23 @@ def read(folder):
 
 
 def as_trained(folder):
-    """The best checkpoint has the accuracy that training told of it, to the last digit;
-    the files say the same as the message"""
+    """The best checkpoint has exactly the accuracy that training reported; files and message agree"""
     passes = trained()[1].messages("cnn3dtrain-validation")
-    told = [m for m in passes if m["best"] == "true"][-1]
+    reported = [m for m in passes if m["best"] == "true"][-1]
     run, metrics, rows = evaluate(folder)
     result, = run.messages("cnn3deval-result")
-    run.need(result["accuracy"] == told["accuracy"], "training told %s" % told)
-    run.need(result["clips"] == told["clips"] == "40" and result["complete"] == "true", "not all clips")
-    run.need(abs(float(result["loss"]) - float(told["loss"])) < 1e-12 * float(told["loss"]), "training told %s" % told)
-    run.need(all(abs(float(result[name]) - float(told[name])) < 1e-12 for name in ("f1", "recall")),
-             "training told %s" % told)
+    run.need(result["accuracy"] == reported["accuracy"], "training reported %s" % reported)
+    run.need(result["clips"] == reported["clips"] == "40" and result["complete"] == "true", "not all clips")
+    run.need(abs(float(result["loss"]) - float(reported["loss"])) < 1e-12 * float(reported["loss"]), "training reported %s" % reported)
+    run.need(all(abs(float(result[name]) - float(reported[name])) < 1e-12 for name in ("f1", "recall")),
+             "training reported %s" % reported)
     for name, other in (("accuracy", "accuracy"), ("loss", "loss"), ("f1", "f1-macro"), ("auroc", "auroc-macro"),
                         ("precision", "precision-macro"), ("recall", "recall-macro"),
                         ("top5-accuracy", "top5-accuracy"), ("view-accuracy", "accuracy")):
         run.need(float(result[name]) == metrics[other],
                  "%s is %s, in the file %r" % (name, result[name], metrics[other]))
     run.need(metrics["network"] == "r3d_18" and metrics["complete"] and metrics["videos"] == 40, str(metrics))
-    run.need("evaluated 40 clips  accuracy %.1f %%" % (100 * metrics["accuracy"]) in run.out, "no line tells")
+    run.need("evaluated 40 clips  accuracy %.1f %%" % (100 * metrics["accuracy"]) in run.out, "no line has the result")
     names = [c["name"] for c in metrics["classes"]]
     run.need(rows[0] == ["path", "clip", "label", "prediction"] + names and len(rows) == 41, "rows %s" % rows[0])
     counted = [[sum(r[2] == a and r[3] == b for r in rows[1:]) for b in names] for a in names]
@@ -115,7 +114,7 @@ def as_trained(folder):
         wrong = list(csv.DictReader(file))
     run.need([(r["clip"], r["label"], r["prediction"]) for r in wrong] == [tuple(r[1:4]) for r in rows[1:] if r[2] != r[3]]
              and all(os.path.isfile(r["path"].partition("file://")[2]) for r in wrong), "wrong.csv has other clips")
-    run.need(len({m["accuracy"] for m in passes}) > 1 and len({r[3] for r in rows[1:]}) > 2, "that tells little")
+    run.need(len({m["accuracy"] for m in passes}) > 1 and len({r[3] for r in rows[1:]}) > 2, "the model is too simple for this test")
     return ["accuracy %s, loss %s" % (result["accuracy"], result["loss"])]
 
 
@@ -129,13 +128,13 @@ def same_bits(folder):
                                    more="num-workers=%d" % workers)
         files = [launch.read(os.path.join(folder, output, name))
                  for name in ("predictions.csv", "wrong.csv", "metrics.json", "confusion.png", "confusion.svg")]
-        run.need(wanted is None or files == wanted, "batches of %d, chunks of %d and %d workers change what comes out"
+        run.need(wanted is None or files == wanted, "batches of %d, chunks of %d and %d workers change the results"
                  % (batch, chunk, workers))
         wanted = files
 
 
 def scikit_learn(folder):
-    """scikit-learn finds the same figures in predictions.csv"""
+    """scikit-learn computes the same metrics from predictions.csv"""
     python = launch.peer("sklearn")
     _, metrics, _ = evaluate(folder)
     done = subprocess.run([python, "-c", PEER, os.path.join(folder, "results", "predictions.csv")],
@@ -174,8 +173,8 @@ def views(folder):
     return ["accuracy %.4f, of single views %.4f" % (metrics["accuracy"], metrics["view-accuracy"])]
 
 
-def otherwise(folder):
-    """Clips made otherwise are warned of, once and with what to set; of another size, refused"""
+def other_preparation(folder):
+    """Differently prepared clips give one warning that says what to set; those of another size are rejected"""
     model = "model=%s" % trained()[0]
     run = launch.launch(line(source(sample="mode=uniform", scale="method=lanczos add-borders=true "
                                   "! video/x-raw,pixel-aspect-ratio=1/1 ! identity"), model), folder)
@@ -191,8 +190,8 @@ def otherwise(folder):
 
 
 def at_a_rate(folder):
-    """A model that was trained at a frame rate is evaluated and told of windows at it, on videos of any rate; a
-    line without it is warned of"""
+    """A model trained at a frame rate is evaluated and serves windows at that rate, for videos of any rate; a
+    line without it gives a warning"""
     for name, rate in (("clips", 30), ("slow", 10)):
         launch.two_classes(os.path.join(folder, name), 2, frames=2 * rate, rate=rate)
     clips = "clipsrc location=%s %s num-workers=2 " + BIN % ("%s", "add-borders=false", 32, 32)
@@ -211,8 +210,8 @@ def at_a_rate(folder):
         run = launch.launch("filesrc location=%s/ball/00.mp4 ! decodebin ! cnn3dinfer %s drop=false threads=1 stride=1 "
                             "! fakesink" % (place, model), folder).fine()
         results = run.messages("cnn3dinfer-result")
-        run.need("frame-rate=(fraction)10/1" in run.out, "it does not tell its rate")
-        # 20 frames at the rate; a window is 15 long
+        run.need("frame-rate=(fraction)10/1" in run.out, "its rate is not reported")
+        # 20 frames at the rate; a window has 15
         run.need(len(results) == 6, "%d windows" % len(results))
         for i, result in enumerate(results):
             first, last = (float(result[key]) / 1e9 for key in ("first-pts", "last-pts"))
@@ -222,8 +221,8 @@ def at_a_rate(folder):
 
 
 def names(folder):
-    """Names that mean something to a page or a terminal show as text; a test set may have
-    fewer classes, in another order, but no others"""
+    """Class names that are markup or control codes are shown as text; a test set may have fewer classes, in
+    another order, but no others"""
     strange = "<script>alert(1)</script>"
     launch.two_classes(os.path.join(folder, "clips"), 2)
     label = {"ball": strange, "bars": "b\033[31m, \"red\""}
@@ -254,7 +253,7 @@ def names(folder):
 
 
 def bad_files(folder):
-    """What is no model, or only half of one, is refused with the reason"""
+    """Invalid and incomplete model files are rejected with the reason"""
     whole = launch.read(trained()[0])
     size, = struct.unpack("<Q", whole[:8])
     header = json.loads(whole[8:8 + size])
@@ -282,13 +281,13 @@ def bad_files(folder):
             ("shape", build(shape), re.escape(some))):
         with open(os.path.join(folder, name + ".safetensors"), "wb") as file:
             file.write(data)
-        # in time: no clip is read
+        # before any clip is read
         launch.launch("videotestsrc ! clipsample ! clipbatch ! cnn3deval model=%s.safetensors" % name,
                       folder).refused(reason)
 
 
 def skipped(folder):
-    """What cannot be read is named wherever it stands, the first clip too; a run that fails leaves no results"""
+    """Unreadable clips are reported wherever they are, even the first; a failing run leaves no results"""
     model, _ = trained()
     launch.make_videos(folder, {"good.mp4": {}})
     place = os.path.join(folder, "results")
@@ -303,9 +302,9 @@ def skipped(folder):
         run.need(metrics["complete"] is True and metrics["clips"] == 2 and metrics["skipped"] == 1, str(metrics))
         run.need([clip["path"] for clip in metrics["skipped-clips"]] == ["./lost.mp4"], str(metrics["skipped-clips"]))
         run.need(metrics["skipped-clips"][0]["reason"], "no reason")
-        run.need(re.search(r"evaluated 2 clips, skipped 1 ", run.out), "its line does not tell")
-        run.need(run.messages("cnn3deval-result")[0]["complete"] == "true", "it tells as of a part")
-    # what this one leaves is its own, not the whole pass of the last one
+        run.need(re.search(r"evaluated 2 clips, skipped 1 ", run.out), "its line does not have the skipped clips")
+        run.need(run.messages("cnn3deval-result")[0]["complete"] == "true", "it is marked as incomplete")
+    # results are of this run, not the complete ones of the last run
     run = launch.launch(line("clipsrc location=1.csv passes=test on-error=stop %s" % BIN % ("", "add-borders=false", 32, 32),
                              "model=%s output-dir=results" % model, 1), folder).refused("lost.mp4")
     if os.path.exists(os.path.join(place, "metrics.json")):
@@ -314,14 +313,14 @@ def skipped(folder):
 
 
 def classes_of(model):
-    """Names of a model file's classes"""
+    """Class names of a model file"""
     data = launch.read(model)
     size, = struct.unpack("<Q", data[:8])
     return json.loads(json.loads(data[8:8 + size])["__metadata__"]["classes"])
 
 
 def feature_maps(folder):
-    """Feature maps of the first batches, a picture each clip and layer, of a tile a frame"""
+    """Feature maps of the first batches: a picture for each clip and layer, with one tile per frame"""
     run, metrics, rows = evaluate(folder, "feature-maps=2 feature-layers=stem,layer2,layer4.1.conv2", 3)
     place = os.path.join(folder, "results", "feature-maps")
     wanted = {"clip-%06d-%s.png" % (int(row[1]), layer) for row in rows[1:7]
@@ -339,13 +338,13 @@ def feature_maps(folder):
 
 
 def cut_short(folder):
-    """Ctrl-C with -e in mid-pass: the figures of what came, marked as incomplete"""
+    """Ctrl-C with -e within a pass: metrics of the clips so far, marked as incomplete"""
     model, _ = trained()
     clips = source(more="epochs=1").replace("limit-clips=40", "limit-clips=0")
     run = launch.stop_when(line(clips, "model=%s output-dir=results" % model, 1), "cnn3deval-plan", 1, signal.SIGINT,
                            0.1, folder, "-m -e")
     result, = run.messages("cnn3deval-result")
-    run.need(result["complete"] == "false" and "The stream ended before its pass did" in run.out, "it tells as of all")
+    run.need(result["complete"] == "false" and "The stream ended before its pass did" in run.out, "it is marked as complete")
     metrics, rows = read(os.path.join(folder, "results"))
     run.need(metrics["complete"] is False and metrics["clips"] == len(rows) - 1 < 200, str(metrics))
     return ["%d clips" % metrics["clips"]]
@@ -353,7 +352,7 @@ def cut_short(folder):
 
 if __name__ == "__main__":
     try:
-        launch.main(as_trained, same_bits, scikit_learn, views, otherwise, at_a_rate, names, bad_files, skipped, feature_maps,
+        launch.main(as_trained, same_bits, scikit_learn, views, other_preparation, at_a_rate, names, bad_files, skipped, feature_maps,
                     cut_short)
     finally:
         if MODEL:

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""cnn3d export: onnxruntime and PyTorch get the same logits from what it writes, and
-what cannot be exported is refused."""
+"""cnn3d export: onnxruntime and PyTorch compute the same logits from its output, and models that cannot be
+exported are rejected."""
 import json
 import os
 import re
@@ -49,7 +49,7 @@ def export(*options, folder=None):
 
 
 def joint(name, fusion, width):
-    """With key points; posec3d_slowonly is half as wide as the others."""
+    """With key points; posec3d_slowonly has half the width of the others."""
     if name == "posec3d_slowonly":
         return posec3d.PoseC3D(CLASSES, width // 2)
     frames = resnet18.ResNet18(name, CLASSES, width)
@@ -57,7 +57,7 @@ def joint(name, fusion, width):
 
 
 def network(name, width, fusion=None):
-    """As PyTorch makes it, with running statistics as after training"""
+    """PyTorch's model, with running statistics as after training"""
     torch.manual_seed(7)
     if fusion:
         model = joint(name, fusion, width)
@@ -74,7 +74,7 @@ def network(name, width, fusion=None):
             value.uniform_(.5, 2)
         elif key.endswith("num_batches_tracked"):
             value.fill_(11)
-    # logits far enough from 0 for their error to mean something
+    # large logits, so that their relative error is meaningful
     for module in model.modules():
         if isinstance(module, torch.nn.Linear):
             torch.nn.init.normal_(module.weight, 0, 1)
@@ -104,7 +104,7 @@ def compare(name, width, folder, *ways):
     save(model, path, description(name, width))
     notes = []
     for way in ways:
-        told = export("--input=" + way, path)
+        output = export("--input=" + way, path)
         run = session(os.path.join(folder, "m.onnx"))
         (into,), (out,) = run.get_inputs(), run.get_outputs()
         shape = [3, FRAMES, HEIGHT, WIDTH] if way == "clip" else [3, FRAMES * HEIGHT, WIDTH]
@@ -123,33 +123,33 @@ def compare(name, width, folder, *ways):
     says = run.get_modelmeta().custom_metadata_map
     assert says["model"] == name and json.loads(says["classes"]) == ["a", "b", "c"], says
     assert numpy.allclose(json.loads(says["mean"]), MEAN, atol=1e-7), says
-    assert name in told and "m.onnx.modelinfo" in told and "m.onnx.labels.txt" in told, told
+    assert name in output and "m.onnx.modelinfo" in output and "m.onnx.labels.txt" in output, output
     return notes
 
 
 def r3d_18(folder):
-    """onnxruntime's logits of r3d_18 are PyTorch's, for one clip and for three"""
+    """onnxruntime's logits of r3d_18 equal PyTorch's, for one clip and for three"""
     return compare("r3d_18", 8, folder, "clip")
 
 
 def mc3_18(folder):
-    """The same with mc3_18, as torchvision has it"""
+    """The same for mc3_18 from torchvision"""
     return compare("mc3_18", 64, folder, "clip")
 
 
 def r2plus1d_18(folder):
-    """The same with r2plus1d_18"""
+    """The same for r2plus1d_18"""
     return compare("r2plus1d_18", 8, folder, "clip")
 
 
 def slow_r50_(folder):
-    """The same with slow_r50, whether it takes clips as such or as pictures"""
+    """The same for slow_r50, with clips and with pictures as input"""
     return compare("slow_r50", 8, folder, "clip", "picture")
 
 
 def key_points(folder):
-    """The same with key points: posec3d_slowonly, two streams, and heat maps in the stem; points outside,
-    missing ones and such that are no numbers"""
+    """The same with key points: posec3d_slowonly, two streams, and heat maps in the stem; with points outside,
+    missing ones and NaN"""
     persons, points, size = 2, 17, 24
     notes = []
     for name, kind, fusion in (("posec3d_slowonly", "kpt", "concat"), ("r3d_18", "rgb+kpt", "concat"),
@@ -174,7 +174,7 @@ def key_points(folder):
                 given[..., 2] = rng.uniform(0, 1, given.shape[:-1])
                 given[:, :, 0, 0, 2], given[:, :, 0, 1, 0], given[:, :, 0, 2, 1] = 0, numpy.nan, numpy.inf
                 given[:, :, 0, 3, 2], given[:, :, 0, 4, :2], given[:, :, 0, 5, 2] = numpy.nan, 1e30, 9e-5
-                # whole pixels, from which 3 sigma end between pixels
+                # whole pixels, for which 3 sigma end between pixels
                 given[0, ..., :2] = numpy.round(given[0, ..., :2] * size) / size
                 high, wide = (HEIGHT, WIDTH) if fusion == "stem" else (size, size)
                 frames = torch.randn(clips, 3, FRAMES, HEIGHT, WIDTH)
@@ -194,8 +194,7 @@ def key_points(folder):
 
 
 def trained(folder):
-    """A run's checkpoint, exported: onnxruntime's validation loss is the one that the
-    run told"""
+    """onnxruntime's validation loss of an exported checkpoint equals the one that training reported"""
     launch.two_classes(os.path.join(folder, "clips"), 2)
     lines = ["clips/%s/%02d.mp4,%s\n" % (c, i, c) for c in ("ball", "bars") for i in range(2)]
     for name in "train.csv", "val.csv":
@@ -205,7 +204,7 @@ def trained(folder):
         "clipsrc location=train.csv val-location=val.csv %s ! clipbatch batch-size=2 ! %s ! "
         "cnn3dtrain base-width=8 threads=1 lr=0.01 checkpoint-dir=run" % (
             launch.CLIP_BIN, launch.QUEUE), folder).fine()
-    told = run.messages("cnn3dtrain-validation")[-1]
+    reported = run.messages("cnn3dtrain-validation")[-1]
     launch.launch("clipsrc location=val.csv shuffle=false %s ! clipbatch batch-size=4 ! "
                   "filesink location=val.raw" % launch.CLIP_BIN, folder).fine()
     raw = launch.read(os.path.join(folder, "val.raw"))
@@ -220,16 +219,16 @@ def trained(folder):
         x = numpy.ascontiguousarray(x.transpose(0, 4, 1, 2, 3).astype("f4"))
         logits = torch.from_numpy(network_.run(None, {"input": x})[0])
         loss = torch.nn.functional.cross_entropy(logits, labels).item()
-        assert abs(loss - float(told["loss"])) <= TOLERANCE, (name, loss, told)
+        assert abs(loss - float(reported["loss"])) <= TOLERANCE, (name, loss, reported)
         assert json.loads(says["classes"]) == ["ball", "bars"], says
         assert launch.read(os.path.join(folder, "run", name + ".onnx.labels.txt")) == b"ball\nbars\n"
-        notes.append("%s: %.7g, told %s" % (name, loss, told["loss"]))
+        notes.append("%s: %.7g, reported %s" % (name, loss, reported["loss"]))
     return notes
 
 
 def inference(folder):
-    """GStreamer's own inference elements read what lies beside the network, and find the
-    same class as probable; a clip in five dimensions they refuse"""
+    """GStreamer's own inference elements read the files beside the network and give the same probabilities;
+    they reject clips in five dimensions"""
     for element in "onnxinference", "classifiertensordecoder":
         if subprocess.run(["gst-inspect-1.0", "--exists", element], env=launch.environment()).returncode:
             raise launch.Skip("no %s: GStreamer has it from 1.28 on" % element)
@@ -262,7 +261,7 @@ def inference(folder):
 
 
 def plain(folder):
-    """Weights alone: the safetensors package reads them, and torchvision takes them strictly"""
+    """Exported weights: the safetensors package reads them, and torchvision loads them strictly"""
     model = network("mc3_18", 64)
     path = os.path.join(folder, "m.safetensors")
     save(model, path, description("mc3_18", 64))
@@ -277,8 +276,7 @@ def plain(folder):
 
 
 def refused(folder):
-    """What is no model, or none that can be, is refused with the reason, and nothing is
-    written"""
+    """Invalid models, and those that cannot be exported, are rejected with the reason, and nothing is written"""
     model = network("slow_r50", 4)
     place = lambda name: os.path.join(folder, name)
     good = description("slow_r50", 4)
@@ -328,7 +326,7 @@ def refused(folder):
         done = tool(*options, folder=folder)
         assert done.returncode == 2 and reason in launch.text(done.stderr), (options, done)
     assert launch.read(place("good")) == before
-    # and all of it is because of what is wrong with them
+    # the unchanged file works: each rejection was due to its fault
     export("--output=out/x", "good", folder=folder)
     assert sorted(os.listdir(place("out"))) == ["x", "x.labels.txt", "x.modelinfo"]
     return notes

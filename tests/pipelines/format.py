@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""C and CUDA sources look as .clang-format says.
+"""C and CUDA sources are formatted as in .clang-format.
 
     format.py --fix    formats them
 
-The version matters: another one would break lines elsewhere."""
+The exact version is needed: others break lines differently."""
 import os
 import subprocess
 import sys
@@ -17,7 +17,7 @@ ENDINGS = (".c", ".h", ".cu", ".cuh")
 
 
 def formatter():
-    """clang-format of VERSION: beside the tests' Python, or on PATH"""
+    """clang-format of VERSION: next to the tests' Python, or on PATH"""
     python = os.environ.get("CNN3D_PYTHON", sys.executable)
     for path in (os.path.join(os.path.dirname(python), "clang-format"), "clang-format"):
         try:

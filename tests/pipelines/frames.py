@@ -1,11 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Every frame is the right one: of files with variable rates, open groups of
-pictures, wrong headers, edit lists and the like, those frames come that PyAV (FFmpeg)
-shows when it decodes the file from its start.
+"""Every delivered frame is correct: for files with variable rates, open groups of pictures, wrong headers, edit
+lists and the like, frames equal those that PyAV (FFmpeg) shows when decoding the file from its start.
 
-CNN3D_TEST_FILES is how many files of random kinds are made (12), CNN3D_TEST_SEED the
-first one's number (2010).
+CNN3D_TEST_FILES is the number of random files (12), CNN3D_TEST_SEED the first one's number (2010).
 
 The child, which has PyAV: frames.py --compare FILE (RAW EXPECTED)...
                            frames.py --make FOLDER SEED
@@ -26,14 +24,14 @@ import bitstreams
 import containers
 import launch
 
-# A mean difference (of 255) that rounding in the conversion from YUV may make; other
-# frames of these files are 6 at least away
+# Mean difference (of 255) caused by rounding in the conversion from YUV; different
+# frames of these files are at least 6 apart
 NEAR = 3
 
 
 def dump(folder, name, row, workers):
-    """The frames of the row's clip, RGB at their own sizes, one after the other, twice: in
-    the second epoch the file's packets are known."""
+    """The frames of the row's clip, RGB at their own sizes, concatenated, twice: in the second epoch the file's
+    index exists."""
     table = os.path.join(folder, name + ".csv")
     with open(table, "w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
@@ -61,7 +59,7 @@ def table(folder, name, *rows):
 
 
 def play(folder, path, clip_bin, properties=""):
-    """The bytes of the frames of a clip that is the whole file."""
+    """The frames of a clip that is the whole file, concatenated."""
     table(folder, "one.csv", [path, "x", "val"], [path, "x", "train"])
     raw = os.path.join(folder, "one.raw")
     launch.launch('clipsrc location=one.csv passes=val on-error=stop %s clip-bin="%s" ! filesink location=%s' % (
@@ -70,7 +68,7 @@ def play(folder, path, clip_bin, properties=""):
 
 
 def check(python, folder, path, rows):
-    """What is wrong, a line each, and how far the farthest frame is."""
+    """A line for each wrong frame, and the largest difference."""
     command = [python, os.path.abspath(__file__), "--compare", path]
     for i, row in enumerate(rows):
         command += [dump(folder, "%d" % i, row, i % 2), row["expected"] + " " + row["expected"]]
@@ -80,7 +78,7 @@ def check(python, folder, path, rows):
 
 
 def listed(folder):
-    """Each row of frames.csv gives the frames that it expects"""
+    """Each row of frames.csv gives its expected frames"""
     python = launch.peer("av", "numpy")
     top = os.path.join(launch.data_folder(), "cases", "frames")
     if not os.path.isdir(top):
@@ -100,8 +98,8 @@ def listed(folder):
 
 
 def generated(folder):
-    """Files of random containers, codecs, rates and groups of pictures give the right
-    frames of random segments"""
+    """Files of random containers, codecs, rates and groups of pictures give the correct frames of random
+    segments"""
     python = launch.peer("av", "numpy")
     first = int(os.environ.get("CNN3D_TEST_SEED") or 2010)
     notes, wrong = [], []
@@ -121,8 +119,8 @@ def generated(folder):
 
 
 def fields(folder):
-    """Two fields are one frame, and of a file that was cut in an open group of pictures those frames come that can
-    be decoded"""
+    """Two fields make one frame, and a file cut within an open group of pictures gives the frames that can be
+    decoded"""
     python = launch.peer("av", "numpy")
     child = subprocess.run([python, os.path.abspath(__file__), "--fields", folder], check=True, stdout=subprocess.PIPE,
                            text=True)
@@ -141,8 +139,8 @@ def fields(folder):
 
 
 def copies(folder):
-    """What was cut or copied without being coded anew, and full-range video of which nothing else is told, give the
-    frames that a decoding by FFmpeg shows"""
+    """Files cut or copied without re-encoding, and full-range video without a container flag, give FFmpeg's
+    frames"""
     python = launch.peer("av", "numpy")
     child = subprocess.run([python, os.path.abspath(__file__), "--copies", folder], check=True, stdout=subprocess.PIPE,
                            text=True)
@@ -151,7 +149,7 @@ def copies(folder):
     notes, wrong = [], []
     for made in json.loads(child.stdout.splitlines()[-1]):
         try:
-            # from 1.24 on GStreamer loses the pictures that are shown before the first one
+            # from 1.24 on GStreamer loses the pictures shown before the first one
             if newer and os.path.basename(made["file"]) in ("open.mkv", "open.mp4"):
                 made["rows"] = []
             differ, worst = check(python, folder, made["file"], made["rows"])
@@ -166,7 +164,7 @@ def copies(folder):
 
 
 def parts(folder):
-    """Each part of an edit list has its own frames, also where it goes back to a group of pictures that is open"""
+    """Each part of an edit list gives its own frames, also when it returns to an open group of pictures"""
     python = launch.peer("av", "numpy")
     subprocess.run([python, os.path.abspath(__file__), "--parts", folder], check=True)
     raw, size = "videoconvert ! video/x-raw,format=RGB", 96 * 64 * 3
@@ -180,7 +178,7 @@ def parts(folder):
 
 
 def bare(folder):
-    """Pictures one behind the other in a file of their own are read or refused: GStreamer's versions differ in it"""
+    """Bare concatenated pictures are read or rejected, depending on GStreamer's version"""
     launch.launch("videotestsrc num-buffers=5 ! video/x-raw,width=64,height=48 ! jpegenc ! filesink location=bare.mjpeg",
                   folder).fine()
     table(folder, "one.csv", ["bare.mjpeg", "x", "val"], ["bare.mjpeg", "x", "train"])
@@ -190,7 +188,7 @@ def bare(folder):
 
 
 def refused(folder):
-    """What GStreamer would decode in part, or not at all, is refused at once, with the reason"""
+    """Files that GStreamer would decode partially, or not at all, are rejected at once, with the reason"""
     launch.launch("videotestsrc num-buffers=1 ! video/x-raw,width=64,height=48 ! pngenc ! filesink location=still.png",
                   folder).fine()
     launch.launch("videotestsrc num-buffers=5 ! video/x-raw,width=64,height=48 ! jpegenc ! avimux ! "
@@ -206,13 +204,13 @@ def refused(folder):
             file.write(contents)
         table(folder, "one.csv", [name, "x", "val"], [name, "x", "train"])
         run = launch.launch("clipsrc location=one.csv passes=val on-error=stop ! fakesink", folder, seconds=15)
-        # newer versions of GStreamer show what there is of it
+        # newer versions of GStreamer show the existing part
         if name != "cut.gif" or run.rc:
             run.refused(reason)
 
 
 def interlaced(folder):
-    """Interlaced frames are converted as whole ones, but where a deinterlacer follows"""
+    """Interlaced frames are converted as whole frames, unless a deinterlacer follows"""
     path = os.path.join(folder, "interlaced.mp4")
     launch.launch("videotestsrc num-buffers=10 ! video/x-raw,format=I420,width=64,height=64,interlace-mode=interleaved,"
                   "field-order=top-field-first ! x264enc interlaced=true ! mp4mux ! filesink location=%s" %
@@ -228,9 +226,9 @@ def interlaced(folder):
 
 
 def is_kept(folder, path):
-    """Whether the frames are the same with an index that an earlier run kept."""
+    """Whether the frames are the same with an index stored by an earlier run."""
     place = os.path.join(folder, "kept", os.path.basename(path))
-    # of a file that has just changed none is kept
+    # recently changed files are not indexed
     os.utime(path, (0, 10**9))
     first, again = (play(folder, path, "videoconvert ! video/x-raw,format=RGB",
                          "index-location=" + launch.gst_quote(place)) for _ in range(2))
@@ -239,7 +237,7 @@ def is_kept(folder, path):
 
 
 def turned(folder):
-    """Matroska's pictures are turned as its projection says"""
+    """Matroska's pictures are rotated according to their projection"""
     launch.launch("videotestsrc num-buffers=5 ! video/x-raw,width=64,height=48 ! jpegenc ! multifilesink location=%d.jpg",
                   folder).fine()
     images = [launch.read(os.path.join(folder, "%d.jpg" % i)) for i in range(5)]
@@ -261,7 +259,7 @@ def turned(folder):
 
 
 def left_out(folder):
-    """Pictures that nobody wants are left out before decoding, and only where nobody needs them"""
+    """Unneeded pictures are skipped before decoding, unless an element depends on them"""
     path = case("opengop_h264.mp4")
     small = "videoconvertscale add-borders=false ! video/x-raw,format=RGB,width=32,height=32"
     size = 32 * 32 * 3
@@ -282,7 +280,7 @@ def left_out(folder):
 
 
 def kept_indices(folder):
-    """An index is kept from run to run, and a damaged one is made anew"""
+    """An index persists between runs, and a damaged one is rebuilt"""
     place = os.path.join(folder, "index")
     property = "index-location=%s" % launch.gst_quote(place)
     raw = "videoconvert ! video/x-raw,format=RGB"
@@ -303,31 +301,31 @@ def kept_indices(folder):
 
 
 def tracks(folder):
-    """video-track chooses a track; without it, it is the file's default one"""
+    """video-track selects a track; the default is the file's default track"""
     for name in ("second_default.mkv", "second_default.mp4"):
         frames = [play(folder, case(name), "videoconvert ! video/x-raw,format=RGB", "video-track=%d" % i)
                   for i in (-1, 0, 1)]
         assert frames[0] == frames[2] != frames[1], name
     run = launch.launch("clipsrc location=one.csv passes=val on-error=stop video-track=2 ! fakesink", folder)
     run.refused("video-track=2, but its video tracks are 0 to 1")
-    # a track that was not asked for is not in the index of the one that was
+    # the index of one track is not used for another
     assert play(folder, case("second_default.mkv"), "videoconvert ! video/x-raw,format=RGB", "video-track=0") != \
         play(folder, case("second_default.mkv"), "videoconvert ! video/x-raw,format=RGB", "video-track=1")
 
 
 def pictures(folder):
-    """A folder of numbered pictures, or a pattern of theirs, is a clip: in numeric order, at its rate"""
+    """A folder of numbered pictures, or a pattern, is a clip: in numeric order, at its rate"""
     count, size = 24, 64 * 48 * 3
     os.makedirs(os.path.join(folder, "raw frames"))
     caps = "video/x-raw,width=64,height=48,framerate=12/1"
-    # jpegdec takes chroma away from any other format
+    # jpegdec subsamples any other format
     for encoder, name in (("capsfilter caps=video/x-raw,format=I420 ! jpegenc", "img_%05d.jpg"), ("pngenc", "%d.PNG")):
         launch.launch("videotestsrc pattern=smpte horizontal-speed=5 num-buffers=%d ! %s ! %s ! "
                       "multifilesink location=%s" % (
                           count, caps, encoder, launch.gst_quote(os.path.join(folder, "raw frames", name))), folder).fine()
     raw = "videoconvert ! video/x-raw,format=RGB"
     place = os.path.join(folder, "raw frames")
-    # the slow way: each picture by itself
+    # reference: each picture decoded alone
     one = [launch.launch("filesrc location=%s ! jpegdec ! %s ! filesink location=one.raw" % (
         launch.gst_quote(os.path.join(place, "img_%05d.jpg" % i)), raw), folder).fine() and
         launch.read(os.path.join(folder, "one.raw")) for i in range(count)]
@@ -339,7 +337,7 @@ def pictures(folder):
         launch.gst_quote(os.path.join(place, "%d.PNG" % i)), raw), folder).fine() and
         launch.read(os.path.join(folder, "one.raw")) for i in range(count)]
     assert png == b"".join(exact)
-    # two series in one folder are not guessed at
+    # two series in one folder are ambiguous
     table(folder, "two.csv", [place, "x", "val"], [place, "x", "train"])
     launch.launch("clipsrc location=two.csv passes=val on-error=stop ! fakesink", folder).refused(
         "more than one series", "img_%05d.jpg")
@@ -355,7 +353,7 @@ def pictures(folder):
     launch.launch('clipsrc location=rate.csv passes=val fps=10 on-error=stop clip-bin="%s" ! filesink location=rate.raw'
                   % raw, folder).fine()
     assert launch.read(os.path.join(folder, "rate.raw")) == b"".join(one[6:12] + one[5:10])
-    # a folder of class folders has them beside videos, at the property's rate
+    # picture folders next to videos in class folders, at the property's rate
     for split, label in (("train", "x"), ("train", "y"), ("val", "y")):
         os.makedirs(os.path.join(folder, "classes", split, label))
     for path in (("train", "x", "a"), ("train", "y", "b"), ("val", "y", "c")):
@@ -368,7 +366,7 @@ def pictures(folder):
         both = launch.read(os.path.join(folder, "classes.raw"))
         assert both[:len(frames) * size] == b"".join(frames) and len(both) == (len(frames) + 12) * size, sampler
     jpegs = [launch.read(os.path.join(place, "img_%05d.jpg" % i)) for i in range(count)]
-    # a picture that is none is named, whether its decoder reports it, drops it, or takes the next one for its rest
+    # an invalid picture is named, whether its decoder reports it, drops it, or reads on in the next one
     broken(folder, "jpg", jpegs, 7, b"", "7.jpg is empty")
     for at in (0, 7, count - 1):
         broken(folder, "jpg", jpegs, at, jpegs[at][:300], "%d.jpg cannot be decoded: it is damaged or truncated" % at)
@@ -379,12 +377,13 @@ def pictures(folder):
         broken(folder, "jpg", jpegs, at, b"no picture", "%d.jpg cannot be decoded: it is of no known picture format" % at)
         broken(folder, "png", pngs, at, jpegs[at],
                "%d.png cannot be decoded: it is image/jpeg, and 0.png is image/png" % at)
-    # one that nobody wants is not looked at
+    # a picture that is not needed is not read
     broken(folder, "jpg", jpegs, 7, b"no picture", None, "clipsample num-frames=4 frame-interval=0")
 
 
 def broken(folder, ending, pictures, at, contents, reason, clip_bin="identity"):
-    """A clip of pictures, one of which has other contents, is refused for the reason; None: it plays."""
+    """A clip of pictures, one of which is replaced by other contents, is rejected for the reason; None: it
+    plays."""
     place = os.path.join(folder, "broken")
     os.makedirs(place)
     for i, picture in enumerate(pictures):
@@ -486,7 +485,7 @@ def encoder_options(codec, gop, b_frames, draw):
 
 
 def cut(path, seconds):
-    """As `ffmpeg -ss ... -c copy` does: all packets stay, an edit list starts later."""
+    """Like `ffmpeg -ss ... -c copy`: all packets stay, an edit list starts later."""
     import av
 
     shorter = path + ".cut"
@@ -503,7 +502,7 @@ def cut(path, seconds):
 
 
 def draw_picture(i):
-    """(64, 96, 3): no two of a file are alike: the steps have no period in common."""
+    """(64, 96, 3): all frames of a file differ: the steps have no common period."""
     import numpy
 
     y, x = numpy.mgrid[0:64, 0:96]
@@ -514,8 +513,8 @@ def draw_picture(i):
 
 
 def clips(path, times, draw, count, other_times=None):
-    """Rows: all of the file, and random parts of it, with what is expected; of parts that other times would give
-    other frames of nobody can say which."""
+    """Rows of the whole file and of random parts, with the expected frames; parts that depend on uncertain
+    times are left out."""
     import numpy
 
     def between(times, start, end):
@@ -527,7 +526,7 @@ def clips(path, times, draw, count, other_times=None):
         start = round(draw.uniform(0, times[-1]), 3)
         end = round(start + draw.uniform(0.01, 1.2 * times[-1] + 0.1), 3)
         inside = between(times, start, end)
-        # where rounding decides, nobody can say
+        # rounding would decide
         if not inside or min(abs(time - edge + 0.0005) for time in times for edge in (start, end)) < 1e-4 or (
                 inside != between(other_times or times, start, end)):
             continue
@@ -543,7 +542,7 @@ def clips(path, times, draw, count, other_times=None):
 
 
 def make(folder, seed):
-    """A file, and rows of clips of it with what is expected."""
+    """A file, and rows of clips of it with the expected frames."""
     import fractions
 
     import av
@@ -580,14 +579,14 @@ def make(folder, seed):
     if not timed:
         times = [i / float(base) for i in range(len(times))]
     times = [time - times[0] for time in times]
-    # a program stream tells a few times only
+    # a program stream has only a few times
     rows = clips(path, times, draw, 3, [i / float(base) for i in range(len(times))] if suffix == "mpg" else None)
     print(json.dumps({"file": path, "rows": rows, "kind": "%s in %s, %s a second, GOP %s, %d B-frames, %d frames%s" % (
         codec, suffix, rate, gop, b_frames, count, ", cut" if is_cut else "")}))
 
 
 def make_fields(folder):
-    """Files of field pictures, and of groups of pictures that refer to one that was cut away."""
+    """Files of field pictures, and of groups of pictures that refer to a removed one."""
     import av
 
     draw, made = random.Random(1), []
@@ -629,7 +628,7 @@ def make_fields(folder):
     for path, kind in made:
         with av.open(path) as container:
             times = [frame.time for frame in container.decode(container.streams.best("video"))]
-        # a program stream tells a few only
+        # a program stream has only a few times
         times = [i / 25 if path.endswith(".mpg") else time - times[0] for i, time in enumerate(times)]
         rows.append({"file": path, "kind": kind, "rows": clips(path, times, draw, 2)})
     print(json.dumps(rows))
@@ -643,7 +642,7 @@ def encode(path, codec, options, pix_fmt="yuv420p", count=60, place=lambda i: i,
     with av.open(path, "w") as container:
         stream = container.add_stream(ENCODERS.get(codec, codec), rate=25, options=options)
         stream.width, stream.height, stream.pix_fmt = *size, pix_fmt
-        # each thread has a slice, and what stands still takes more bytes then
+        # slices of several threads would increase the size of still scenes
         stream.codec_context.thread_count = 1
         for i in range(count):
             frame = av.VideoFrame.from_ndarray((draw or draw_picture)(i), format="rgb24").reformat(*size, pix_fmt)
@@ -653,7 +652,7 @@ def encode(path, codec, options, pix_fmt="yuv420p", count=60, place=lambda i: i,
 
 
 def copy_packets(path, copied, first, keep=lambda packet: None):
-    """Copies packets from the first one on for which that holds, whose time becomes zero."""
+    """Copies packets from the first one that satisfies `first`; its time becomes zero."""
     import av
 
     with av.open(path) as source, av.open(copied, "w", options={"avoid_negative_ts": "disabled"}) as target:
@@ -669,7 +668,7 @@ def copy_packets(path, copied, first, keep=lambda packet: None):
 
 
 def drop_out(count, seconds):
-    """What makes the packets behind so many ones later."""
+    """Returns a function that delays all packets after the first `count`."""
     seen = []
 
     def keep(packet):
@@ -680,12 +679,12 @@ def drop_out(count, seconds):
     return keep
 
 
-# Seconds, and from which one on: the second part after the first one, and before it
+# Duration and start in seconds: the second part after the first one, and before it
 PARTS = (((0.8, 0), (1, 1.2)), ((0.6, 1.6), (0.8, 0.2)), ((0.6, 1.6), (0.8, 0.6)))
 
 
 def edit(path, parts):
-    """Makes an MP4 file's edit list one of parts: how many seconds, from which one on."""
+    """Replaces an MP4 file's edit list by parts: (duration, start) in seconds."""
     data = bytearray(launch.read(path))
     moov = data.rindex(b"moov")
     at = lambda name: data.index(name, moov)
@@ -702,7 +701,7 @@ def edit(path, parts):
 
 
 def make_copies(folder):
-    """Files that were cut or copied, and such of full range; with what is expected."""
+    """Cut, copied and full-range files, with the expected frames."""
     import av
 
     draw, made = random.Random(3), []
@@ -719,7 +718,7 @@ def make_copies(folder):
     for codec, name in (("h264", "range.mp4"), ("h264", "range.mkv"), ("h264", "range.ts")):
         made.append(path(name))
         encode(made[-1], codec, {"preset": "veryfast"}, "yuvj420p", 20)
-    # rows without padding, gray pictures, and chroma that is not halved
+    # rows without padding, gray pictures, and chroma without vertical subsampling
     for codec, name, pix_fmt in (("rawvideo", "raw.mkv", "yuv420p"), ("ffv1", "gray.mkv", "gray"),
                                  ("mjpeg", "444.avi", "yuvj444p"), ("mjpeg", "444.mov", "yuvj444p"),
                                  ("mjpeg", "422.mkv", "yuvj422p")):
@@ -746,7 +745,7 @@ def make_copies(folder):
     made.append(path("joined.mpg"))
     with open(made[-1], "wb") as file:
         file.write(launch.read(path("part.mpg")) * 2)
-    # a camera that dropped out; the last one's encoder knew only the times of showing
+    # a camera with a dropout; the last encoder has presentation times only
     for name, gap in (("gap.ts", 20), ("short-gap.ts", 0.7), ("long-gap.ts", 4000), ("gap-mpeg2.ts", 20)):
         codec, b_frames = ("mpeg2", 0) if "mpeg2" in name else ("h264", 2)
         encode(path(codec + "-12.mkv"), codec, encoder_options(codec, 12, b_frames, draw))
@@ -771,7 +770,7 @@ def make_copies(folder):
     for name in made:
         with av.open(name) as container:
             times = [frame.time for frame in container.decode(container.streams.best("video"))]
-        # where FFmpeg has the times of something else
+        # FFmpeg has wrong times
         times = [i / 25 if re.search("from-avi|joined|parts", name) else time - times[0] for i, time in enumerate(times)]
         rows.append({"file": name, "rows": clips(name, times, draw, 3)})
     print(json.dumps(rows))

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""tests/gpu.sh where there is no GPU: it skips everything and says why; what it
-runs works on the CPU, from the build folder and from a bundle."""
+"""tests/gpu.sh without a GPU skips everything with the reason; its commands work on the CPU, from the build
+folder and from a bundle."""
 import glob
 import os
 import re
@@ -50,7 +50,7 @@ def skips(folder):
 
 
 def wrong(folder):
-    """A wrong option is told, and so is a build folder that has nothing to pack"""
+    """An invalid option is reported, and so is a build folder with nothing to pack"""
     assert "--bundle" in script("--nonsense", status=2)
     assert "--bundle" in script("--bundle", os.path.join(folder, "missing"), status=2)
     assert "sanitizer" in script("--only", "all", status=2)
@@ -71,7 +71,7 @@ def tried(folder):
 
 
 def packed(folder):
-    """A bundle holds all that it needs: it learns with nothing of the build folder"""
+    """A bundle is complete: it trains without anything from the build folder"""
     out = os.path.join(folder, "bundle.tar.xz")
     script("--pack", out, BUILD=launch.BUILD, XZ_LEVEL="-0", GST_BUNDLE="")
     there = os.path.join(folder, "there")
@@ -81,7 +81,7 @@ def packed(folder):
                         RESULTS=os.path.join(folder, "results"), CNN3D_BUILD=os.path.join(folder, "none"),
                         CNN3D_DEMO=os.path.join(folder, "none")))
     assert re.match(r"[\d.]+ %", rows["demonstration set: validation accuracy"][0]), rows
-    # the loader takes what is in the bundle before what the system has
+    # the bundle's libraries take precedence over the system's
     env = launch.environment(LD_LIBRARY_PATH=os.path.join(there, "lib"))
     for program in "trainer-tool", "cnn3d", "gst-launch-1.0":
         found = launch.text(subprocess.run(["ldd", os.path.join(there, "bin", program)], env=env, check=True,
@@ -91,7 +91,7 @@ def packed(folder):
 
 
 def fails(folder):
-    """A GPU that cannot be used is a failure, not a skip"""
+    """An unusable GPU is a failure, not a skip"""
     if has_gpu():
         raise launch.Skip("there is a GPU")
     with open(os.path.join(folder, "nvidia-smi"), "w") as file:
@@ -103,7 +103,7 @@ def fails(folder):
 
 
 def checked(folder):
-    """shellcheck has nothing to say"""
+    """shellcheck reports nothing"""
     if shutil.which("shellcheck") is None:
         raise launch.Skip("there is no shellcheck")
     done = subprocess.run(["shellcheck", SCRIPT], stdout=subprocess.PIPE)

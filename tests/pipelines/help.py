@@ -8,7 +8,7 @@ import tempfile
 import launch
 
 FOLDERS = ("pipelines", "tests", "tool")
-# Whatever a script would call to do something
+# Commands that scripts call
 TRAPPED = ("apt-get", "sudo", "meson", "ninja", "gst-launch-1.0", "debootstrap", "git", "tar", "dpkg-buildpackage",
            "mkdir", "cp")
 
@@ -24,8 +24,8 @@ def scripts():
 
 
 def helps(folder):
-    """--help of each script, of shell scripts also behind an argument: text, status 0, and not a
-    file written nor a program called"""
+    """--help of each script, for shell scripts also after an argument: text, status 0, no file written and no
+    program called"""
     called = os.path.join(folder, "called")
     traps = os.path.join(folder, "bin")
     os.mkdir(traps)

@@ -1,7 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""cnn3dinfer in launch lines as people write them: on files and on live video, with
-the class shown on the picture."""
+"""cnn3dinfer in common launch lines: on files and on live video, with the class shown on the picture."""
 import os
 import subprocess
 
@@ -14,7 +13,7 @@ trained = []
 
 
 def model(folder):
-    """One that tells a ball from bars, and has seen little more; trained once. The videos that it has seen are
+    """A model that distinguishes a ball from bars and was trained on little else; trained once. Its videos are
     in the first test's folder."""
     if trained:
         path = os.path.join(folder, "best.safetensors")
@@ -37,18 +36,18 @@ def has(element):
                               check=False).returncode
 
 
-def tells(folder):
-    """A model that was trained here tells each window of a file; live video loses no frame; a file that is no
-    model is refused"""
+def classifies(folder):
+    """A model trained here classifies each window of a file; live video loses no frame; an invalid model file
+    is rejected"""
     path = model(folder)
     for name in ("ball", "bars"):
         run = launch.launch("filesrc location=clips/%s/00.mp4 ! decodebin ! cnn3dinfer model=%s drop=false "
                             "threads=1 ! fakesink" % (name, path), folder).fine()
         results = run.messages("cnn3dinfer-result")
         run.need(len(results) == 3, "24 frames are 3 windows")
-        run.need([r["class"] for r in results] == [name] * 3, "it does not tell %s" % name)
+        run.need([r["class"] for r in results] == [name] * 3, "it is not classified as %s" % name)
         run.need([r["window"] for r in results] == ["0", "1", "2"], "windows are missing")
-        run.need(len(run.messages("cnn3dinfer-model")) == 1, "the model was not told")
+        run.need(len(run.messages("cnn3dinfer-model")) == 1, "the model was not reported")
         run.need("INFO" not in run.err + run.out.split("cnn3dinfer-model")[1],
                  "the model's file does not say how its clips were made")
     out = os.path.join(folder, "frames")
@@ -64,7 +63,7 @@ def tells(folder):
 
 
 def shows(folder):
-    """The class is on the picture, whatever the order of the line and with or without queues"""
+    """The class is on the picture, in any order of the line, with and without queues"""
     if not has("textoverlay"):
         raise launch.Skip("there is no textoverlay")
     path = model(folder)
@@ -81,11 +80,11 @@ def shows(folder):
             frames = launch.read(out)
             run.need(len(frames) == 16 * SIZE, "frames are missing")
             shown = [any(frames[i * SIZE:(i + 1) * SIZE]) for i in range(16)]
-            # a text that an overlay does not wait for may come late, behind a queue
+            # without wait-text, a text may be late behind a queue
             if number == 0 and wait:
                 continue
             run.need(shown == [False] * 7 + [True] * 9, "the text is not where it should be: %s" % shown)
 
 
 if __name__ == "__main__":
-    launch.main(tells, shows)
+    launch.main(classifies, shows)

@@ -1,7 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What `meson install` gives works from where it lies, with nothing set but what the
-README says."""
+"""What `meson install` installs works in place, with no setup but the README's."""
 import glob
 import json
 import os
@@ -13,7 +12,7 @@ import subprocess
 import launch
 
 VARIABLES = ("PATH", "GST_PLUGIN_PATH", "GST_PRESET_PATH")
-# An installation of its own is built for the README's lines: what only takes time is left out
+# The README's lines build an installation of their own, without the slow options
 QUICKER = ("--buildtype=release", "--buildtype=plain -Dtests=disabled -Dcuda-path=/nonexistent -Dgst-cuda=disabled")
 CONFIG = """paths:
   train: clips
@@ -31,7 +30,7 @@ train:
 
 
 def bare(home, **more):
-    """The environment of a user who has just logged in, and what ccache keeps."""
+    """The environment of a fresh login, plus ccache's settings."""
     kept = {name: value for name, value in os.environ.items()
             if name.startswith(("CCACHE_", "OMP_"))}
     if "HOME" in os.environ:
@@ -40,7 +39,7 @@ def bare(home, **more):
 
 
 def run(command, folder, env, status=0):
-    """What the command printed on stdout; a string is a line for a shell."""
+    """The command's stdout; a string is a shell line."""
     done = subprocess.run(command, shell=isinstance(command, str), executable="/bin/bash"
                           if isinstance(command, str) else None, cwd=folder, env=env,
                           stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
@@ -59,8 +58,8 @@ def option(name):
 
 
 def staged(folder):
-    """The build folder's installation with DESTDIR: its prefix in there, and the
-    environment that the README's last line sets."""
+    """Installs the build folder with DESTDIR; returns the prefix in there, and the environment that the
+    README's last line sets."""
     root = os.path.join(folder, "root")
     run(["meson", "install", "-C", launch.BUILD, "--no-rebuild", "--quiet", "--destdir", root], None,
         dict(os.environ))
@@ -83,7 +82,7 @@ def readme_lines():
 
 
 def use(folder, env):
-    """Every command, and a training, an evaluation and a prediction by gst-launch-1.0."""
+    """Runs every command, and a training, an evaluation and a prediction by gst-launch-1.0."""
     launch.two_classes(os.path.join(folder, "clips"), 2)
     with open(os.path.join(folder, "config.yaml"), "w", encoding="utf-8") as file:
         file.write(CONFIG)
@@ -116,7 +115,7 @@ def use(folder, env):
 
 
 def destdir(folder):
-    """DESTDIR: everything is there, finds its libraries there, and works"""
+    """An installation with DESTDIR is complete, finds its libraries there, and works"""
     prefix, env = staged(folder)
     lib = os.path.join(prefix, option("libdir"))
     for path in ("bin/cnn3d", "libexec/cnn3d/make-demo-videos", "libexec/cnn3d/make-keypoint-videos", "share/man/man1/cnn3d.1",
@@ -150,7 +149,7 @@ def destdir(folder):
 
 
 def prefix(folder):
-    """The README's three lines: built, installed, and usable in the same shell"""
+    """The README's three lines build, install, and make it usable in the same shell"""
     setup, install, export = readme_lines()
     build = os.path.join(folder, "build")
     env = bare(folder)
@@ -165,7 +164,7 @@ def prefix(folder):
 
 
 def quickstart(folder):
-    """The line of the quickstart runs from what is installed, on the set made there"""
+    """The quickstart's line trains with the installed files, on the set made there"""
     prefix_, env = staged(folder)
     run([os.path.join(prefix_, "libexec/cnn3d/make-demo-videos"), "demo", "--train=8", "--test=2"], folder, env)
     with open(os.path.join(launch.TOP, "pipelines", "quickstart.sh"), encoding="utf-8") as file:
@@ -177,14 +176,14 @@ def quickstart(folder):
 
 
 def options_of(env, folder, command):
-    """--option of each that the command's help lists, keys of configurations included."""
+    """--option of each option in the command's help, including keys of configurations."""
     text = run("cnn3d %s --help" % command, folder, env)
     found = set(re.findall(r"^ +(?:-\w, )?(--[\w-]+)", text, re.MULTILINE))
     return found | {"--" + key for key in re.findall(r"^  (\w+\.\w+): ", text, re.MULTILINE)}
 
 
 def manual(folder):
-    """The manual page has every command, option and key that --help has"""
+    """The manual page has every command, option and key of --help"""
     prefix_, env = staged(folder)
     with open(os.path.join(prefix_, "share/man/man1/cnn3d.1"), encoding="utf-8") as file:
         text = re.sub(r"\\f[BIR]", "", file.read()).replace(r"\-", "-")
@@ -203,7 +202,7 @@ def manual(folder):
 
 
 def completion(folder):
-    """bash completes commands, options, keys and the values that --help lists"""
+    """bash completes commands, options, keys and the values listed by --help"""
     prefix_, env = staged(folder)
 
     def complete(*words):
@@ -238,21 +237,21 @@ int main (int argc, char **argv)
 
 
 def development(folder):
-    """A program is compiled against gstclipmeta-1.0 by pkg-config, and runs"""
+    """A program compiles against gstclipmeta-1.0 with pkg-config, and runs"""
     prefix_, env = staged(folder)
     lib = os.path.join(prefix_, option("libdir"))
     env["PKG_CONFIG_PATH"] = os.path.join(lib, "pkgconfig")
     with open(os.path.join(folder, "try.c"), "w", encoding="utf-8") as file:
         file.write(PROGRAM)
     flags = run("pkg-config --cflags --libs gstclipmeta-1.0", folder, env)
-    # as if it was not staged
+    # with the staged prefix in the flags
     run("cc try.c -o try " + flags.replace(option("prefix") + "/", prefix_ + "/"), folder, env)
     run(["./try"], folder, dict(env, LD_LIBRARY_PATH=lib))
     assert run("pkg-config --modversion gstclipmeta-1.0", folder, env).strip() == introspect("projectinfo")["version"]
 
 
 def devenv(folder):
-    """meson devenv makes a build tree usable as it is"""
+    """meson devenv makes a build tree usable without installation"""
     env = bare(folder)
     shell = ["meson", "devenv", "-C", launch.BUILD, "-w", folder]
     for element in ("clipsrc", "cnn3dtrain"):
@@ -264,8 +263,7 @@ def devenv(folder):
 
 
 def project(folder):
-    """Versions, dependencies and scripts that other files repeat are those of meson.build
-    and pipelines/packages.sh"""
+    """Versions, dependencies and scripts repeated in other files match meson.build and pipelines/packages.sh"""
     def text(*path):
         with open(os.path.join(launch.TOP, *path), encoding="utf-8") as file:
             return file.read()

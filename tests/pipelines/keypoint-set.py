@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The demonstration set with key points: it repeats, its points lie on its figures, only motion tells the class,
-and looks mislead.
+"""The demonstration set with key points is reproducible, points lie on its figures, and only motion shows the
+class while appearance misleads.
 
 The child, which has NumPy: keypoint-set.py --check FOLDER"""
 import csv
@@ -13,11 +13,11 @@ import sys
 
 import launch
 
-TRAIN, TEST = 40, 8     # videos of a class
+TRAIN, TEST = 40, 8     # videos per class
 FRAMES, WIDTH, HEIGHT = 16, 64, 48
 POINTS = 17
 ARMS, LEGS = (9, 10), (15, 16)      # COCO's wrists and ankles
-BODY = [5, 6, 11, 12, 13, 14]       # shoulders, hips and knees: lines end there that are thick enough at this size
+BODY = [5, 6, 11, 12, 13, 14]       # shoulders, hips and knees: ends of lines thick enough to see at this size
 CLASSES = {"sway": (), "wave": ARMS, "march": LEGS, "jump": ARMS + LEGS}
 
 
@@ -43,7 +43,7 @@ def files(folder):
 
 
 def repeats(folder):
-    """The same seed gives the same bytes, another one others; no other set is replaced"""
+    """The same seed gives the same bytes, another seed other ones; a foreign set is not replaced"""
     a, b, c = (os.path.join(folder, name) for name in "abc")
     made(a)
     made(b, "--jobs=1")
@@ -65,7 +65,7 @@ def repeats(folder):
 
 
 def whole(folder):
-    """Points lie on figures; a frame does not tell the class, motion does, and the background only in training"""
+    """Points lie on figures; the class shows in motion, not in a frame, and in the background only in training"""
     python = launch.peer("numpy")
     made(os.path.join(folder, "set"))
     for name in ("train", "val"):
@@ -102,7 +102,7 @@ def check(folder):
     print("points on their figure: %.3f, missing: %.3f" % (on, missing))
     assert on > 0.9 and 0.02 < missing < 0.07
 
-    # the one with the higher scores acts
+    # the person with the higher scores acts
     actor = points[:, :, 0]
     assert (points[:, :, 0, :, 2].mean((1, 2)) > points[:, :, 1, :, 2].mean((1, 2))).all()
     seen = (found[:, 1:, 0] & found[:, :-1, 0])[..., None]
@@ -115,7 +115,7 @@ def check(folder):
             print("%s, points %s: %.4f" % (name, limb, mean.mean()))
             assert (mean.mean() > 2 * still.mean()) == (limb[0] in quick), name
 
-    # the class whose mean is nearest
+    # the class with the nearest mean
     hips = actor[:, FRAMES // 2, 11:13].mean(1)[:, None, :2]
     pose = (actor[:, FRAMES // 2, :, :2] - hips).reshape(len(data), -1) * numpy.repeat(found[:, FRAMES // 2, 0], 2, axis=1)
     look = data["frames"].mean((1, 2, 3))

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The demonstration set with key points: keypoints.sh's own lines learn it from key points, and
-from frames, at no lower cost, not nearly."""
+"""keypoints.sh's own lines learn the demonstration set from key points, and much less of it from frames in the
+same time."""
 import os
 import re
 import subprocess
@@ -14,27 +14,27 @@ REACHED, APART = 0.95, 0.10
 
 
 def data(folder):
-    """The set, made as keypoints.sh makes it."""
+    """Creates the set as keypoints.sh does."""
     subprocess.run([os.path.join(os.environ["CNN3D_BUILD"], "pipelines", "demo", "make-keypoint-videos"),
                     os.path.join(folder, "demo-keypoints")], check=True, stdout=subprocess.DEVNULL,
                    env=launch.environment(), timeout=launch.limit(300))
 
 
 def line(name):
-    """The line that keypoints.sh prints."""
+    """The line printed by keypoints.sh."""
     with open(os.path.join(launch.TOP, "pipelines", "keypoints.sh"), encoding="utf-8") as file:
         return re.search(r"^%s='gst-launch-1.0 (.*)'$" % name, file.read(), re.M).group(1)
 
 
 def train(folder, name, enough=None, seconds_enough=None):
-    """The validations' accuracies, and the seconds that it computed. It ends once an accuracy is enough, or
-    it has computed long enough."""
+    """The validations' accuracies, and the CPU seconds taken. Ends early at a sufficient accuracy or after the
+    given time."""
     process = launch.start(line(name), folder, stderr=subprocess.STDOUT)
     timer = threading.Timer(launch.limit(1700), launch.kill, [process])
     timer.start()
-    accuracies, told, seconds = [], [], 0.0
+    accuracies, output, seconds = [], [], 0.0
     for text in process.stdout:
-        told = (told + [launch.text(text)])[-20:]
+        output = (output + [launch.text(text)])[-20:]
         match = re.search(rb"cnn3dtrain-validation,.* accuracy=\(double\)([0-9.e-]+)", text)
         if match:
             accuracies.append(float(match.group(1)))
@@ -46,12 +46,12 @@ def train(folder, name, enough=None, seconds_enough=None):
     timer.cancel()
     launch.kill(process)
     process.wait()
-    assert accuracies, "".join(told)
+    assert accuracies, "".join(output)
     return accuracies, seconds
 
 
 def learns(folder):
-    """Key points reach 95 %; frames alone, computed as long, stay 10 points below"""
+    """Key points reach 95 %; frames alone, with the same computing time, stay 10 points below"""
     data(folder)
     points, cost = train(folder, KEYPOINTS, REACHED)
     notes = ["key points, %.0f s: %s" % (cost, " ".join("%.3f" % a for a in points))]

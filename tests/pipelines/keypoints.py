@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Key points lie on what they are of, whatever is done to the frames, and are those that NumPy
-picks from the files.
+"""Key points stay on their objects under all transformations of frames, and equal NumPy's values from the
+files.
 
 The child, which has NumPy: keypoints.py --make FOLDER
                             keypoints.py --formats FOLDER
@@ -18,9 +18,9 @@ import launch
 # A red dot to the left of a green one, in videos of this size
 WIDTH, HEIGHT, FRAMES, RATE = 96, 64, 40, 20
 VIDEOS = 4
-# points of a person: what lies between the dots, and the dots; persons of a frame
+# points of a person: the middle between the dots, and the dots; persons per frame
 POINTS, PERSONS = 3, 2
-# a dot's middle may be so far from its point: pixels of the scaled frame
+# maximum distance of a dot's centre from its point, in pixels of the scaled frame
 NEAR = 0.75
 
 KPT = "clipkpt skeleton=custom:3 pairs=1-2"
@@ -36,7 +36,7 @@ def child(python, *words):
 
 
 def videos(folder):
-    """FOLDER/N.mp4 with FOLDER/poses/N.npy, and list.csv; the Python that has NumPy"""
+    """Creates FOLDER/N.mp4 with FOLDER/poses/N.npy, and list.csv; returns a Python with NumPy"""
     python = launch.peer("numpy")
     child(python, "--make", folder)
     branches = ["filesrc location=%s ! rawvideoparse format=rgb width=%d height=%d framerate=%d/1 ! videoconvert "
@@ -50,13 +50,13 @@ def videos(folder):
 
 
 def batches(folder, clip_bin, workers=0, epochs=1, source="keypoints-root=poses"):
-    """The run whose batches of one clip, frames, labels and key points, end up in batches.raw"""
+    """A run that writes batches of one clip (frames, labels and key points) to batches.raw"""
     return launch.launch('clipsrc location=list.csv %s seed=7 epochs=%d num-workers=%d passes=train clip-bin="%s" ! '
                          'clipbatch batch-size=1 ! filesink location=batches.raw' % (source, epochs, workers, clip_bin), folder)
 
 
 def near(python, folder, clip_bin, width, height, frames=8, aspect=WIDTH / HEIGHT, **more):
-    """How far, at most, points are from their dots, and how many were mirrored or cut off"""
+    """The largest distance of points from their dots, and how many were mirrored or cut off"""
     batches(folder, clip_bin, **more).fine()
     return child(python, "--check", os.path.join(folder, "batches.raw"), frames, width, height, aspect)
 
@@ -93,7 +93,7 @@ def test_places(folder):
 
 
 def test_numpy(folder):
-    """They are the rows of the arrays, bit by bit, with any number of workers; without clipkpt nothing changes"""
+    """Points equal the arrays' rows to the bit, with any number of workers; without clipkpt nothing changes"""
     python = videos(folder)
     small = SCALED % (30, 20)
     line = "%s ! %s ! %s" % (SPREAD, KPT, small)
@@ -104,7 +104,7 @@ def test_numpy(folder):
     for workers in (1, 4):
         batches(folder, line, workers=workers, epochs=2).fine()
         assert launch.read(os.path.join(folder, "batches.raw")) == whole, workers
-    # of each batch the frames and the label, as without key points
+    # the frames and the label of each batch, as without key points
     plain = "%s ! %s" % (SPREAD, small)
     without = []
     for source in ("keypoints-root=poses", ""):
@@ -119,7 +119,7 @@ def test_numpy(folder):
 
 
 def test_skipped(folder):
-    """A clip whose key points are missing or wrong is skipped, with the reason"""
+    """A clip with missing or invalid key points is skipped, with the reason"""
     videos(folder)
     line = "%s ! %s ! %s" % (SPREAD, KPT, SCALED % (30, 20))
     os.unlink(os.path.join(folder, "poses", "1.npy"))
@@ -130,7 +130,7 @@ def test_skipped(folder):
     assert [path for path, _ in reasons] == ["1.mp4", "2.mp4"], reasons
     assert "clipkpt: key points poses/1.npy: No such file or directory" in reasons[0][1], reasons
     assert "its header tells of 1440 bytes of data, but there are 372" in reasons[1][1], reasons
-    # no points are asked for
+    # no key points are configured
     run = batches(folder, line, source="")
     run.refused("No clip of the training pass could be read, all 4 were skipped", "the clip has no key points")
     for wrong, reason in (("%s ! clipaugment ! %s", "put clipkpt before it"), ("%s ! videocrop ! %s", "put clipkpt before it")):
@@ -141,7 +141,7 @@ def test_skipped(folder):
 
 
 def test_formats(folder):
-    """All formats give what NumPy's arrays give, bit by bit"""
+    """All formats give the same bits as NumPy's arrays"""
     python = videos(folder)
     child(python, "--formats", folder)
     line = "%s ! clipkpt skeleton=custom:3 %%s ! %s" % (SPREAD, SCALED % (30, 20))
@@ -164,7 +164,7 @@ def test_formats(folder):
 
 
 def test_rotated(folder):
-    """A video that is to be shown turned: key points are of the picture as it is shown"""
+    """For a rotated video, key points refer to the displayed picture"""
     python = videos(folder)
     for i in range(VIDEOS):
         path = os.path.join(folder, "%d.mp4" % i)
@@ -173,7 +173,7 @@ def test_rotated(folder):
                       "mp4mux ! filesink location=%s" % (launch.gst_quote(os.path.join(folder, "%d.rgb" % i)), WIDTH, HEIGHT,
                                                          RATE, launch.gst_quote(path)), options="-q").fine()
         data = bytearray(launch.read(path))
-        # the track's matrix: a quarter turn to the right
+        # the track's matrix: rotated by 90 degrees to the right
         at = data.index(b"tkhd") + 44
         data[at:at + 36] = struct.pack(">9i", 0, 1 << 16, 0, -1 << 16, 0, 0, 0, 0, 1 << 30)
         with open(path, "wb") as file:
@@ -183,7 +183,7 @@ def test_rotated(folder):
 
 
 def test_pickles(folder):
-    """SAM 3D Body's pickles are refused, and read when they are converted"""
+    """SAM 3D Body's pickles are rejected, and can be read after conversion"""
     python = videos(folder)
     child(python, "--pickle", folder)
     line = "%s ! clipkpt persons=3 ! %s" % (SPREAD, SCALED % (30, 20))
@@ -208,7 +208,7 @@ def formats(folder):
     for i in range(VIDEOS):
         path = lambda ending: os.path.join(folder, "formats", "%d.%s" % (i, ending))
         points = numpy.load(os.path.join(folder, "poses", "%d.npy" % i))
-        # scores that each format holds
+        # scores that all formats can represent
         points[..., 2] = numpy.float16(points[..., 2])
         numpy.save(os.path.join(folder, "poses", "%d.npy" % i), points)
         numpy.save(path("f8.npy"), numpy.asfortranarray(points.astype(">f8")))
@@ -222,7 +222,7 @@ def formats(folder):
         numpy.savez(path("half.npz"), keypoints=points * [0.5, 0.5, 1], width=WIDTH // 2, height=HEIGHT // 2)
         dump = lambda ending, document: json.dump(document, open(path(ending), "w", encoding="utf-8"))
         flat = [[float(v) for v in points[t, 0].flatten()] for t in range(FRAMES)]
-        # not in the frames' order
+        # not in frame order
         order = sorted(range(FRAMES), key=lambda t: t * 7 % FRAMES)
         dump("coco.json", [{"image_id": t, "category_id": 1, "keypoints": flat[t], "score": 0.5} for t in order])
         dump("alphapose.json", [{"image_id": "%d.jpg" % t, "category_id": 1, "keypoints": flat[t], "score": 2.5,
@@ -294,7 +294,7 @@ def check(raw, frames, width, height, aspect):
         for channel, other in ((0, 1), (1, 0)):
             weight = numpy.clip(picture[..., channel] - picture[..., other] - 100, 0, None)
             ys, xs = numpy.nonzero(weight)
-            # what is cut off by the frame's edge has no middle
+            # a dot cut off by the frame's edge has no centre
             whole = len(xs) and xs.min() > 1 and ys.min() > 1 and xs.max() < width - 2 and ys.max() < height - 2
             middles.append(((weight.sum(0) * (numpy.arange(width) + 0.5)).sum() / weight.sum(),
                             (weight.sum(1) * (numpy.arange(height) + 0.5)).sum() / weight.sum()) if whole else None)
@@ -307,7 +307,7 @@ def check(raw, frames, width, height, aspect):
         for k in (1, 2):
             at = middles[(k - 1) ^ flipped]
             worst = max(worst, abs(point[k, 0] * width - at[0]), abs(point[k, 1] * height - at[1]))
-            # scores change places, too
+            # scores are swapped, too
             assert abs(point[k, 2] - (0.9 if (k == 1) ^ flipped else 0.8)) < 1e-6, point
         assert abs(point[0, 0] - (point[1, 0] + point[2, 0]) / 2) < 1e-5
     assert worst < NEAR, worst

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What the pipeline tests share: gst-launch-1.0 run as people run it, its
-messages read back, small videos, and results in TAP.
+"""Shared by the pipeline tests: running gst-launch-1.0 and parsing its messages, small videos, and results in
+TAP.
 
 A test is a function; it fails with AssertionError and is left out with Skip."""
 import os
@@ -19,13 +19,13 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(os.path.dirname(HERE))
 BUILD = os.environ.get("CNN3D_BUILD") or os.path.join(TOP, "build")
 
-# Before a test looks for what it needs
+# Before a test looks for its requirements
 if {"-h", "--help"} & set(sys.argv[1:]):
     print("%s\n\nusage: %s [TEST...]     functions in it; all" % (sys.modules["__main__"].__doc__,
                                                               os.path.basename(sys.argv[0])))
     sys.exit()
 
-# What each worker does to a clip, and the queue before training: 8 frames of
+# Each worker's preparation of a clip, and the queue before training: 8 frames of
 # 32x32 are enough for everything but accuracy.
 CLIP_BIN = ('clip-bin="clipsample num-frames=8 ! videoconvertscale '
             'add-borders=false ! video/x-raw,format=RGB,width=32,height=32"')
@@ -33,17 +33,16 @@ QUEUE = "queue max-size-buffers=2 max-size-bytes=0 max-size-time=0"
 
 
 def limit(seconds):
-    """How long to wait for what must come: a guard against hanging, nothing else.
-    tests/run.sh measures the factor (tests/time-factor.py)."""
+    """Time limit that only guards against hanging. tests/run.sh measures the factor (tests/time-factor.py)."""
     return seconds * max(1.0, float(os.environ.get("CNN3D_TEST_TIME_FACTOR") or 1))
 
 
 class Skip(Exception):
-    """The test cannot run here; its text says why."""
+    """The test cannot run here; its text gives the reason."""
 
 
 def environment(**more):
-    """The plugins of the build folder, with a registry that nobody else uses."""
+    """The plugins of the build folder, with a registry for this test only."""
     env = dict(os.environ)
     for name in list(env):
         if name.startswith(("GST_PLUGIN_", "GST_DEBUG", "GST_TRACERS")):
@@ -58,7 +57,7 @@ def environment(**more):
 
 
 class Run:
-    """A gst-launch-1.0 that has ended: rc (negative: by that signal), out, err."""
+    """A finished gst-launch-1.0: rc (negative: killed by that signal), out, err."""
 
     def __init__(self, command, rc, out, err):
         self.command = command
@@ -67,14 +66,14 @@ class Run:
         self.err = err
 
     def messages(self, name):
-        """The element messages of that name, each a dict of field to text."""
-        # a line of progress may have come between gst-launch's words and these
+        """The element messages with that name, each as a dict of field to text."""
+        # a progress line may come between gst-launch's prefix and these
         return [fields(match.group(1) or "") for match in re.finditer(
             r"(?:^|\(element\): )%s(?:, (.*))?;$" % re.escape(name), self.out,
             re.MULTILINE)]
 
     def need(self, condition, what):
-        """Fails with what, the line and all that it printed."""
+        """Fails with `what`, the line and all of its output, unless the condition holds."""
         if not condition:
             raise AssertionError("%s\n%s\nexit status %s\n%s\n%s" % (
                 what, " ".join(map(shlex.quote, self.command)), self.rc,
@@ -85,17 +84,17 @@ class Run:
         return self.need(self.rc == 0 and "ERROR" not in self.err, "it did not end well")
 
     def refused(self, *reasons):
-        """It ended by itself with an error that tells all the reasons."""
+        """Expects that it ended by itself with an error that contains all the reasons."""
         self.need(self.rc > 0, "it was not refused")
         self.need("Segmentation" not in self.err and "CRITICAL" not in self.err
                   and "Caught SIGSEGV" not in self.out + self.err, "it crashed")
         for reason in reasons:
-            self.need(re.search(reason, self.err), "stderr does not tell '%s'" % reason)
+            self.need(re.search(reason, self.err), "stderr does not have '%s'" % reason)
         return self
 
 
 def tail(text):
-    """The end of what a program printed, without each message of each pad."""
+    """The end of a program's output, without the messages of each pad."""
     lines = [line for line in text.splitlines()
              if not re.match(r"Got message .*\((state-changed|stream-status|tag|"
                              r"stream-start|latency|streams-selected|"
@@ -104,7 +103,7 @@ def tail(text):
 
 
 def fields(text):
-    """name=(type)value, ... as GstStructure writes it."""
+    """name=(type)value, ... in GstStructure's format."""
     found = {}
     for match in re.finditer(r'([\w-]+)=\(([\w<> ]+)\)("(?:[^"\\]|\\.)*"|<[^>]*>|[^,]*)',
                              text):
@@ -120,8 +119,7 @@ def fields(text):
 
 def start(line, folder=None, options="-m", stdout=subprocess.PIPE,
           stderr=subprocess.PIPE, **more):
-    """gst-launch-1.0 with that line, quoted as in a shell, in a session of its
-    own. The caller waits for it."""
+    """Starts gst-launch-1.0 with that line, quoted as in a shell, in its own session. The caller waits for it."""
     command = ["gst-launch-1.0"] + shlex.split(options) + shlex.split(line)
     process = subprocess.Popen(command, cwd=folder, env=environment(**more),
                                stdin=subprocess.DEVNULL, stdout=stdout,
@@ -138,7 +136,7 @@ def kill(process):
 
 
 def computed(process):
-    """Seconds of computing until now, its children that have ended included."""
+    """CPU seconds so far, including children that have ended."""
     try:
         with open("/proc/%d/stat" % process.pid, "rb") as file:
             ticks = file.read().rpartition(b")")[2].split()[11:15]
@@ -148,19 +146,19 @@ def computed(process):
 
 
 def hangs(process, before, seconds):
-    """Has it done next to nothing since it had computed that long, seconds ago? One
-    that goes on computing is slow: the limit of the whole test ends it."""
+    """Whether it has used almost no CPU time in the last seconds. One that keeps computing is just slow: the
+    limit of the whole test ends it."""
     return computed(process) - before < seconds / 100
 
 
-def hung_by_itself(told):
-    """gst-launch-1.0 now and then hangs with any elements when an error comes at once: it has
-    told of it, and not begun to take the pipeline down."""
-    return "ERROR: pipeline doesn't want to preroll." in told and "Setting pipeline to NULL" not in told
+def hung_by_itself(output):
+    """gst-launch-1.0 sometimes hangs after an immediate error, with any elements: it has printed it, but not
+    begun to stop the pipeline."""
+    return "ERROR: pipeline doesn't want to preroll." in output and "Setting pipeline to NULL" not in output
 
 
 def finish(process, seconds=60):
-    """Waits for it; one that hangs is killed, and that is a failure."""
+    """Waits for it; one that hangs is killed, which is a failure."""
     seconds = limit(seconds)
     while True:
         before = computed(process)
@@ -189,9 +187,8 @@ def launch(line, folder=None, options="-m", seconds=60, **more):
 
 def stop_when(line, wanted, count, signum, delay=0.0, folder=None, options="-m",
               seconds=60):
-    """Runs the line until its output has had count lines that match wanted, waits
-    for delay seconds, then sends the signal. What the signal does not end is
-    waited for."""
+    """Runs the line until its output has `count` lines that match `wanted`, waits for `delay` seconds, then
+    sends the signal. Waits for a process that the signal does not end."""
     process = start(line, folder, options)
     seconds = limit(seconds)
     out, err = [], []
@@ -234,8 +231,8 @@ def stop_when(line, wanted, count, signum, delay=0.0, folder=None, options="-m",
 
 
 def make_videos(folder, videos):
-    """H.264 in MP4, all in one process. videos: path -> dict with any of pattern,
-    speed (which makes videos differ), frames, width, height, rate."""
+    """H.264 in MP4, all in one process. videos: path -> dict with any of pattern, speed (which makes videos
+    differ), frames, width, height, rate."""
     branches = []
     for path, kind in videos.items():
         path = os.path.join(folder, path)
@@ -253,7 +250,7 @@ def make_videos(folder, videos):
 
 
 def gst_quote(path):
-    """For a value in a launch line that a shell, too, reads."""
+    """Quotes a value in a launch line that a shell also parses."""
     return shlex.quote('"%s"' % path.replace("\\", "\\\\").replace('"', '\\"'))
 
 
@@ -267,7 +264,7 @@ def two_classes(folder, each, **kind):
 
 
 def bad_files(folder):
-    """One of each kind that cannot be read: name -> path."""
+    """One file of each unreadable kind: name -> path."""
     os.makedirs(folder, exist_ok=True)
     path = lambda name: os.path.join(folder, name)
     open(path("empty.mp4"), "wb").close()
@@ -278,12 +275,12 @@ def bad_files(folder):
     with open(path("whole.mp4"), "rb") as file:
         data = file.read()
     os.unlink(path("whole.mp4"))
-    # mp4mux writes the index last: what is left has none
+    # mp4mux writes the index last, so a truncated file has none
     with open(path("truncated.mp4"), "wb") as file:
         file.write(data[:len(data) // 2])
     launch("audiotestsrc num-buffers=20 ! avenc_aac ! mp4mux ! filesink location="
            + gst_quote(path("audio-only.mp4")), options="-q").fine()
-    # a container with a video track of which no frame came
+    # a container with a video track without frames
     launch("videotestsrc num-buffers=0 ! video/x-raw,format=I420,width=48,height=40,framerate=12/1 "
            "! x264enc ! mp4mux ! filesink location=" + gst_quote(path("no-frames.mp4")),
            options="-q")
@@ -293,7 +290,7 @@ def bad_files(folder):
 
 
 def data_folder():
-    """Real videos, beside the checkout or where CNN3D_TEST_DATA points."""
+    """The real videos, next to the checkout or in CNN3D_TEST_DATA."""
     folder = os.environ.get("CNN3D_TEST_DATA") or os.path.join(
         os.path.dirname(TOP), "shared", "data")
     if not os.path.isdir(folder):
@@ -302,7 +299,7 @@ def data_folder():
 
 
 def peer(*modules):
-    """A Python that has these modules, of tests/python-packages.sh or the system's."""
+    """A Python with these modules: of tests/python-packages.sh, or the system's."""
     python = os.environ.get("CNN3D_PYTHON") or os.path.join(BUILD, "python", "bin", "python")
     if not os.path.exists(python):
         python = "/usr/bin/python3"
@@ -320,7 +317,7 @@ def read(path):
 
 
 def main(*tests):
-    """Runs them, with a temporary folder each, and prints TAP."""
+    """Runs the tests, each with a temporary folder, and prints TAP."""
     if shutil.which("gst-launch-1.0") is None:
         print("1..0 # SKIP there is no gst-launch-1.0")
         sys.exit(0)
@@ -337,7 +334,7 @@ def main(*tests):
                 notes = test(folder) or []
             except Skip as reason:
                 result += " # SKIP %s" % reason
-            except Exception as error:  # a broken test is a failed one
+            except Exception as error:  # an error in the test is a failure
                 failed += 1
                 result = "not " + result
                 notes = (str(error) if isinstance(error, AssertionError) and str(error)

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The demonstration set: quickstart.sh's own line learns it, in bf16-mixed
-here; a network that does not see the frames' order does not."""
+"""quickstart.sh's own line learns the demonstration set, here in bf16-mixed; a network that cannot see the
+order of frames does not."""
 import os
 import re
 import subprocess
@@ -13,8 +13,7 @@ TOP = launch.TOP
 
 
 def quickstart_line(folder, **changes):
-    """The line that quickstart.sh prints, with its data found and some
-    properties set otherwise."""
+    """The line printed by quickstart.sh, with its data and some properties replaced."""
     with open(os.path.join(TOP, "pipelines", "quickstart.sh")) as file:
         line = re.search(r"^line='gst-launch-1.0 (.*)'$", file.read(), re.M).group(1)
     line = line.replace("runs/quickstart", os.path.join(folder, "run"))
@@ -33,7 +32,7 @@ def learns_in_bf16(folder):
         match = re.search(rb"cnn3dtrain-validation,.* accuracy=\(double\)([0-9.e-]+)", line)
         if match:
             accuracies.append(float(match.group(1)))
-        if accuracies and accuracies[-1] >= 0.95:       # it is learnt; the rest takes minutes
+        if accuracies and accuracies[-1] >= 0.95:       # learnt; the rest would take minutes
             break
     timer.cancel()
     launch.kill(process)
@@ -43,8 +42,8 @@ def learns_in_bf16(folder):
 
 
 def read_clips(folder, manifest, frames=8, size=32):
-    """Every clip of a manifest, sampled and scaled as quickstart's line does:
-    (N, T, H, W, C) uint8 and N labels, from clipbatch's own buffers."""
+    """Every clip of a manifest, sampled and scaled as in quickstart's line: (N, T, H, W, C) uint8 and N labels,
+    from clipbatch's own buffers."""
     import numpy
     path = os.path.join(folder, "clips")
     launch.launch('clipsrc location=%s num-workers=2 shuffle=false clip-bin="clipsample num-frames=%d frame-interval=1 ! '
@@ -57,10 +56,10 @@ def read_clips(folder, manifest, frames=8, size=32):
     return data["frames"], data["label"].astype("i8")
 
 
-def frames_alone_do_not_tell(folder):
-    """a 2D network's view, frames without their order, stays near chance"""
-    # It looks at each frame; what it found is averaged over the frames. That
-    # it is not too weak to learn shows in something that a frame does tell.
+def order_is_needed(folder):
+    """A 2D network, which ignores the order of frames, stays near chance"""
+    # It classifies each frame and averages over the frames. That it is not too weak
+    # shows in a property that single frames do have.
     import numpy
     import torch
     from torch import nn
@@ -73,7 +72,7 @@ def frames_alone_do_not_tell(folder):
     assert len(x) >= 1000 and sorted(set(y.tolist())) == list(range(classes))
 
     def bright(clips):
-        """Whether the rim is brighter than the middle: told by any one frame."""
+        """Whether the rim is brighter than the middle: visible in any single frame."""
         rim = clips[:, 0, :4].float().mean((1, 2, 3))
         return (rim > clips[:, 0, 12:20, 12:20].float().mean((1, 2, 3))).long()
 
@@ -103,10 +102,10 @@ def frames_alone_do_not_tell(folder):
 
     motion = accuracy(y, yv, 8)
     ground = accuracy(bright(x), bright(xv), 2)
-    notes = "the motion: %.3f (chance 0.125); what a frame does tell: %.3f" % (motion, ground)
+    notes = "the motion: %.3f (chance 0.125); what a frame shows: %.3f" % (motion, ground)
     assert ground >= 0.85, notes
     assert motion <= 0.2, notes
     return [notes]
 
 
-launch.main(learns_in_bf16, frames_alone_do_not_tell)
+launch.main(learns_in_bf16, order_is_needed)

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What a line with log-dir leaves: log.jsonl, metrics.csv and event files, read by
-those who read such files; whole after a kill, and after a disk that was full."""
+"""The files of a line with log-dir: log.jsonl, metrics.csv and event files, read by standard readers; complete
+after a kill and after a full disk."""
 import csv
 import json
 import os
@@ -48,8 +48,7 @@ def line(more="", epochs=3):
 
 
 def clips(folder, each=6):
-    """Two classes, one of them with a name that would like to be run, and a clip that
-    cannot be read."""
+    """Two classes, one of them with a hostile name, and a clip that cannot be read."""
     launch.two_classes(os.path.join(folder, "clips"), each)
     os.rename(os.path.join(folder, "clips", "ball"), os.path.join(folder, "clips", HOSTILE))
     with open(os.path.join(folder, "clips", "bars", "bad.mp4"), "w", encoding="utf-8") as file:
@@ -57,7 +56,7 @@ def clips(folder, each=6):
 
 
 def strict(line_):
-    """As json.loads(), but what JSON has no word for is refused."""
+    """Like json.loads(), but NaN and infinity are rejected."""
     def no_number(word):
         raise AssertionError("%s is not JSON" % word)
     return json.loads(line_, parse_constant=no_number)
@@ -90,8 +89,8 @@ def of(found, event):
     return [record for record in found if record["event"] == event]
 
 
-def told(folder):
-    """log.jsonl and metrics.csv tell what the bus told"""
+def messages_logged(folder):
+    """log.jsonl and metrics.csv have the values of the bus messages"""
     clips(folder)
     run = launch.launch(line("checkpoint-dir=run") + " identity name=rtsp://me:mysecret@camera", folder).fine()
     found = records(folder)
@@ -123,7 +122,7 @@ def told(folder):
         run.need(sum(map(sum, matrix)) == record["clips"]
                  and right == round(record["accuracy"] * record["clips"]), str(record))
     run.need(any(r["path"].endswith("bad.mp4") and r["reason"] for r in of(found, "skipped")),
-             "the clip that was skipped is not told")
+             "the skipped clip is not logged")
     table = rows(folder)
     steps = of(found, "step")
     trained = [row for row in table if row["train_loss"]]
@@ -133,7 +132,7 @@ def told(folder):
         for row, record in zip(trained, steps)), "metrics.csv has %s" % trained)
     run.need([float(row["val_accuracy"]) for row in table if row["val_loss"]]
              == [r["accuracy"] for r in of(found, "validation")], "validations differ")
-    # another run keeps what the one before left
+    # another run keeps the earlier log
     launch.launch(line("log-every-n-steps=3", 1), folder).fine()
     run.need(records(folder, "log/earlier-1") == found, "the log before is not kept")
     run.need([r["step"] for r in of(records(folder), "step")] == [3],
@@ -164,14 +163,14 @@ def tensorboard(folder):
 
 
 def same(record):
-    """Without what time and machine make of it."""
+    """Without values that depend on time and machine."""
     return {name: value for name, value in record.items() if name not in (
         "time", "seconds", "clips-per-second", "memory-bytes", "memory-share")}
 
 
 def killed(folder):
-    """Killed at any moment and resumed, the log has each step once, and is that of a run
-    that was not"""
+    """After kills at any moment and resumes, the log has each step once, and equals that of an uninterrupted
+    run"""
     clips(folder)
     more = "checkpoint-interval=3 checkpoint-dir=%s"
     launch.launch(line(more % "a", 6), folder).fine()
@@ -200,7 +199,7 @@ def killed(folder):
 
 
 def stopped(folder):
-    """A run that is stopped, with or without the end of its stream, is not told as finished"""
+    """A stopped run, with or without EOS, is not logged as finished"""
     clips(folder)
     for name, options in (("eos", "-m -e"), ("null", "-m")):
         run = launch.stop_when(line("checkpoint-dir=%s" % name, 500).replace("log-dir=log", "log-dir=" + name),
@@ -213,9 +212,9 @@ def stopped(folder):
 
 
 def full(folder):
-    """A disk that is full stops no training, and is told of once"""
+    """A full disk does not stop training, and is reported once"""
     clips(folder)
-    launch.launch("fakesrc num-buffers=1 ! fakesink", folder)  # the registry is written before
+    launch.launch("fakesrc num-buffers=1 ! fakesink", folder)  # writes the registry before
 
     def no_room():
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -228,7 +227,7 @@ def full(folder):
     process.command = command
     run = launch.finish(process).fine()
     run.need(run.out.count("The log in log has gaps") == 1, "no warning, or more than one")
-    run.need(run.out.count("the log has gaps") == 1, "the progress does not tell once")
+    run.need(run.out.count("the log has gaps") == 1, "the progress does not report it once")
     run.need(len(run.messages("cnn3dtrain-epoch")) == 4, "it was not trained to the end")
     found = records(folder)
     run.need(found[0]["event"] == "run" and 1 < len(of(found, "step")) < len(
@@ -236,13 +235,13 @@ def full(folder):
     run.need(len(rows(folder)) == len(run.messages("cnn3dtrain-step")) + 4,
              "metrics.csv has had room")
     try:
-        run.need(events(folder)["scalars"]["train/loss"][0][0] == 1, "the event file is spoilt")
+        run.need(events(folder)["scalars"]["train/loss"][0][0] == 1, "the event file is damaged")
     except launch.Skip:
         pass
 
 
 def failed(folder):
-    """What training ends with is logged, and a folder that is none is refused"""
+    """Errors that end training are logged, and an invalid log folder is rejected"""
     clips(folder, 2)
     launch.launch(line("max-memory=1MiB"), folder).refused("max-memory|memory")
     found = records(folder)
@@ -257,4 +256,4 @@ def failed(folder):
 
 
 if __name__ == "__main__":
-    launch.main(told, tensorboard, killed, stopped, full, failed)
+    launch.main(messages_logged, tensorboard, killed, stopped, full, failed)

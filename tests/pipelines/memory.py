@@ -1,8 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The memory budget in a launch line: what is predicted is what `cnn3d plan`
-says, what cannot fit is refused with settings that do, and what is split to fit
-trains the same."""
+"""The memory budget in a launch line: the prediction equals `cnn3d plan`, what cannot fit is refused with
+settings that fit, and splitting to fit gives the same training."""
 import json
 import os
 import re
@@ -49,14 +48,14 @@ def weights(path):
 
 
 def predicted(folder):
-    """The plan's bytes are those of `cnn3d plan`, for each way to recompute, and the weights the same to the bit"""
+    """The plan's bytes equal `cnn3d plan` for each recomputation mode, with the same weights to the bit"""
     found, notes = [], []
     for way in "none", "bn", "block":
         run = launch.launch(line(folder, "recompute=%s checkpoint-dir=%s" % (way, way)), folder)
         plan = plan_of(run)
-        told = tool_plan("--recompute", way)["asked"]
-        run.need(plan["recompute"] == way and int(plan["predicted-bytes"]) == told["predicted-bytes"],
-                 "%s: %s, but cnn3d plan says %s" % (way, plan, told))
+        planned = tool_plan("--recompute", way)["asked"]
+        run.need(plan["recompute"] == way and int(plan["predicted-bytes"]) == planned["predicted-bytes"],
+                 "%s: %s, but cnn3d plan says %s" % (way, plan, planned))
         with open(os.path.join(folder, way, "last.safetensors"), "rb") as file:
             data = file.read()
         found.append(data[8 + int.from_bytes(data[:8], "little"):])
@@ -66,7 +65,7 @@ def predicted(folder):
 
 
 def refused(folder):
-    """What cannot fit is refused before the first batch, and each setting that the error names runs"""
+    """What cannot fit is refused before the first batch, and each setting suggested by the error runs"""
     least = tool_plan("--recompute", "none")["asked"]["bytes"] * 5 // 8
     run = launch.launch(line(folder, "recompute=none max-memory=%d" % least), folder)
     run.refused("training needs", " of it for libraries\\), but max-memory allows ", "; what would fit:")
@@ -79,13 +78,13 @@ def refused(folder):
         plan = plan_of(again)
         need = int(plan["predicted-bytes"]) + int(plan["context-bytes"])
         again.need(need <= least and abs(need / MIB - float(number) * (1024 if unit == "GiB" else 1)) < 11,
-                   "%s: %d bytes, told %s %s" % (setting, need, number, unit))
+                   "%s: %d bytes, reported %s %s" % (setting, need, number, unit))
         notes.append("%s: %s %s" % (setting, number, unit))
     return notes
 
 
 def fits(folder):
-    """60 % of what recompute=none needs, and auto-fit: the same steps and gradients, never past the budget"""
+    """auto-fit with 60 % of the memory for recompute=none: the same steps and gradients, never above the budget"""
     import numpy
     budget = tool_plan("--recompute", "none")["asked"]["bytes"] * 6 // 10
     ways = {"start": "lr=0", "whole": "recompute=none", "fit": "auto-fit=true max-memory=%d" % budget,
@@ -102,20 +101,20 @@ def fits(folder):
             run.need(used <= budget == int(plans[name]["budget-bytes"]), "%d bytes of %d" % (used, budget))
             run.need(abs(float(steps[0]["memory-share"]) - used / budget) < 1e-6, "share: %s" % steps[0])
     assert plans["whole"]["micro-batch"] == "8" and int(plans["split"]["micro-batch"]) < 8, plans
-    # one step tells the gradient: what the weights moved by
+    # the gradient of one step: the change of the weights
     for name in "fit", "split":
         moved = [numpy.concatenate([found[n][k].astype("f8") - v for k, v in found["start"].items()])
                  for n in ("whole", name)]
         worst = numpy.linalg.norm(moved[0] - moved[1]) / numpy.linalg.norm(moved[0])
         notes.append("micro-batch %s, recompute %s: gradients differ by %.1e" % (
             plans[name]["micro-batch"], plans[name]["recompute"], worst))
-        # weights of size 1 that move by 1e-3 are stored with 24 bits
+        # changes of 1e-3 in weights of size 1, stored with 24 bits
         assert worst < 1e-4, notes
     return notes
 
 
 def chunks(folder):
-    """Chunking is off by default, and cuts batches where it is on; a budget that is no size is refused"""
+    """Chunking is off by default, and splits batches when it is on; an invalid budget is rejected"""
     for more, micro in (("video-batch-size=2", "8"), ("use-chunking-in-train=true video-batch-size=2", "2"),
                         ("use-chunking-in-train=true video-batch-size=64", "8")):
         run = launch.launch(line(folder, more, clips=11, frames=8, size=32, width=4), folder)
@@ -128,7 +127,7 @@ def chunks(folder):
 
 
 def warned(folder):
-    """Memory above 90 % of the budget is warned of, once"""
+    """Memory above 90 % of the budget gives one warning"""
     need = tool_plan("--recompute", "none")["asked"]
     run = launch.launch(line(folder, "max-memory=%d" % (need["bytes"] - need["context-bytes"] * 7 // 10),
                              clips=24), folder)

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""cnn3d plan: its figures go together, what it recommends fits, each GPU has an
-answer, and a wrong option is told."""
+"""cnn3d plan: its figures are consistent, its recommendation fits, each GPU has an answer, and invalid options
+are reported."""
 import json
 import os
 import subprocess
@@ -10,7 +10,7 @@ import launch
 
 KINDS = ("weights-bytes", "copy-bytes", "gradients-bytes", "optimizer-bytes", "input-bytes", "activations-bytes",
          "workspace-bytes")
-# 24, 24, 12, 10 and 8 GB: what used to be told to train with a batch of one or two
+# 24, 24, 12, 10 and 8 GB: cards often limited to batches of one or two
 CARDS = ("rtx4090", "rtx3090", "rtx3080ti", "rtx3080", "rtx3070")
 
 
@@ -22,53 +22,53 @@ def tool(*options, **more):
 def plan(*options, **more):
     done = tool("--json", *options, **more)
     assert not done.stderr, (options, launch.text(done.stderr))
-    told = json.loads(done.stdout)
+    answer = json.loads(done.stdout)
     # 1: nothing fits anywhere
-    assert done.returncode == (not any(one["recommended"] for one in told)), (options, done.returncode)
-    return told
+    assert done.returncode == (not any(one["recommended"] for one in answer)), (options, done.returncode)
+    return answer
 
 
-def check(told):
-    """What holds of every answer"""
-    asked, best = told["asked"], told["recommended"]
-    for way in [asked, *told["knobs"], *([best] if best else [])]:
+def check(answer):
+    """Checks that hold for every answer"""
+    asked, best = answer["asked"], answer["recommended"]
+    for way in [asked, *answer["knobs"], *([best] if best else [])]:
         assert sum(way[kind] for kind in KINDS) == way["predicted-bytes"], way
         assert way["bytes"] == way["predicted-bytes"] + way["context-bytes"], way
-        assert way["fits"] == (way["bytes"] <= told["budget-bytes"]), way
-    most = told["largest-batch"]
+        assert way["fits"] == (way["bytes"] <= answer["budget-bytes"]), way
+    most = answer["largest-batch"]
     assert most["none"] <= most["bn"] <= most["block"], most
     if best:
-        assert best["fits"] and best["batch-size"] * best["accumulate-grad-batches"] == told["clips-per-step"], best
+        assert best["fits"] and best["batch-size"] * best["accumulate-grad-batches"] == answer["clips-per-step"], best
         for setting in "batch-size=%d" % best["batch-size"], "recompute=%s" % best["recompute"]:
             assert setting in best["settings"], best
-        assert (" convolution=%s" % told["convolution"] in best["settings"]) == (told["convolution"] != "auto"), told
+        assert (" convolution=%s" % answer["convolution"] in best["settings"]) == (answer["convolution"] != "auto"), answer
         # larger batches first, then time
         if asked["fits"]:
             assert best["batch-size"] > asked["batch-size"] or (
                 best["batch-size"] == asked["batch-size"] and best["time"] <= 1), best
-    return told
+    return answer
 
 
 def cards(folder):
-    """Each card takes slow_r50 at 16x224x224 with four clips in one piece, and any effective batch"""
+    """Each card fits slow_r50 at 16x224x224 with four clips unsplit, at any effective batch"""
     notes = []
     for card in CARDS:
         for clips in 8, 256:
-            told = check(plan("--gpu", card, "--model", "slow_r50", "--num-frames", "16", "--size", "224", "--precision",
+            answer = check(plan("--gpu", card, "--model", "slow_r50", "--num-frames", "16", "--size", "224", "--precision",
                               "16-mixed", "--batch-size", "4", "--accumulate-grad-batches", str(clips // 4))[0])
-            assert told["gpu"] == card and told["asked"]["fits"] and told["recommended"], told
-            assert told["asked"]["batch-size"] == 4 <= told["largest-batch"]["none"], told
-        notes.append("%s: %s in one piece" % (card, told["largest-batch"]))
+            assert answer["gpu"] == card and answer["asked"]["fits"] and answer["recommended"], answer
+            assert answer["asked"]["batch-size"] == 4 <= answer["largest-batch"]["none"], answer
+        notes.append("%s: %s in one piece" % (card, answer["largest-batch"]))
     return notes
 
 
 def budgets(folder):
-    """A smaller budget is kept, down to where nothing fits"""
+    """A smaller budget is met, down to where nothing fits"""
     seen = set()
     for mib in 4000, 2500, 1500, 1000, 800, 600, 300:
-        told = check(plan("--device", "cpu", "--batch-size", "12", "--budget", "%dMiB" % mib)[0])
-        assert told["budget-bytes"] == mib << 20, told
-        best = told["recommended"]
+        answer = check(plan("--device", "cpu", "--batch-size", "12", "--budget", "%dMiB" % mib)[0])
+        assert answer["budget-bytes"] == mib << 20, answer
+        best = answer["recommended"]
         seen.add((best["batch-size"], best["recompute"]) if best else None)
     assert len(seen) >= 4 and None in seen, seen
     done = tool("--device", "cpu", "--budget", "100MiB")
@@ -78,7 +78,7 @@ def budgets(folder):
 
 
 def without_cudnn(folder):
-    """Where cuDNN is missing a bound takes its place, never below what cuDNN says, and the answer tells"""
+    """Without cuDNN a bound is used, never below cuDNN's value, and the answer says so"""
     options = "--gpu", "rtx3070", "--model", "r3d_18", "--batch-size", "4"
     bound = check(plan(*options, CNN3D_CUDNN=os.path.join(folder, "none.so"))[0])
     assert "bound" in bound["device"], bound["device"]
@@ -89,21 +89,21 @@ def without_cudnn(folder):
 
 
 def configured(folder):
-    """A configuration's values hold, and options win over them"""
+    """A configuration's values are used, and options override them"""
     config = os.path.join(launch.TOP, "configs", "config_low_memory.yaml")
-    told = check(plan("--config", config, "--device", "cpu")[0])
-    assert told["budget-bytes"] == 7 << 30 and told["clips-per-step"] == 8 and told["model"] == "r3d_18", told
-    told = check(plan("--config", config, "--device", "cpu", "--model", "mc3_18", "--budget", "5GiB", "--batch-size", "3")[0])
-    assert told["budget-bytes"] == 5 << 30 and told["clips-per-step"] == 6 and told["model"] == "mc3_18", told
+    answer = check(plan("--config", config, "--device", "cpu")[0])
+    assert answer["budget-bytes"] == 7 << 30 and answer["clips-per-step"] == 8 and answer["model"] == "r3d_18", answer
+    answer = check(plan("--config", config, "--device", "cpu", "--model", "mc3_18", "--budget", "5GiB", "--batch-size", "3")[0])
+    assert answer["budget-bytes"] == 5 << 30 and answer["clips-per-step"] == 6 and answer["model"] == "mc3_18", answer
     small = "data: {batch_size: 8, num_frames: 4, img_size: 32, video_batch_size: 3%s}\nmodel: {base_width: 8}\n%s"
     found, ways = [], {}
     for more in ("", ""), (", num_workers: 1", "trainer: {gradient_clip_val: 1}\n"), ("", "loss: {momentum: 0}\n"), (
             "", "train: {use_chunking_in_train: true}\n"):
         with open(os.path.join(folder, "small.yaml"), "w") as file:
             file.write(small % more)
-        told = check(plan("--config", os.path.join(folder, "small.yaml"), "--device", "cpu")[0])
-        found.append(told["asked"])
-        assert told["largest-batch"]["block"] <= 4096, told
+        answer = check(plan("--config", os.path.join(folder, "small.yaml"), "--device", "cpu")[0])
+        found.append(answer["asked"])
+        assert answer["largest-batch"]["block"] <= 4096, answer
     plain, clips, no_momentum, chunks = found
     assert clips["gradients-bytes"] > 0 == plain["gradients-bytes"], "gradient clipping is not planned for"
     assert plain["optimizer-bytes"] > 0 == no_momentum["optimizer-bytes"], "momentum is not planned for"
@@ -111,31 +111,31 @@ def configured(folder):
     with open(os.path.join(folder, "small.yaml"), "w") as file:
         file.write(small % ("", "trainer: {convolution: direct}\n"))
     for options in [], ["--convolution=winograd"], ["--convolution=auto"]:
-        told = check(plan("--config", os.path.join(folder, "small.yaml"), "--device", "cpu", *options)[0])
-        ways[told["convolution"]] = told["asked"]
+        answer = check(plan("--config", os.path.join(folder, "small.yaml"), "--device", "cpu", *options)[0])
+        ways[answer["convolution"]] = answer["asked"]
     assert sorted(ways) == ["auto", "direct", "winograd"], ways
     if " avx2 " in launch.read("/proc/cpuinfo").decode():
         assert ways["direct"]["workspace-bytes"] != ways["winograd"]["workspace-bytes"], ways
 
 
 def keypoints(folder):
-    """Key points are planned for: their heat maps take memory, which the settings named save"""
+    """Key points are planned for: their heat maps take memory, which the suggested settings reduce"""
     small = "--device", "cpu", "--batch-size", "2", "--base-width", "8", "--budget", "300MiB"
     kpt = *small, "--load-kpt", "true", "--load-rgb", "false", "--model", "posec3d_slowonly"
-    told = {}
+    answer = {}
     for name, options in {"rgb": small, "concat": (*small, "--load-kpt", "true"),
                           "stem": (*small, "--load-kpt", "true", "--fusion", "stem"), "kpt": kpt}.items():
-        told[name] = check(plan(*options)[0])
-    assert "keypoints" not in told["rgb"] and "persons" not in told["rgb"], told["rgb"]
-    assert (told["kpt"]["keypoints"], told["kpt"]["persons"]) == (17, 2), told["kpt"]
-    total = {name: one["asked"]["predicted-bytes"] for name, one in told.items()}
+        answer[name] = check(plan(*options)[0])
+    assert "keypoints" not in answer["rgb"] and "persons" not in answer["rgb"], answer["rgb"]
+    assert (answer["kpt"]["keypoints"], answer["kpt"]["persons"]) == (17, 2), answer["kpt"]
+    total = {name: one["asked"]["predicted-bytes"] for name, one in answer.items()}
     assert total["rgb"] < total["stem"] < total["concat"] > total["kpt"], total
-    knobs = {name: {knob["setting"]: knob["predicted-bytes"] for knob in one["knobs"]} for name, one in told.items()}
+    knobs = {name: {knob["setting"]: knob["predicted-bytes"] for knob in one["knobs"]} for name, one in answer.items()}
     assert knobs["concat"]["input-type=rgb"] == total["rgb"], (knobs["concat"], total)
     assert knobs["kpt"]["heatmap-size=28"] < total["kpt"] / 2 and "heatmap-size=28" not in knobs["stem"], knobs
-    # of frames that it does not see, the size says nothing
+    # the size of unused frames has no effect
     larger = check(plan(*kpt, "--size", "224")[0])
-    assert larger["asked"] == told["kpt"]["asked"], (larger["asked"], told["kpt"]["asked"])
+    assert larger["asked"] == answer["kpt"]["asked"], (larger["asked"], answer["kpt"]["asked"])
     assert "width=112,height=112" not in {knob["setting"] for knob in larger["knobs"]}, larger["knobs"]
     text = launch.text(tool(*kpt).stdout)
     assert text.startswith("posec3d_slowonly, 16 frames of 17 key points of 2 persons in 56x56, batch 2"), text
@@ -144,7 +144,8 @@ def keypoints(folder):
 
 
 def wrong(folder):
-    """A wrong option is named, with what it may be; the exit status tells usage from failure"""
+    """An invalid option is reported with its valid values; the exit status distinguishes usage errors from
+    failures"""
     for options, status, words in (
             (["--size=0"], 2, "--size=0: data.img_size must be a whole number from 8 to 4096"),
             (["--size=112x"], 2, "--size=112x: give pixels, as 112 or, height first, 128x171"),

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""How training shows itself: a line that is redrawn on a terminal, a plain line an
-epoch elsewhere, and nothing that a file's name could do to the terminal."""
+"""The progress of training: a redrawn line on a terminal, a plain line per epoch elsewhere, and no control
+codes from file names."""
 import fcntl
 import os
 import pty
@@ -24,7 +24,7 @@ def line(more="", epochs=EPOCHS, location="clips"):
 
 
 def on_terminal(arguments, width, folder, seconds=60):
-    """What gst-launch writes to a terminal that is so wide."""
+    """gst-launch's output on a terminal of this width."""
     master, slave = pty.openpty()
     fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, width, 0, 0))
     process = launch.start(arguments, folder, options="", stdout=slave)
@@ -35,7 +35,7 @@ def on_terminal(arguments, width, folder, seconds=60):
         while True:
             try:
                 data = os.read(master, 65536)
-            except OSError:  # nobody holds the other end any more
+            except OSError:  # the other end is closed
                 return
             if not data:
                 return
@@ -52,7 +52,7 @@ def on_terminal(arguments, width, folder, seconds=60):
     finally:
         reader.join()
         os.close(master)
-    # a terminal shows a newline as two characters
+    # a terminal turns a newline into two characters
     shown = launch.text(b"".join(out)).replace("\r\n", "\n")
     return launch.Run(process.command, process.returncode, shown, launch.text(error))
 
@@ -63,16 +63,16 @@ def drawn(run):
 
 
 def terminal(folder):
-    """On a terminal, one line tells epoch, step, loss, accuracy, learning rate, clips a
-    second, memory and time left, and a line stays for each epoch"""
+    """On a terminal, one line shows epoch, step, loss, accuracy, learning rate, clips/s, memory and time left,
+    and each epoch leaves a line"""
     launch.two_classes(os.path.join(folder, "clips"), 8)
     run = on_terminal(line(), 200, folder).fine()
     states = drawn(run)
     full = [s for s in states if re.match(
         r"epoch \d+/%d  step \d+ +\d+ %%  loss [\d.e+-]+  accuracy [\d.]+ %%  lr [\d.e+-]+  "
         r"[\d.e+]+ clips/s  \d+ MB  left (\d+:)?\d+:\d\d$" % EPOCHS, s)]
-    # five times a second at most: how often depends on the machine
-    run.need(len(full) >= 2, "no line tells all:\n" + "\n".join(states))
+    # at most five times a second: the number depends on the machine
+    run.need(len(full) >= 2, "no line has everything:\n" + "\n".join(states))
     kept = re.findall(r"epoch (\d+)/%d  loss \S+  accuracy \S+ %%  val-loss \S+  "
                       r"val-accuracy \S+ %%  lr \S+  \S+ clips/s  \d+ MB  \S+ s(?:  left \d+:\d\d)?\n" % EPOCHS,
                       run.out)
@@ -83,11 +83,11 @@ def terminal(folder):
 
 
 def narrow(folder):
-    """The line stays within the terminal's width"""
+    """The progress line fits the terminal's width"""
     launch.two_classes(os.path.join(folder, "clips"), 8)
     for width in (80, 33, 7):
         run = on_terminal(line(), width, folder).fine()
-        # lines that stay may wrap: nothing is drawn over them
+        # permanent lines may wrap: nothing is drawn over them
         states = [part for part in run.out.split(CLEAR)[1:] if "\n" not in part]
         run.need(states, "nothing was drawn")
         longest = max(states, key=len)
@@ -97,17 +97,17 @@ def narrow(folder):
 
 
 def plain(folder):
-    """Elsewhere, a plain line an epoch, and nothing that moves a cursor"""
+    """Without a terminal, one plain line per epoch, without cursor movement"""
     launch.two_classes(os.path.join(folder, "clips"), 4)
     run = launch.launch(line(), folder, options="").fine()
     run.need(re.findall(r"epoch (\d+)/", run.out, re.M) ==
              [str(i + 1) for i in range(EPOCHS)], "not a line an epoch")
     run.need(not re.search(r"[\r\x1b\x08]", run.out), "there are control characters in it")
-    run.need("step" not in run.out, "steps are told")
+    run.need("step" not in run.out, "steps are shown")
 
 
 def silent(folder):
-    """progress=false silences both"""
+    """progress=false disables both"""
     launch.two_classes(os.path.join(folder, "clips"), 4)
     for run in (launch.launch(line("progress=false"), folder, options=""),
                 on_terminal(line("progress=false"), 80, folder)):
@@ -116,8 +116,7 @@ def silent(folder):
 
 
 def escaped(folder):
-    """Control characters in the names of classes, files and folders are escaped wherever
-    they are shown"""
+    """Control characters in names of classes, files and folders are escaped wherever they are shown"""
     evil = "\x1b[31mred\x07"
     launch.make_videos(folder, {"a/0.mp4": {"pattern": "ball"}, "b/0.mp4": {}})
     whole = launch.read(os.path.join(folder, "a/0.mp4"))
@@ -147,7 +146,7 @@ def escaped(folder):
     stopped = clean(launch.launch(
         "clipsrc location=clips on-error=stop shuffle=false %s ! clipbatch ! cnn3dtrain "
         "base-width=4 threads=1" % launch.CLIP_BIN, folder, options="")).refused("bad")
-    stopped.need("red" in stopped.err, "the name is not told")
+    stopped.need("red" in stopped.err, "the name is not shown")
     clean(on_terminal("clipsrc location=clips %s ! clipbatch ! cnn3dtrain base-width=4 "
                       "threads=1" % launch.CLIP_BIN, 80, folder)).fine()
     name = "list%s.csv" % evil
@@ -174,10 +173,10 @@ def escaped(folder):
 
 
 def comma(folder):
-    """Nothing has a decimal comma where the locale has"""
+    """In a locale with a decimal comma all numbers still have a point"""
     locales = os.path.join(folder, "locales")
     os.mkdir(locales)
-    # it complains of what it cannot map
+    # it warns about characters without a mapping
     subprocess.run(["localedef", "-c", "-i", "de_DE", "-f", "UTF-8", os.path.join(locales, "de_DE.UTF-8")],
                    stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
     if not os.path.exists(os.path.join(locales, "de_DE.UTF-8")):
@@ -196,7 +195,7 @@ def comma(folder):
     for name in ("run/log.jsonl", "test/metrics.json", "test/confusion.svg"):
         assert not re.search(rb"\d,\d+ ?%|[a-z]\":\d+,\d", launch.read(os.path.join(folder, name))), name
     shown = subprocess.run(["gst-inspect-1.0", "cnn3dtrain"], env=env, stdout=subprocess.PIPE, check=True).stdout
-    # the ranges are gst-inspect's own words
+    # gst-inspect prints the ranges itself
     blurbs = [row for row in shown.decode().splitlines() if re.match(r"  [a-z-]+ +: ", row)]
     assert len(blurbs) > 20 and not any(re.search(r"\d,\d", row) for row in blurbs), blurbs
 

@@ -1,7 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The programs of docs/python.md run unchanged, except for long runs, and receive the messages
-that the page describes."""
+"""The programs of docs/python.md run unchanged, except for long runs, and receive the messages described there."""
 import json
 import os
 import re
@@ -14,7 +13,7 @@ PAGE = os.path.join(launch.TOP, "docs", "python.md")
 
 
 def python():
-    """A Python that has GStreamer's bindings: the system's."""
+    """A Python with GStreamer's bindings: the system's."""
     for path in ("/usr/bin/python3", "python3"):
         try:
             done = subprocess.run([path, "-c", "import gi\ngi.require_version('Gst', '1.0')\n"
@@ -34,7 +33,7 @@ def blocks():
 
 
 def program(folder, name, text, seconds=120):
-    """What it prints; it has ended well."""
+    """Its output; it must succeed."""
     for pattern, shorter in docs.SHORTER:
         text = re.sub(pattern, shorter, text)
     with open(os.path.join(folder, name), "w", encoding="utf-8") as file:
@@ -48,7 +47,7 @@ def program(folder, name, text, seconds=120):
 
 
 def page(folder):
-    """Each of its programs receives the messages that the page describes"""
+    """Each program of the page receives the messages described there"""
     python()
     docs.world(folder)
     found = blocks()
@@ -65,7 +64,7 @@ def page(folder):
     assert re.search(r"epoch 0: accuracy [\d.]+ %, F1 \d\.\d+, the best so far", output), output
     assert re.search(r"of each class: \[[\d.]+, [\d.]+\]", output), output
     assert re.search(r"skipped .*lost\.mp4: ", output), output
-    # three clips an epoch: it stops in the middle of the requested epochs
+    # three clips per epoch: it stops before the requested number of epochs
     output = program(folder, "stop.py", re.sub(r"\bepochs=\d+", "epochs= 30", texts["Stopping"]))
     assert "saved stopped/last.safetensors" in output, output
     assert os.path.exists(os.path.join(folder, "stopped", "last.safetensors"))
@@ -96,9 +95,9 @@ for name in ("clipsrc", "clipsample", "clipaugment", "clipcache", "clipdiff", "c
 
 
 def properties(folder):
-    """Each property is readable, but for the arrays that have a list beside them, and a fraction"""
+    """Each property is readable from Python, except arrays with an equivalent list, and a fraction"""
     output = program(folder, "read.py", READ)
-    # GStreamer's own additions to the bindings read these, too
+    # some versions of GStreamer's overrides can read these, too
     assert set(output.splitlines()) <= {"clipsrc classes", "clipsample frame-rate", "cnn3dinfer labels"}, output
 
 

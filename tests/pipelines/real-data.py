@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Real videos, the odd and the damaged among them: a line ends by itself, and every
-good clip is trained on once."""
+"""Real videos, including unusual and damaged ones: each line ends by itself, and every valid clip is trained on
+once."""
 import csv
 import os
 import random
@@ -30,8 +30,8 @@ def write(folder, name, rows):
 
 
 def odd(folder):
-    """All odd files in several orders next to good clips: the line ends by itself,
-    each clip is trained on or named, once, whatever num-workers is"""
+    """With all unusual files in several orders among valid clips, the line ends by itself, and each clip is
+    trained on or reported, once, with any num-workers"""
     top = launch.data_folder()
     names = sorted(os.listdir(os.path.join(top, "odd")))
     strange = [(os.path.join(top, "odd", name), ("fight", "noFight")[i % 2])
@@ -54,7 +54,7 @@ def odd(folder):
         clips = int(run.messages("cnn3dtrain-epoch")[0]["clips"])
         run.need(clips == len(rows) - len(skipped), "%d clips of %d, %d of them skipped" % (
             clips, len(rows), len(skipped)))
-        # all is as it was in another order, too
+        # the same as in another order
         run.need(outcomes.setdefault("skipped", sorted(skipped)) == sorted(skipped),
                  "skipped were %s, now %s" % (outcomes["skipped"], sorted(skipped)))
         reasons.update(skipped)
@@ -64,8 +64,7 @@ def odd(folder):
 
 
 def delivered(folder):
-    """Each good clip is delivered once, and as a whole: the frames of every clip that
-    reaches the sink are counted"""
+    """Each valid clip is delivered once and completely: the sink counts the frames of every clip"""
     top = launch.data_folder()
     names = sorted(os.listdir(os.path.join(top, "odd")))
     good = [(os.path.join(top, "fight", row["path"]), row["label"])
@@ -76,7 +75,7 @@ def delivered(folder):
     path = write(folder, "list.csv", rows)
     counts = {}
     for workers in (0, 4):
-        # one batch a clip, written as a file each
+        # one batch per clip, each written to a file
         run = launch.launch(
             "clipsrc location=%s shuffle=false num-workers=%d %s ! clipbatch ! multifilesink "
             "location=w%d-%%05d" % (launch.gst_quote(path), workers, launch.CLIP_BIN,
@@ -98,8 +97,7 @@ def delivered(folder):
 
 
 def folds(folder):
-    """fight.csv in folds: every group is on one side, and each fold's clips are trained
-    on and validated with"""
+    """fight.csv in folds: every group is on one side, and each fold's clips train and validate"""
     top = launch.data_folder()
     path = os.path.join(top, "fight", "fight.csv")
     rows = rows_of(path)
@@ -114,7 +112,7 @@ def folds(folder):
                  run.messages("cnn3dtrain-validation")[0]["clips"] == "24", "other clips")
         sides[fold] = run.messages("cnn3dtrain-validation")[0]["loss"]
     assert len(set(sides.values())) == 4, "folds are alike: %s" % sides
-    # folds of clipsrc's own, by group: which rows train is seen by spoiling the paths
+    # clipsrc's own folds, by group: invalid paths show which rows train
     groups = [(r["path"] + ".gone", r["label"], r["group"]) for r in rows]
     with open(os.path.join(folder, "groups.csv"), "w", encoding="utf-8") as file:
         file.write("path,label,group\n" + "".join("%s,%s,%s\n" % g for g in groups))
@@ -127,7 +125,7 @@ def folds(folder):
         run = launch.launch("clipsrc location=groups.csv num-folds=4 fold=%d %s ! clipbatch "
                             "batch-size=4 ! %s max-skipped=1" % (fold, launch.CLIP_BIN, TRAIN), folder,
                             seconds=120).fine()
-        # the training pass comes first, whole
+        # the training pass is first and complete
         mark = run.out.index("cnn3dtrain-epoch,")
         passes = []
         for part in (run.out[:mark], run.out[mark:]):
@@ -138,13 +136,13 @@ def folds(folder):
         seen[fold] = passes
     for fold, (train, val) in seen.items():
         both = train & val
-        # workers run ahead: what is skipped may be told a little before the pass ends
+        # workers run ahead: skipped clips may be reported shortly before the pass ends
         assert not both, "fold %d: on both sides: %s" % (fold, sorted(both))
     assert set().union(*(val for _, val in seen.values())) == set(group_of.values())
 
 
 def action(folder):
-    """action.csv, AVI and MP4 of UCF101, HMDB51 and Kinetics, trains to its end"""
+    """action.csv with AVI and MP4 of UCF101, HMDB51 and Kinetics trains to its end"""
     top = launch.data_folder()
     path = os.path.join(top, "action", "action.csv")
     for workers in (0, 3):

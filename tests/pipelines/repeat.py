@@ -1,7 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Training repeats to the bit: whatever num-workers is, and however often it
-was killed and started again."""
+"""Training is reproducible to the bit, with any num-workers and after any number of kills and restarts."""
 import os
 import random
 import shutil
@@ -10,15 +9,15 @@ import signal
 import launch
 
 EPOCHS = 8
-CLIPS = 22              # that can be read: 16 to train on, 6 to validate with
-# What is drawn at random hangs on neither workers nor restarts
+CLIPS = 22              # readable ones: 16 to train on, 6 to validate with
+# Random augmentation must not depend on workers or restarts
 CLIP_BIN = launch.CLIP_BIN[:-1] + ' ! clipdiff gain=2 ! clipaugment brightness=0.3"'
-PASSES = 29             # clip numbers an epoch takes, those of bad files included
+PASSES = 29             # clip numbers per epoch, including unreadable files
 KILLS = 20
 
 
 def data(folder):
-    """Clips, a few files among them that cannot be read, and which is which."""
+    """Clips, including a few unreadable files, and which is which."""
     launch.two_classes(os.path.join(folder, "clips"), CLIPS // 2, frames=10)
     bad = launch.bad_files(os.path.join(folder, "bad"))
     rows = ["path,label,split"]
@@ -44,7 +43,7 @@ def line(run, workers=1, seed=3, interval=1, epochs=EPOCHS, more=""):
 
 
 def saved(folder, run):
-    """All that a run left: name -> bytes."""
+    """All files of a run: name -> bytes."""
     path = os.path.join(folder, run)
     files = {name: launch.read(os.path.join(path, name)) for name in os.listdir(path)}
     assert "last.safetensors" in files and "best.safetensors" in files, sorted(files)
@@ -59,8 +58,8 @@ def same(one, other):
 
 
 def workers(folder):
-    """The same seed gives the same bits for num-workers 0, 1 and 4, bad files among
-    the data; another seed gives others"""
+    """The same seed gives the same bits for num-workers 0, 1 and 4, with unreadable files among the data;
+    another seed gives others"""
     bad = data(folder)
     runs = {}
     for count in (0, 1, 4):
@@ -77,8 +76,7 @@ def workers(folder):
 
 
 def killed(folder):
-    """Killed at 20 random moments and started again each time, a run ends with the
-    same bits as one that was not"""
+    """A run killed at 20 random moments and restarted each time ends with the same bits as an uninterrupted one"""
     data(folder)
     epochs = 24
     whole = launch.launch(line("whole", interval=2, epochs=epochs), folder).fine()
@@ -88,7 +86,7 @@ def killed(folder):
     notes = ["moments drawn with seed %d" % seed]
     positions, kills, middle = [], 0, 0
 
-    # at as many different places, however slow the machine
+    # at enough different positions, however slow the machine
     while middle < KILLS or len(positions) < KILLS or len(set(positions)) <= KILLS // 3:
         kills += 1
         assert kills < 200, "it makes no progress: %s" % positions
@@ -102,28 +100,27 @@ def killed(folder):
                                signal.SIGKILL, delay, folder)
         run.need(run.rc == -signal.SIGKILL,
                  "it ended otherwise, after %d kills in mid-run" % middle)
-        # where a run was, it tells itself, or the next one does
+        # the position is reported by the run, or by the next one
         resumed = run.messages("cnn3dtrain-resumed")
         if resumed:
             positions.append(int(resumed[0]["position"]))
         if resumed or run.messages("cnn3dtrain-step"):
             middle += 1
 
-    notes.append("%d kills, %d of them after training had begun; went on at clips %s" % (
+    notes.append("%d kills, %d of them after training had begun; resumed at clips %s" % (
         kills, middle, positions))
     explain = "\n".join(notes)
     assert positions == sorted(positions), explain + "\nit went back"
     inside = [p for p in set(positions) if p % PASSES]
     assert len(inside) > KILLS // 5, explain + "\nhardly ever in mid-epoch"
     last = launch.launch(line("cut", interval=2, epochs=epochs), folder).fine()
-    last.need(last.messages("cnn3dtrain-resumed"), "it began anew")
+    last.need(last.messages("cnn3dtrain-resumed"), "it started over")
     same(saved(folder, "cut"), saved(folder, "whole"))
     return notes
 
 
 def signals(folder):
-    """Ctrl-C, with and without -e: it saves before it ends, and goes on to the same
-    bits"""
+    """Ctrl-C, with and without -e, saves a checkpoint and resumes to the same bits"""
     data(folder)
     launch.launch(line("whole", interval=0), folder).fine()
     want = saved(folder, "whole")
@@ -141,13 +138,13 @@ def signals(folder):
             trained = run.messages("cnn3dtrain-step")[-1]
             again = launch.launch(line(path, interval=0), folder).fine()
             resumed = again.messages("cnn3dtrain-resumed")
-            again.need(resumed, "it began anew")
+            again.need(resumed, "it started over")
             position = int(resumed[0]["position"])
-            # within an epoch, nothing else than the signal saves
+            # within an epoch, only the signal causes a save
             again.need(position >= int(trained["epoch"]) * PASSES + int(trained["clips"]),
-                       "%s: epoch %s, clip %s was trained on, it went on at %d" % (
+                       "%s: epoch %s, clip %s was trained on, it resumed at %d" % (
                            path, trained["epoch"], trained["clips"], position))
-            notes.append("%s: exit status %d, went on at clip %d" % (
+            notes.append("%s: exit status %d, resumed at clip %d" % (
                 path, run.rc, position))
             same(saved(folder, path), want)
     assert any(int(note.split()[-1]) % PASSES for note in notes), notes
@@ -155,8 +152,7 @@ def signals(folder):
 
 
 def terminated(folder):
-    """SIGTERM, which gst-launch does not catch, costs no more than the steps since
-    the last checkpoint"""
+    """SIGTERM, which gst-launch does not handle, loses at most the steps since the last checkpoint"""
     data(folder)
     launch.launch(line("whole"), folder).fine()
     run = launch.stop_when(line("cut"), "cnn3dtrain-step,", 7, signal.SIGTERM, 0, folder)
@@ -164,13 +160,12 @@ def terminated(folder):
     again = launch.launch(line("cut"), folder).fine()
     position = int(again.messages("cnn3dtrain-resumed")[0]["position"])
     again.need(position >= int(trained["epoch"]) * PASSES + int(trained["clips"]) - 6,
-               "it went on at clip %d" % position)
+               "it resumed at clip %d" % position)
     same(saved(folder, "cut"), saved(folder, "whole"))
 
 
 def complete(folder):
-    """A run that is complete does nothing when it is started again, and says so;
-    with more epochs it goes on"""
+    """Restarting a complete run does nothing, and says so; with more epochs it continues"""
     data(folder)
     launch.launch(line("run", epochs=2), folder).fine()
     before = saved(folder, "run")
@@ -181,7 +176,7 @@ def complete(folder):
                ["complete"], "no message")
     again.need(not again.messages("cnn3dtrain-step"), "it trained")
     same(saved(folder, "run"), before)
-    # a constant learning rate does not know how many epochs there are
+    # a constant learning rate does not depend on the number of epochs
     launch.launch(line("more", epochs=3), folder).fine()
     launch.launch(line("whole", epochs=3), folder).fine()
     same(saved(folder, "more"), saved(folder, "whole"))

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Frames of wrong clips in a report: the right ones of the right clip, whatever its file is called
-and is; what cannot be decoded is said; nothing is left behind."""
+"""Frames of misclassified clips in a report are the correct ones, for any path and kind of file; failures to
+decode are reported; no files or processes remain."""
 import csv
 import os
 import resource
@@ -15,7 +15,7 @@ import launch
 from report import Page, report
 
 FRAMES, CLIPS = 6, 24
-# The left half's gray tells a frame's number, the right one's its clip
+# The left half's gray level encodes a frame's number, the right half's its clip
 SIZE, STEP, LENGTH = 96, 6, 40
 
 
@@ -39,7 +39,7 @@ def video(folder, path, clip):
     os.rename(os.path.join(folder, "made.mp4"), path)
 
 
-def told(jpegs):
+def frames_in(jpegs):
     """(frame, clip) of each"""
     line = ["gst-launch-1.0", "-q", "fdsrc", "!", "image/jpeg", "!", "jpegparse", "!", "jpegdec", "!", "videoconvert",
             "!", "video/x-raw,format=GRAY8", "!", "fdsink"]
@@ -55,7 +55,7 @@ def spread(first, last):
 
 
 def by_hand(folder, clips, name="run"):
-    """A run whose clips, (path, start, end), are all wrong"""
+    """A run with these misclassified clips, (path, start, end)"""
     test = os.path.join(folder, name, "test")
     os.makedirs(test)
     with open(os.path.join(test, "predictions.csv"), "w", encoding="utf-8") as file:
@@ -69,7 +69,7 @@ def by_hand(folder, clips, name="run"):
 
 
 def strips(run):
-    """clip: (its frames, what is said in their place); texts of the page"""
+    """clip: (its frames, or the text in their place); texts of the page"""
     page = Page(os.path.join(run, "report.html"))
     found = {}
     for (row, below), (_, jpegs) in zip(zip(page.rows, page.rows[1:]), zip(page.pictures, page.pictures[1:])):
@@ -79,7 +79,7 @@ def strips(run):
 
 
 def in_time(run, **more):
-    """A report and its strips(); a machine that is busy with other things may take three"""
+    """A report and its strips(); up to three attempts on a busy machine"""
     for _ in range(3):
         began = time.monotonic()
         report(run, **more)
@@ -91,7 +91,7 @@ def in_time(run, **more):
 
 
 def evaluated(folder):
-    """Of an evaluation: segments, views, pictures, names with all that a name may have, files that went or broke"""
+    """Frames of an evaluation: segments, views, pictures, unusual names, missing and damaged files"""
     odd = os.path.join(folder, "a, \"b\"\n'100%' c\\d.mp4")
     plain, gone, broken = (os.path.join(folder, name) for name in ("plain.mp4", "gone.mp4", "broken.mp4"))
     video(folder, odd, 40)
@@ -103,14 +103,14 @@ def evaluated(folder):
     pictures(os.path.join(folder, "pictures"), 120)
     pictures(os.path.join(folder, "series"), 160, "img_%05d.pgm")
     address = lambda path: "file://" + urllib.parse.quote(path)
-    clips = [  # path, start, end, fps, the frames, the clip's gray or what is said
+    clips = [  # path, start, end, fps, the frames, the clip's gray level or the text instead
         (address(odd), "", "", "", spread(0, 39), 40), (address(odd), 1, 2, "", spread(10, 19), 40),
         ("plain.mp4", "", "", "", spread(0, 39), 80), ("plain.mp4", 3, "", "", spread(30, 39), 80),
         ("plain.mp4", "", 0.35, "", spread(0, 3), 80), (address(bare), 2, 3, "", spread(20, 29), 40),
         ("pictures", 2, 4, 5, spread(10, 19), 120), ("series/img_%05d.pgm", "", "", "", spread(0, 39), 160),
         ("gone.mp4", "", "", "", None, "No such file or directory"),
         ("broken.mp4", "", "", "", None, "it is empty (0 bytes)")]
-    # each once as either class: one of the two is wrong
+    # each once per class: one of the two is misclassified
     with open(os.path.join(folder, "test.csv"), "w", newline="", encoding="utf-8") as file:
         rows = csv.writer(file)
         rows.writerow(["path", "start", "end", "fps", "label"])
@@ -136,7 +136,7 @@ def evaluated(folder):
             assert not jpegs and said == "No frames: " + which, (clip, said)
             continue
         assert len(jpegs) == FRAMES, (clip, said)
-        shown = told(jpegs)
+        shown = frames_in(jpegs)
         assert [frame for frame, _ in shown] == frames and all(abs(number - which) < 10 for _, number in shown), (
             clips[clip // 2], shown)
     assert os.listdir(home) == [] and set(os.listdir(run)) == before | {"report.html"}
@@ -148,7 +148,8 @@ def evaluated(folder):
 
 
 def many(folder):
-    """Of many wrong clips the most confident get frames, soon; a page of several evaluations shares them out"""
+    """Of many misclassified clips the most confident get frames, in little time; several evaluations share a
+    page's limit"""
     path = os.path.join(folder, "a.mp4")
     video(folder, path, 40)
     run = by_hand(folder, [(path, "", "")] * 200)
@@ -168,7 +169,7 @@ def many(folder):
 
 
 def tool_folder(folder, script):
-    """A folder with a gst-launch-1.0 that is this script"""
+    """A folder with this script as gst-launch-1.0"""
     os.makedirs(folder)
     path = os.path.join(folder, "gst-launch-1.0")
     with open(path, "w", encoding="utf-8") as file:
@@ -178,7 +179,7 @@ def tool_folder(folder, script):
 
 
 def crashed(folder):
-    """A file that ends its decoder's process, or stops it, costs its own frames alone"""
+    """A file that crashes or stops its decoder's process affects only its own frames"""
     path, bad = os.path.join(folder, "a.mp4"), os.path.join(folder, "bad.mp4")
     video(folder, path, 40)
     shutil.copy(path, bad)
@@ -189,13 +190,13 @@ def crashed(folder):
         way = tool_folder(os.path.join(folder, how.split()[0]), "for word; do case $word in\nlocation=*) grep -q bad.mp4 "
                           "\"${word#location=}\" && %s;; esac; done\nexec %s \"$@\"\n" % (how, program))
         found, _, _ = in_time(run, PATH=way)
-        assert [frame for frame, _ in told(found[0][0])] == spread(0, 9), (found[0][1], told(found[0][0]))
-        assert [frame for frame, _ in told(found[2][0])] == spread(10, 19), found[2][1]
+        assert [frame for frame, _ in frames_in(found[0][0])] == spread(0, 9), (found[0][1], frames_in(found[0][0]))
+        assert [frame for frame, _ in frames_in(found[2][0])] == spread(10, 19), found[2][1]
         assert found[1] == ([], "No frames: " + said), found[1]
 
 
 def processes(of):
-    """Those that have the name in their command line"""
+    """Processes with this name in their command line"""
     found = []
     for pid in filter(str.isdigit, os.listdir("/proc")):
         try:
@@ -207,7 +208,7 @@ def processes(of):
 
 
 def stuck(folder):
-    """What hangs is ended in time, or with Ctrl-C at once, and leaves neither processes nor files"""
+    """Hanging decoders are ended in time, or at once by Ctrl-C, and leave neither processes nor files"""
     mark, home = "61.%d" % os.getpid(), os.path.join(folder, "home")
     os.makedirs(home)
     path = os.path.join(folder, "a.mp4")
@@ -235,7 +236,7 @@ def stuck(folder):
 
 
 def without(folder):
-    """Without gst-launch-1.0, a plug-in or files to spare, the page says so in a line and has all else"""
+    """Without gst-launch-1.0, a plug-in or free file descriptors, the page says so and is otherwise complete"""
     path = os.path.join(folder, "a.mp4")
     shutil.copy("/dev/null", path)
     run = by_hand(folder, [(path, "", ""), (path, "", "")])

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""cnn3d report: of a run as cnn3dtrain leaves it, and of one made by hand whose names
-would be markup: one page, text as text, every wrong clip, nothing from outside."""
+"""cnn3d report, of a run by cnn3dtrain and of one made by hand with names that contain markup: one page, text
+escaped, every misclassified clip, no external resources."""
 import base64
 import csv
 import html.parser
@@ -17,7 +17,7 @@ import launch
 NASTY = "<script>alert(1)</script>"
 CLASSES = ["ball", NASTY, "bars & \"co\"", "\x1b[31mred\u202e"]
 SHOWN = ["ball", NASTY, "bars & \"co\"", "\\x1b[31mred\\x202e"]
-# elements without an end
+# elements without an end tag
 VOID = {"meta", "br", "link", "img", "input", "hr"}
 
 
@@ -30,8 +30,8 @@ def report(*options, status=0, **more):
 
 
 class Page(html.parser.HTMLParser):
-    """Texts of cells and headings, and each row's pictures; fails at what does not close, and at what a page
-    that stands alone lacks."""
+    """Texts of cells and headings, and each row's pictures; fails on unclosed elements, and if the page is not
+    self-contained."""
 
     def __init__(self, path):
         super().__init__()
@@ -76,12 +76,12 @@ class Page(html.parser.HTMLParser):
             assert "url" not in data and "@import" not in data
 
     def check(self, what):
-        """Its state and figure"""
+        """The state and the figures of a check"""
         return next((row[0], row[2]) for row in self.rows if len(row) == 3 and row[1].startswith(what))
 
 
 def by_hand(folder, name="run", steps=200, speed=20, more=""):
-    """A folder as cnn3dtrain and cnn3deval leave one; the wrong clips' paths as shown"""
+    """A folder like those of cnn3dtrain and cnn3deval; returns the misclassified clips' paths as shown"""
     run = os.path.join(folder, name)
     os.makedirs(os.path.join(run, "test"))
     log = [{"event": "run", "version": 1, "command": "gst-launch-1.0 clipsrc location=" + NASTY, "model": "r3d_18",
@@ -120,14 +120,14 @@ def by_hand(folder, name="run", steps=200, speed=20, more=""):
 
 
 def hostile(folder):
-    """Names that would be markup or move the terminal's cursor are text; every wrong clip is told, the most
+    """Names with markup or control codes are shown as text; every misclassified clip is listed, the most
     confident first"""
     run, wrong = by_hand(folder, more='{"event":"finished","time":1790000500,"reason":"eos"}\n')
     printed = report(run)
     assert printed.strip() == os.path.join(run, "report.html"), printed
     page = Page(os.path.join(run, "report.html"))
-    told = [row[:4] for row in page.rows if row[0].startswith("clips, ")]
-    assert len(wrong) > 50 and told == wrong, (told[:3], wrong[:3])
+    shown = [row[:4] for row in page.rows if row[0].startswith("clips, ")]
+    assert len(wrong) > 50 and shown == wrong, (shown[:3], wrong[:3])
     for text in NASTY + ".mp4", "<b>torn</b>\\x1b[2J (1)", SHOWN[3], "clipsrc location=" + NASTY:
         assert text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;") in page.source, text
     assert [SHOWN[3], "50", "50.0 %", "100.0 %", "66.7 %", "–"] in page.rows
@@ -138,7 +138,7 @@ def hostile(folder):
 
 
 def compared(folder):
-    """Against a faster and a slower run; a run that was killed while it wrote"""
+    """Comparison with a faster and a slower run; a run that was killed while writing"""
     run, _ = by_hand(folder, more='garbage\n{"event":"step","time":179')
     for speed, state, ratio in (15, "ok", "1.33"), (40, "not ok", "0.50"):
         other, _ = by_hand(folder, "other%d" % speed, speed=speed)
@@ -154,7 +154,7 @@ def compared(folder):
 
 
 def refused(folder):
-    """A folder without anything, no folder, a place that cannot be written to, and usage"""
+    """An empty folder, no folder, an unwritable output, and usage errors"""
     empty = os.path.join(folder, "\x1b[31mempty")
     os.mkdir(empty)
     err = report(empty, status=1)
@@ -169,7 +169,7 @@ def refused(folder):
 
 
 def real(folder):
-    """A run of cnn3dtrain's, validated, with a file that cannot be read"""
+    """A run of cnn3dtrain's, with validation and an unreadable file"""
     launch.two_classes(os.path.join(folder, "clips"), 2, frames=16)
     with open(os.path.join(folder, "clips", "ball", NASTY.replace("/", ":") + ".mp4"), "w") as file:
         file.write("no video")
@@ -192,7 +192,7 @@ def real(folder):
 
 
 def browser(folder):
-    """A browser runs nothing of the page, which is no wider than the window"""
+    """In a browser the page runs no script and is not wider than the window"""
     chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if not chromium:
         raise launch.Skip("there is no Chromium")
@@ -208,7 +208,7 @@ def browser(folder):
     path = os.path.join(run, "report.html")
     dom = dump(path)
     assert "<script" not in dom and dom.count("&lt;script&gt;alert(1)&lt;/script&gt;") > len(wrong), dom[:2000]
-    # a script of the test's own tells how wide a page with long names is
+    # a script of the test reports the width of a page with long names
     with open(path, encoding="utf-8") as file:
         source = re.sub("<meta http-equiv[^>]*>", "", file.read())
     with open(path, "w", encoding="utf-8") as file:

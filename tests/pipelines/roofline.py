@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""cnn3d plan --roofline: FLOPs, bytes, floors and shares as they come out of the
-models' shapes, written down here once more."""
+"""cnn3d plan --roofline: FLOPs, bytes, times and shares equal those computed here independently from the
+models' shapes."""
 import glob
 import json
 import os
@@ -22,10 +22,9 @@ def tool(*options):
 
 
 class Model:
-    """Layers in order: (name, in, out, kernel, stride, wanted) of convolutions, (name,
-    tensor, residual) of batch norms; a tensor is channels, (depth, height, width).
-    wanted: the input's gradient; "add": on top of one that is there, which is how a
-    GPU adds up where two layers read a tensor."""
+    """Layers in order: (name, in, out, kernel, stride, wanted) of convolutions, (name, tensor, residual) of
+    batch norms; a tensor is channels, (depth, height, width). wanted: the input's gradient; "add": added to
+    an existing one, as on a GPU where two layers read a tensor."""
 
     def __init__(self, frames, size):
         self.x = 3, (frames, size, size)
@@ -74,7 +73,7 @@ def slow_r50(frames, size):
 
 
 def numbers(tensor, clips):
-    """As they lie on a GPU: channels in eights"""
+    """As stored on a GPU: channels in multiples of eight"""
     channels, (d, h, w) = tensor
     return -(-channels // 8) * 8 * d * h * w * clips
 
@@ -83,9 +82,9 @@ def near(a, b, what):
     assert abs(a - b) <= 1e-9 * max(abs(a), abs(b)), (what, a, b)
 
 
-def check_convs(told, model, clips, element):
+def check_convs(answer, model, clips, element):
     for name, x, y, kernel, stride, wanted in model.convs:
-        layer = told.pop(name)
+        layer = answer.pop(name)
         taps = kernel[0] * kernel[1] * kernel[2]
         flops = 2 * x[0] * y[0] * taps * y[1][0] * y[1][1] * y[1][2] * clips
         weights = -(-x[0] // 8) * 8 * y[0] * taps
@@ -106,24 +105,24 @@ def check_convs(told, model, clips, element):
         assert layer["bytes"] == layer["fused-bytes"], name
 
 
-def check_norms(told, model, clips, element):
+def check_norms(answer, model, clips, element):
     for name, x, residual in model.norms:
-        layer = told.pop(name)
+        layer = answer.pop(name)
         n = numbers(x, clips) * element
         saved = -(-2 * x[0] * 4 // 64) * 64 + (-(-(n // element // 8) // 64) * 64 if residual else 0)
         # statistics read; then read, with the residual, and written
         near(layer["bytes"]["forward"], (3 + residual) * n + saved, name)
         near(layer["fused-bytes"]["forward"], (2 + residual) * n + saved, name)
-        # input and gradient read; what ReLU lets through written, for the residual; both
+        # input and gradient read; the gradient after ReLU written, for the residual; both
         # read, the input's gradient written
         near(layer["bytes"]["backward-data"], (5 + residual) * n + saved, name)
         assert layer["moves"] == {"forward": 2, "backward": 2 + residual}, (name, layer)
         assert layer["fused-moves"] == {"forward": 1, "backward": 2 + residual}, (name, layer)
 
 
-def check_floors(told):
-    """What holds of every answer: the larger of the two, layer by layer, and their sum"""
-    r = told["roofline"]
+def check_floors(answer):
+    """Checks that hold for every answer: the larger of the two, layer by layer, and their sum"""
+    r = answer["roofline"]
     peak, bandwidth = r["flops-per-second"], r["bytes-per-second"]
     for kind, seconds in ("bytes", "seconds"), ("fused-bytes", "fused-seconds"):
         total = sum(layer["bytes"]["update"] for layer in r["layers"]) / bandwidth
@@ -146,14 +145,14 @@ def check_floors(told):
 
 
 def shapes(folder):
-    """On an H100 every figure of r3d_18 and slow_r50 is what the layers' shapes say"""
+    """On an H100 every figure of r3d_18 and slow_r50 follows from the layers' shapes"""
     notes = []
     for name, model, frames, size, clips in ("r3d_18", r3d_18, 16, 112, 32), ("slow_r50", slow_r50, 8, 224, 16):
         for precision, element, peak in ("16-mixed", 2, 989.4e12), ("32", 4, 494.7e12):
-            told = json.loads(tool("--json", "--gpu", "h100", "--model", name, "--num-frames", str(frames), "--size",
+            answer = json.loads(tool("--json", "--gpu", "h100", "--model", name, "--num-frames", str(frames), "--size",
                                    str(size), "--batch-size", str(clips), "--precision", precision,
                                    "--recompute", "none"))[0]
-            r = check_floors(told)
+            r = check_floors(answer)
             near(r["flops-per-second"], peak, "peak")
             near(r["bytes-per-second"], 3350e9, "bandwidth")
             layers = {layer["layer"]: layer for layer in r["layers"]}
@@ -169,18 +168,18 @@ def shapes(folder):
 
 
 def everywhere(folder):
-    """Each GPU and the CPU have an answer, whatever is made again, frozen or accumulated"""
+    """Each GPU and the CPU have an answer, with recomputation, freezing and accumulation"""
     small = "--model", "mc3_18", "--num-frames", "8", "--size", "64", "--batch-size", "4", "--base-width", "16"
     answers = tool(*small, "--gpu", "all").count("clips/s; fused")
     assert answers == len(glob.glob(os.path.join(launch.TOP, "configs", "gpus", "*.json"))), answers
-    # as many clips as make recomputation worth it beside any workspace
+    # enough clips for recomputation to pay off with any workspace
     for options in (["--device", "cpu"], ["--gpu", "rtx3070", "--recompute", "bn", "--batch-size", "32"],
                     ["--device", "cpu", "--recompute", "block"], ["--device", "cpu", "--freeze", "backbone"],
                     ["--gpu", "rtx3070", "--freeze", "batch-norm", "--optimizer", "adam"]):
-        for told in json.loads(tool("--json", *small, *options)):
-            r = check_floors(told) if "backbone" not in options else told["roofline"]
+        for answer in json.loads(tool("--json", *small, *options)):
+            r = check_floors(answer) if "backbone" not in options else answer["roofline"]
             again = sum(layer["bytes"]["recompute"] for layer in r["layers"])
-            assert (again > 0) == (told["asked"]["recompute"] != "none"), (options, again)
+            assert (again > 0) == (answer["asked"]["recompute"] != "none"), (options, again)
     one, four = (json.loads(tool("--json", "--device", "cpu", *small, "--accumulate-grad-batches", str(k)))[0]["roofline"]
                  for k in (1, 4))
     near(four["flops"]["forward"], 4 * one["flops"]["forward"], "accumulated")
@@ -189,7 +188,7 @@ def everywhere(folder):
 
 
 def table(folder):
-    """The text has a row for each layer, shares that make 100, and tells the moves"""
+    """The text has a row for each layer, shares that add up to 100 %, and the moves"""
     text = tool("--gpu", "h100", "--batch-size", "32", "--precision", "16-mixed")
     rows = re.findall(r"^(\S.*?) +(?:[\d.]+ +)*?([\d.]+) +([\d.]+)  (?:bytes|FLOPs) +([\d.]+)$", text, re.MULTILINE)
     names = [name for name, *_ in rows]
@@ -203,13 +202,13 @@ def table(folder):
 
 
 def documented(folder):
-    """The table in docs/benchmarks.md is what the command above it prints"""
+    """The table in docs/benchmarks.md is the output of the command above it"""
     with open(os.path.join(launch.TOP, "docs", "benchmarks.md"), encoding="utf-8") as file:
         found = re.search(r"^    cnn3d plan (--gpu h100 --roofline .*)\n\n```\n([\s\S]*?)^```$", file.read(), re.MULTILINE)
-    told, shown = tool(*found.group(1).replace("--roofline", "").split()), found.group(2)
-    # the second line names cuDNN's version
-    assert [line for i, line in enumerate(told.splitlines()) if i != 1] == [
-        line for i, line in enumerate(shown.splitlines()) if i != 1], told
+    answer, shown = tool(*found.group(1).replace("--roofline", "").split()), found.group(2)
+    # the second line has cuDNN's version
+    assert [line for i, line in enumerate(answer.splitlines()) if i != 1] == [
+        line for i, line in enumerate(shown.splitlines()) if i != 1], answer
 
 
 launch.main(shapes, everywhere, table, documented)

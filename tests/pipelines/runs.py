@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What training says of runs that are not what they look like: two in one folder, without a
-step, with clips that are gone, with other data than before, stopped, or learning nothing."""
+"""Errors and warnings of unsuccessful training: two runs in one folder, no step, missing clips, changed data, a
+stop, or nothing learnt."""
 import json
 import os
 import re
@@ -43,8 +43,8 @@ def bytes_of(folder, run, name="last.safetensors"):
 
 
 def locked(folder):
-    """A second run in a folder is refused before its first clip, with the first one's process; what was
-    killed locks nothing"""
+    """A second run in a folder is refused before its first clip, with the first one's process id; a killed run
+    leaves no lock"""
     videos(folder)
     long = line(epochs=100000)
     first = launch.start(long, folder, options="")
@@ -56,7 +56,7 @@ def locked(folder):
         assert "run.lock" in files(folder)
         second = launch.launch(line(epochs=1), folder, options="").refused(
             "Another run, process %d on .*, has its checkpoints in run" % first.pid, "checkpoint-dir")
-        second.need("epoch" not in second.out and "resuming" not in second.out, "it went on")
+        second.need("epoch" not in second.out and "resuming" not in second.out, "it ran")
         other = launch.launch(line(epochs=1, folder="other"), folder, options="").fine()
         other.need("run.lock" not in files(folder, "other"), "the lock's file stays")
     finally:
@@ -67,8 +67,8 @@ def locked(folder):
 
 
 def without_steps(folder):
-    """An epoch, or a validation, that cannot fill a batch is refused before it is trained; one that does not, as clips
-    were skipped, at its end"""
+    """A training or validation pass that cannot fill a batch is refused at its start, or at its end if clips
+    were skipped"""
     videos(folder)
     table(folder, "three.csv", ROWS[1:4])
     table(folder, "gone.csv", ROWS[2:4] + [("gone/0.mp4", "ball")])
@@ -78,7 +78,7 @@ def without_steps(folder):
         run = launch.launch(line(location, batch=batch, source="val-location=val.csv", batching="drop-last=true"), folder)
         run.refused(few[0] % said, few[1] % said[0])
         run.need(not run.messages("cnn3dtrain-step") and not files(folder), "it trained")
-    # views of a video are clips
+    # views of a video count as clips
     views = line("three.csv", epochs=1, batch=3, source="val-location=val.csv", batching="drop-last=true", folder="views")
     run = launch.launch(views.replace("num-frames=4", "num-frames=4 frame-interval=1 clips-per-video=2"), folder).fine()
     run.need([m["clips"] for m in run.messages("cnn3dtrain-validation")] == ["3"], "not one batch of views")
@@ -89,14 +89,14 @@ def without_steps(folder):
     run = launch.launch(line("three.csv", epochs=1, batch=3, source="val-location=gone.csv", batching="drop-last=true"),
                         folder)
     run.refused("No validation in epoch 1: of 3 validation clips 2 came, but no batch of 3", "batch-size to 2 or less")
-    # what was trained is not lost, and is whole with its validation
+    # trained weights are kept, complete with their validation
     launch.launch(line("three.csv", epochs=1, batch=3, source="val-location=gone.csv"), folder).fine()
     launch.launch(line("three.csv", epochs=1, batch=3, source="val-location=gone.csv", folder="whole"), folder).fine()
     assert bytes_of(folder, "run") == bytes_of(folder, "whole"), "it is not the same as without the error"
 
 
 def empty(folder):
-    """A stream without a clip, or without one to train on, is no success; serving none is warned of"""
+    """A stream without clips, or without training clips, is an error; serving nothing gives a warning"""
     videos(folder)
     launch.launch(line(epochs=1), folder).fine()
     model = "model=run/last.safetensors"
@@ -112,18 +112,18 @@ def empty(folder):
 
 
 def monitors(folder):
-    """A monitor that only a validation measures is refused where there is none; the default says what it takes"""
+    """A monitor of validation metrics is rejected without validation; the default reports what it uses"""
     videos(folder)
     for name in "val-accuracy", "val-loss", "val-f1":
         run = launch.launch(line(more="monitor=" + name), folder)
         run.refused("monitor=%s needs a validation pass in each epoch" % name, "monitor=train-loss")
         run.need(not run.messages("cnn3dtrain-step") and not files(folder), "it trained")
-    told = "no validation clips: the best epoch is chosen by training accuracy"
+    reported = "no validation clips: the best epoch is chosen by training accuracy"
     run = launch.launch(line(epochs=1), folder, options="").fine()
-    run.need((run.out + run.err).count(told) >= 1, "not told")
+    run.need((run.out + run.err).count(reported) >= 1, "not reported")
     for more, source in (("save-top-k=0", ""), ("monitor=train-loss", ""), ("", "val-location=val.csv")):
         run = launch.launch(line(epochs=1, more=more + " resume=never", source=source), folder, options="").fine()
-        run.need(told not in run.out + run.err, "told of nothing")
+        run.need(reported not in run.out + run.err, "reported without need")
     config = ["train", "--config", os.path.join(launch.TOP, "configs", "config.yaml"), "--data.img_size=[32, 32]",
               "--data.num_frames=4", "--data.batch_size=2", "--data.num_workers=0", "--model.base_width=4",
               "--model.backbone=r3d_18", "--trainer.threads=1", "--trainer.device=cpu", "--paths.train=train.csv",
@@ -135,14 +135,13 @@ def monitors(folder):
 
 
 def skipped(folder):
-    """Clips that are skipped are told on the console, with how many of how many, and why; more than max-skipped
-    of them end the run"""
+    """Skipped clips are reported on the console with their number and reason; more than max-skipped end the run"""
     videos(folder)
     table(folder, "some.csv", ROWS + [("gone/%d.mp4" % i, "ball") for i in range(4)])
     table(folder, "most.csv", ROWS + [("gone/%d.mp4" % i, "ball") for i in range(14)])
     run = launch.launch(line("some.csv", more="log-dir=log"), folder, options="").fine()
-    told = re.findall(r"epoch \d/2 .*  clips skipped 4 of 10$", run.out, re.MULTILINE)
-    run.need(len(told) == 2, "not in each epoch's line")
+    reported = re.findall(r"epoch \d/2 .*  clips skipped 4 of 10$", run.out, re.MULTILINE)
+    run.need(len(reported) == 2, "not in each epoch's line")
     run.need(re.search(r"^4 of 10 training clips of epoch 1 were skipped; the first: .*gone/\d.mp4: .+$", run.out,
                        re.MULTILINE), "not why")
     run.need(re.search(r"^skipped: 4 of 10 training clips(; .*gone/\d.mp4: [^;]+){3}; all of them are in "
@@ -156,40 +155,40 @@ def skipped(folder):
         "max-skipped=1 trains on what is left", "The first: .*gone")
     run.need(not files(folder, "most"), "it left %s" % files(folder, "most"))
     run = launch.launch(line("most.csv", more="max-skipped=1", folder="most"), folder, options="").fine()
-    run.need("clips skipped 14 of 20" in run.out, "not told")
+    run.need("clips skipped 14 of 20" in run.out, "not reported")
     launch.launch(line("some.csv", more="max-skipped=0.3", folder="few"), folder, options="").refused("4 of 10 training")
-    # a validation that lost most of its clips
+    # a validation with most of its clips skipped
     table(folder, "val.csv", [ROWS[0]] + [("gone/%d.mp4" % i, "ball") for i in range(3)])
     launch.launch(line(source="val-location=val.csv", folder="val"), folder, options="").refused(
         "3 of 4 validation clips of epoch 1 were skipped")
 
 
 def skipped_before(folder):
-    """An epoch that has skipped too much before a run is resumed starts over: the same line is refused while the files
-    are gone, and goes on when they are there again"""
+    """An epoch that skipped too much before a resume starts over: the same line is refused while the files are
+    missing, and succeeds when they are back"""
     videos(folder)
     table(folder, "void.csv", [("gone/%d.mp4" % i, "ball") for i in range(60)] + 8 * ROWS)
     cut = line("void.csv", epochs=1, batch=1, source="shuffle=false", more="checkpoint-interval=1 max-skipped=%s")
-    anew = "60 of 108 clips of epoch 1 were skipped before the checkpoint, more than max-skipped=0.5.*starts over"
+    starts_over = "60 of 108 clips of epoch 1 were skipped before the checkpoint, more than max-skipped=0.5.*starts over"
     launch.stop_when(cut % 1, "cnn3dtrain-step", 3, signal.SIGKILL, folder=folder)
-    # the second time its checkpoint stands at the epoch's end
+    # the second time, its checkpoint is at the epoch's end
     for _ in range(2):
         run = launch.launch(cut % 0.5, folder).refused("60 of 108 training clips of epoch 1 were skipped",
                                                        "The first: .*gone/0.mp4")
-        run.need(re.search("WARNING.*" + anew, run.err + run.out) and "resuming with epoch 1\n" in run.out, "not anew")
+        run.need(re.search("WARNING.*" + starts_over, run.err + run.out) and "resuming with epoch 1\n" in run.out, "not started over")
     os.rename(os.path.join(folder, "ball"), os.path.join(folder, "gone"))
     launch.shutil.copytree(os.path.join(folder, "gone"), os.path.join(folder, "ball"))
     for i in range(60):
         launch.shutil.copy(os.path.join(folder, "gone", "00.mp4"), os.path.join(folder, "gone", "%d.mp4" % i))
     run = launch.launch(cut % 0.5, folder).fine()
-    run.need(re.search("WARNING.*" + anew, run.err + run.out), "not told")
+    run.need(re.search("WARNING.*" + starts_over, run.err + run.out), "not reported")
     run.need([m["clips"] for m in run.messages("cnn3dtrain-epoch")] == ["108"], "not the whole epoch")
     run = launch.launch(cut % 0.5, folder).fine()
     run.need("training is complete" in run.out and "skipped" not in run.out + run.err, "it is not over")
 
 
 def complete(folder):
-    """Where no more epochs are asked for than are done, that is said, and nothing is trained"""
+    """If all requested epochs are done, that is reported, and nothing is trained"""
     videos(folder)
     launch.launch(line(epochs=2), folder, options="").fine()
     before = bytes_of(folder, "run")
@@ -202,12 +201,12 @@ def complete(folder):
                  and not run.messages("cnn3dtrain-step"), "it trained")
         assert bytes_of(folder, "run") == before
     run = launch.launch(line(epochs=3), folder).fine()
-    run.need("epoch 3/3  loss" in run.out and "epoch 2/3" not in run.out, "more epochs do not go on")
+    run.need("epoch 3/3  loss" in run.out and "epoch 2/3" not in run.out, "more epochs do not continue training")
 
 
 def stopped(folder):
-    """cnn3d train that is stopped by Ctrl-C or SIGTERM saves, says where it goes on, and exits with 130 or 143;
-    each run ends with its best epoch"""
+    """cnn3d train saves on Ctrl-C and SIGTERM, reports where it resumes, and exits with 130 or 143; each run
+    ends with its best epoch"""
     videos(folder)
     arguments = ["train", "--config", os.path.join(launch.TOP, "configs", "config.yaml"), "--data.img_size=[32, 32]",
                  "--data.num_frames=4", "--data.batch_size=2", "--data.num_workers=0", "--model.base_width=4",
@@ -233,17 +232,17 @@ def stopped(folder):
                  "it does not say where it stopped")
         saved = re.findall(r"saved at (?:the end of )?epoch (\d+)(?:, clip \d of 6|, before its validation)?: "
                            r"the same line resumes$", run.out, re.MULTILINE)
-        run.need(len(saved) == 1, "it does not say where it goes on")
+        run.need(len(saved) == 1, "it does not say where it resumes")
         run.need(re.search(r"best: epoch \d+  val-loss \S+  val-accuracy [\d.]+ %  run/best.safetensors$", run.out,
                            re.MULTILINE), "the best epoch is not named")
-        run.need(position == "start" or "resuming " in run.out, "it did not go on")
+        run.need(position == "start" or "resuming " in run.out, "it did not resume")
         run.need(re.search(r"epoch \d+/100000 .*  left \d+:\d\d", run.out, re.MULTILINE), "no time left")
         position = saved[0]
     run = launch.launch(line(epochs=1, folder="other"), folder, options="").fine()
     run.need(re.search(r"best: epoch 1  loss \S+  accuracy [\d.]+ %  other/best.safetensors$", run.out,
                        re.MULTILINE), "the best epoch is not named")
-    run.need("saved at" not in run.out, "a complete run tells where it goes on")
-    # by gst-launch-1.0, without a place to save to
+    run.need("saved at" not in run.out, "a complete run says where it resumes")
+    # by gst-launch-1.0, without a checkpoint folder
     run = launch.stop_when(line(epochs=100000).replace("checkpoint-dir=run", ""), "epoch 1/", 1, signal.SIGINT,
                            folder=folder, options="-e")
     run.need(re.search(r"^stopped at .*: nothing is saved, as checkpoint-dir is not set$", run.out, re.MULTILINE),
@@ -251,7 +250,7 @@ def stopped(folder):
 
 
 def strip(folder, name):
-    """Takes away what older versions did not write."""
+    """Removes fields that older versions did not write."""
     path = os.path.join(folder, name, [f for f in files(folder, name) if f.endswith(".state")][0])
     data = launch.read(path)
     size, = struct.unpack("<Q", data[:8])
@@ -267,7 +266,8 @@ def strip(folder, name):
 
 
 def other_data(folder):
-    """A run that is resumed knows its data: what differs is named and refused, or told with resume-data=any"""
+    """A resumed run compares its data with the checkpoint's: differences are reported and refused, or a warning
+    with resume-data=any"""
     videos(folder)
     table(folder, "renamed.csv", [(p, {"bars": "adding", "ball": "bowling"}[c]) for p, c in ROWS])
     table(folder, "swapped.csv", [(p, {"bars": "ball", "ball": "bars"}[c]) for p, c in ROWS])
@@ -294,11 +294,11 @@ def other_data(folder):
             "Use the same data as before, or set resume-data=any to continue with this")
         run = resumed(location, "resume-data=any").fine()
         run.need(re.search("WARNING.*the checkpoint was trained on other data: .*" + said, run.err + run.out),
-                 "not told")
+                 "not reported")
         run.need("epoch 3/3  loss" in run.out and "epoch 2/3" not in run.out, "not the third epoch")
-        # from there on it is the data
+        # from there on it is the run's data
         run = launch.launch(line(location, epochs=4), folder).fine()
-        run.need("epoch 4/4  loss" in run.out and "other data" not in run.out + run.err, "it is other data for ever")
+        run.need("epoch 4/4  loss" in run.out and "other data" not in run.out + run.err, "it still counts as other data")
     resumed("train.csv", source="val-location=val.csv").refused("had 6 rows and has 8")
     run = resumed("train.csv", "resume-data=any", source="val-location=val.csv").fine()
     run.need("epoch 3/3  loss" in run.out and "val-loss" in run.out, "not with the validation")
@@ -329,7 +329,7 @@ def within(folder):
         return launch.launch(line(location, epochs=10, more=more + options, **kind), folder)
 
     run = resumed("train.csv").fine()
-    # gst-launch-1.0 prints messages piece by piece: ours may stand within one
+    # gst-launch-1.0 prints messages in pieces, which may be interleaved with this one
     place = re.search(r"resuming in epoch (\d+) at clip (\d) of 6\n", run.out)
     if not place:
         raise launch.Skip("the kill came between two epochs")
@@ -343,17 +343,17 @@ def within(folder):
 
 
 def learns_nothing(folder):
-    """A loss that does not fall and predictions of one class are warned of, once"""
+    """A loss that does not fall, and predictions of one class, give one warning each"""
     videos(folder)
     run = launch.launch(line(epochs=5, source="val-location=val.csv", more="lr=1e-12 momentum=0 weight-decay=0"),
                         folder, options="").fine()
-    told = re.findall("The training loss does not fall: it was .* in the first of 3 epochs", run.out + run.err)
-    run.need(len(told) == 1, "told %d times of the loss" % len(told))
+    reported = re.findall("The training loss does not fall: it was .* in the first of 3 epochs", run.out + run.err)
+    run.need(len(reported) == 1, "the loss was reported %d times" % len(reported))
     table(folder, "uneven.csv", ROWS[:3] * 5 + ROWS[3:4])
     run = launch.launch(line("uneven.csv", epochs=4, source="val-location=val.csv", folder="uneven",
                              more="lr=0.001"), folder, options="").fine()
-    told = re.findall("All 2 validation clips of epoch . were predicted to be of class bars", run.out + run.err)
-    run.need(len(told) == 1, "told %d times of one class" % len(told))
+    reported = re.findall("All 2 validation clips of epoch . were predicted to be of class bars", run.out + run.err)
+    run.need(len(reported) == 1, "one class was reported %d times" % len(reported))
     run = launch.launch(line(epochs=12, batch=6, folder="good", more="lr=0.02"), folder, options="").fine()
     run.need("does not fall" not in run.out + run.err, "warned of a loss that falls")
 

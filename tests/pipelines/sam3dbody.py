@@ -1,15 +1,16 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Converts what SAM 3D Body's estimator returns, frame by frame, saved by numpy.savez() as an array of Python objects (a
-pickle), into key points that clipkpt reads: sam3dbody.py FROM.npz TO.npy
+"""Converts the results of SAM 3D Body's estimator, one per frame, saved by numpy.savez() as an array of Python
+objects (a pickle), into key points that clipkpt reads: sam3dbody.py FROM.npz TO.npy
 
-Such a file could run anything when it is read: convert only those of your own."""
+Reading such a file can run any code: convert only your own files."""
 import sys
 
 import numpy
 
 
 def convert(source, target):
-    """source: its first array has an entry a frame: a list of persons, each a dict with pred_keypoints_2d (70, 2) in pixels"""
+    """source: its first array has an entry per frame: a list of persons, each a dict with pred_keypoints_2d
+    (70, 2) in pixels"""
     with numpy.load(source, allow_pickle=True) as archive:
         frames = [list(frame) for frame in archive[archive.files[0]]]
     persons = max(map(len, frames), default=0)

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Weights travel: a line's checkpoint loads into torchvision's model by name and
-tells clips apart as the line said, and torchvision's weights load in a line."""
+"""Weights are portable: a checkpoint loads into torchvision's model by name with the same validation results,
+and torchvision's weights load into a launch line."""
 import os
 import sys
 
@@ -38,7 +38,7 @@ def line(more):
 
 
 def validation_clips(folder):
-    """The frames that validation sees, by way of clipsrc to clipbatch and a file."""
+    """The frames of the validation pass, written to a file by clipsrc and clipbatch."""
     launch.launch("clipsrc location=val.csv shuffle=false %s ! clipbatch batch-size=4 ! "
                   "filesink location=val.raw" % launch.CLIP_BIN, folder).fine()
     raw = launch.read(os.path.join(folder, "val.raw"))
@@ -63,13 +63,13 @@ def judge(model, folder):
 
 
 def alike(run, model, folder):
-    told = run.messages("cnn3dtrain-validation")[-1]
+    reported = run.messages("cnn3dtrain-validation")[-1]
     loss, accuracy = judge(model, folder)
-    run.need(abs(float(told["loss"]) - loss) <= 1e-4 * max(1, abs(loss)),
-             "the line says val-loss %s, PyTorch %.7g" % (told["loss"], loss))
-    run.need(float(told["accuracy"]) == accuracy, "the line says val-accuracy %s, PyTorch %g"
-             % (told["accuracy"], accuracy))
-    return "val-loss %.7g, PyTorch %.7g" % (float(told["loss"]), loss)
+    run.need(abs(float(reported["loss"]) - loss) <= 1e-4 * max(1, abs(loss)),
+             "the line says val-loss %s, PyTorch %.7g" % (reported["loss"], loss))
+    run.need(float(reported["accuracy"]) == accuracy, "the line says val-accuracy %s, PyTorch %g"
+             % (reported["accuracy"], accuracy))
+    return "val-loss %.7g, PyTorch %.7g" % (float(reported["loss"]), loss)
 
 
 def load(model, path):
@@ -84,41 +84,39 @@ def save(model, path):
                         for k, v in model.state_dict().items()})
 
 
-def there(name, classes=2):
+def theirs(name, classes=2):
     torch.manual_seed(5)
     return getattr(torchvision.models.video, name)(num_classes=classes)
 
 
-def outward(name, folder):
+def exported(name, folder):
     data(folder)
     run = launch.launch(line("model=%s lr=0.002 checkpoint-dir=run" % name), folder).fine()
-    model = load(there(name), os.path.join(folder, "run", "last.safetensors"))
+    model = load(theirs(name), os.path.join(folder, "run", "last.safetensors"))
     batches = [v for k, v in model.state_dict().items() if k.endswith("num_batches_tracked")]
     assert batches and all(int(v) == 2 for v in batches), "num_batches_tracked: %s" % batches
     return [alike(run, model, folder)]
 
 
 def r3d_18(folder):
-    """last.safetensors of r3d_18 loads strictly into torchvision's model, which
-    validates as the line did"""
-    return outward("r3d_18", folder)
+    """last.safetensors of r3d_18 loads strictly into torchvision's model, with the same validation results"""
+    return exported("r3d_18", folder)
 
 
 def mc3_18(folder):
     """The same with mc3_18"""
-    return outward("mc3_18", folder)
+    return exported("mc3_18", folder)
 
 
 def r2plus1d_18(folder):
     """The same with r2plus1d_18"""
-    return outward("r2plus1d_18", folder)
+    return exported("r2plus1d_18", folder)
 
 
-def inward(folder):
-    """torchvision's weights as pretrained=, nothing trained: the line validates as
-    PyTorch does"""
+def imported(folder):
+    """torchvision's weights as pretrained=, without training: the line validates as PyTorch does"""
     data(folder)
-    model = there("r3d_18")
+    model = theirs("r3d_18")
     save(model, os.path.join(folder, "theirs.safetensors"))
     run = launch.launch(line("pretrained=theirs.safetensors lr=0 weight-decay=0 "
                              "freeze=batch-norm checkpoint-dir=run"), folder).fine()
@@ -131,9 +129,9 @@ def inward(folder):
 
 
 def head(folder):
-    """A head of another size is left out, and named; all else is taken"""
+    """A head of another size is left out and reported; the rest is loaded"""
     data(folder)
-    model = there("mc3_18", 400)
+    model = theirs("mc3_18", 400)
     save(model, os.path.join(folder, "theirs.safetensors"))
     run = launch.launch(line("model=mc3_18 pretrained=theirs.safetensors lr=0 "
                              "weight-decay=0 freeze=batch-norm checkpoint-dir=run"),
@@ -143,7 +141,7 @@ def head(folder):
              and "fc.bias" in left[0]["names"], "not named: %s" % left)
     run.need("fc.weight" in run.err + run.out and "WARNING" in run.err + run.out,
              "no warning names it")
-    mine = load(there("mc3_18"), os.path.join(folder, "run", "last.safetensors"))
+    mine = load(theirs("mc3_18"), os.path.join(folder, "run", "last.safetensors"))
     for name, value in model.state_dict().items():
         if not name.startswith("fc.") and not name.endswith("num_batches_tracked"):
             assert torch.equal(mine.state_dict()[name], value), "%s changed" % name
@@ -151,4 +149,4 @@ def head(folder):
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    launch.main(r3d_18, mc3_18, r2plus1d_18, inward, head)
+    launch.main(r3d_18, mc3_18, r2plus1d_18, imported, head)
