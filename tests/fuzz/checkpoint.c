@@ -1,10 +1,10 @@
-/* Checkpoints: a run resumes from a state, or refuses it. The input is the header of the state
- * file; the weights are those of a run that did not train yet.
+/* Checkpoints: a run resumes from a state, or rejects it. The input is the header of the state
+ * file; the weights are those of a run before its first step.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "src/train/trainer-private.h"
 #include "tests/fuzz/target.h"
 
-/* that the weights name */
+/* named in the weights */
 #define STATE "last-0-1.state"
 
 static Cnn3dTrainer *
@@ -45,7 +45,8 @@ write_checkpoint (Cnn3dTrainer *t)
     fuzz_fail ("no checkpoint", error ? error->message : NULL);
 }
 
-/* As before a resume: a new trainer for each input would take a hundred times as long. */
+/* Resumes again with the same trainer: a new one for each input would take a hundred times as
+ * long. */
 static void
 reset (Cnn3dTrainer *t)
 {

@@ -1,7 +1,7 @@
-/* convolutions.ini: whatever is in the file, a choice is recalled and settled, and found in it
+/* convolutions.ini: with any contents, a choice can be read and stored, and is found in the file
  * afterwards.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "src/backend/cuda/choices.c" /* what the process remembers is reset */
+#include "src/backend/cuda/choices.c" /* the process's choices are reset */
 
 #include <glib/gstdio.h>
 

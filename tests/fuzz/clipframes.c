@@ -1,4 +1,4 @@
-/* What clipcache keeps of a clip: a record is refused, or all of its frames are in it.
+/* Records of clipcache: a record is rejected, or contains all frames of the clip.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "plugins/clip/clipframes.h"
 
@@ -6,7 +6,7 @@
 
 #include "tests/fuzz/target.h"
 
-/* GStreamer's parser of caps and structures leaks where it refuses some values. */
+/* GStreamer's parser of caps and structures leaks when it rejects some values. */
 int __lsan_is_turned_off (void);
 
 __attribute__ ((visibility ("default"))) int

@@ -1,6 +1,5 @@
-/* Indices of packets: any file is an index or none, and an index of any packets answers within its
- * bounds, and is the same after it was written and read. The input is the codec, a byte, and
- * ClipPackets.
+/* Packet indices: any file is an index or rejected, and an index of any packets answers within its
+ * bounds and survives writing and reading. The input is the codec, a byte, and ClipPackets.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "plugins/clip/clipindexfile.h"
 
@@ -55,7 +54,7 @@ compare (const ClipIndex *a, const ClipIndex *b)
     fuzz_fail ("another index than was written", a->stream);
 }
 
-/* The only file in a folder in the process's, by its path in that; owned by the caller. */
+/* The only file in a folder of the process's folder, by its relative path; owned by the caller. */
 static gchar *
 find_file (void)
 {

@@ -1,6 +1,5 @@
-/* Files of the clip cache: any file has records or none, and each is in the file as its checksum
- * says. The input is a file; the checksums of headers are put right, so that what they say is
- * believed.
+/* Files of the clip cache: any file has records or none, and each record matches its checksum in
+ * the file. The input is a file whose headers get valid checksums, so that their contents are used.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "plugins/clip/clippackfile.h"
 
@@ -13,7 +12,7 @@
 #define HEADER CLIP_PACK_ALIGN
 #define MOST_BYTES (1 << 20) /* of the cache */
 
-/* The header's fields, as clippackfile.c has them. */
+/* The header's fields, as in clippackfile.c. */
 typedef struct {
   gchar magic[8];
   guint32 order, version;
@@ -26,7 +25,7 @@ padded (guint64 size)
   return (size + HEADER - 1) / HEADER * HEADER;
 }
 
-/* Makes headers valid, as long as one follows another. */
+/* Makes consecutive headers valid. */
 static void
 repair (guint8 *data, gsize size)
 {
@@ -45,7 +44,7 @@ repair (guint8 *data, gsize size)
     room = size - at - HEADER;
     if (at && padded (header.key_size % 4096) + padded (header.data_size) <= room)
       header.key_size %= 4096;
-    /* every second checksum is the record's own */
+    /* every second record gets its own checksum */
     if (at && header.checksum % 2 && header.key_size <= room
         && padded (header.key_size) + header.data_size <= room && header.data_size <= room) {
       XXH3_state_t *state = XXH3_createState ();

@@ -1,5 +1,5 @@
-/* Headers of videos' files: what is read of Matroska's tracks, and of QuickTime's movie, which is
- * changed in place.
+/* Headers of video files: parsing Matroska's tracks, and QuickTime's movie, which is modified in
+ * place.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <fcntl.h>
 #include <stdlib.h>
@@ -14,7 +14,7 @@ int
 LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
 {
   const gint file = open (fuzz_put ("case.mkv", data, size), O_RDONLY | O_CLOEXEC);
-  /* of just that size: a byte too many is seen */
+  /* exactly this size, so that reads past the end are detected */
   guint8 *movie = malloc (MAX (size, 1));
   GstVideoOrientationMethod method;
 

@@ -1,4 +1,5 @@
-/* Annotations: a file gives a data set or an error, and the data set's own manifest the same rows.
+/* Annotations: a file gives a data set or an error, and the data set's own manifest gives the same
+ * rows.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <math.h>
 #include <string.h>
@@ -6,7 +7,7 @@
 #include "src/dataset/dataset.h"
 #include "tests/fuzz/target.h"
 
-/* Manifests name files with odd names by their addresses. */
+/* Manifests write unusual file names as addresses. */
 static gboolean
 same_file (const Cnn3dDataset *a, const Cnn3dDataset *b, guint row)
 {
@@ -29,7 +30,7 @@ same_row (const Cnn3dDataset *a, const Cnn3dDataset *b, guint row)
       && strcmp (cnn3d_dataset_classes (a)[x.label], cnn3d_dataset_classes (b)[y.label]) == 0
       && x.start == y.start
       && x.end == y.end
-      /* of a whole file it means nothing */
+      /* for a whole file it has no meaning */
       && (x.in_frames == y.in_frames || (x.start == 0 && isinf (x.end)));
 }
 

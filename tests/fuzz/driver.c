@@ -1,4 +1,4 @@
-/* driver.c: the targets' common part, and a main() for builds without libFuzzer:
+/* driver.c: the common part of the targets, and a main() for builds without libFuzzer:
  *
  *   fuzz-TARGET FOLDER|FILE...
  *
@@ -18,7 +18,7 @@
 #include "tests/limits.h"
 
 #define MOST_ZEROS 65536
-#define SLOW 5 /* seconds that an input may take on a quick machine */
+#define SLOW 5 /* seconds that an input may take on a fast machine */
 
 static gchar *folder;
 static GHashTable *paths; /* name -> path */
@@ -53,14 +53,14 @@ fuzz_touch (const void *data, gsize size)
 static void
 on_log (const gchar *domain, GLogLevelFlags level, const gchar *message, gpointer data)
 {
-  /* which complains of texts that it then refuses */
+  /* which warns about texts that it then rejects */
   if (g_strcmp0 (domain, "GStreamer") == 0)
     return;
   if (level & (G_LOG_LEVEL_ERROR | G_LOG_LEVEL_CRITICAL | G_LOG_LEVEL_WARNING))
     fuzz_fail ("a message of GLib's", message);
 }
 
-/* Two levels are enough for what the targets write. */
+/* Two levels are enough for the files of the targets. */
 static void
 remove_folder (const gchar *path)
 {
@@ -186,7 +186,7 @@ add_files (GPtrArray *files, const gchar *path)
   g_dir_close (dir);
 }
 
-/* In memory of just that size: a byte too many is seen. */
+/* In memory of exactly this size, so that reads past the end are detected. */
 static void
 run_file (guint number, const gchar *path)
 {
@@ -200,7 +200,7 @@ run_file (guint number, const gchar *path)
   data = malloc (MAX (size, 1));
   if (size)
     memcpy (data, text, size);
-  /* what stays if it crashes */
+  /* printed before a possible crash */
   printf ("# %s\n", name);
   fflush (stdout);
   LLVMFuzzerTestOneInput (data, size);

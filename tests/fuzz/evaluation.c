@@ -1,11 +1,11 @@
-/* An evaluation's metrics.json, predictions.csv and wrong.csv: they give a page.
+/* An evaluation's metrics.json, predictions.csv and wrong.csv always give a page.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <string.h>
 
 #include "src/report/report.h"
 #include "tests/fuzz/target.h"
 
-/* Frames of all clips but those of one address. */
+/* Frames of all clips except those of one address. */
 static gchar *
 decode (Cnn3dReportClip *const *clips, guint n)
 {

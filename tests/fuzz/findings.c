@@ -1,10 +1,10 @@
-/* The CPU back end's findings: whatever is in the file, one that is added is found.
+/* The CPU back end's findings: with any contents of the file, an added finding is found.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "src/backend/cpu/findings.h"
 
 #include "tests/fuzz/target.h"
 
-/* The file of this machine, in the folder for files; owned by the caller. */
+/* The file of this machine, in the cache folder; owned by the caller. */
 static gchar *
 make_file (void)
 {

@@ -1,4 +1,4 @@
-/* JSON: what the walk takes is what json-glib takes, with the same values.
+/* JSON: the parser accepts what json-glib accepts, with the same values.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <string.h>
 
@@ -37,7 +37,7 @@ compare_object (const gchar *value, JsonObject *object)
   }
   if (g_hash_table_size (seen) != json_object_get_size (object))
     fuzz_fail ("members that the walk does not have", NULL);
-  /* json-glib has the last of the same name */
+  /* json-glib keeps the last of duplicate names */
   cnn3d_json_enter (&walk, value);
   while (!twice && cnn3d_json_next (&walk)) {
     gsize size;
@@ -98,7 +98,7 @@ compare (const gchar *value, JsonNode *node)
     fuzz_fail ("no number", value);
 }
 
-/* All texts of json-glib's are UTF-8. */
+/* All of json-glib's texts are UTF-8. */
 static void
 check_tree (JsonNode *node)
 {
@@ -127,7 +127,7 @@ LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
 {
   g_autoptr (JsonParser) parser = json_parser_new ();
   g_autoptr (GError) error = NULL;
-  /* the walk may look at the zero behind it */
+  /* the parser may read the terminating zero */
   g_autofree gchar *text = g_strndup ((const gchar *) data, size);
   const gboolean loaded = cnn3d_json_load (parser, text, size, 32, MOST, &error);
   const gchar *start = text, *at = NULL, *reason;

@@ -1,5 +1,5 @@
-/* Key points: a file gives points that are whole, or an error, and a pose of them is within the
- * picture. A file is read by itself, and as the only one of OpenPose's folder.
+/* Key points: a file gives complete points, or an error, and a pose of them is within the picture.
+ * A file is read by itself, and as the only one of an OpenPose folder.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <glib/gstdio.h>
 #include <math.h>

@@ -1,4 +1,4 @@
-/* A run's log: it gives a page, and what a resumed run keeps of it are its own lines.
+/* A run's log always gives a page, and a resumed run keeps only whole lines of it.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <string.h>
 

@@ -1,5 +1,5 @@
-/* Model files: what a description says is in range, and weights are read or refused. The input is
- * the header of a file.
+/* Model files: descriptions are in range, and weights are read or rejected. The input is the header
+ * of a file.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <math.h>
 
@@ -7,7 +7,7 @@
 #include "tests/fuzz/target.h"
 
 #define MOST_CLASSES 100000
-#define MOST_WIDTH 16 /* of a network that is built: more cannot have its weights in the file */
+#define MOST_WIDTH 16 /* of built networks: the file has no room for larger ones */
 
 static void
 check_info (const Cnn3dModelInfo *info)

@@ -1,5 +1,5 @@
-/* Packets of video streams, as their first bytes are read. The input is the stream's caps, a byte,
- * and packets: two bytes of length and one of flags before each. The first is the codec_data.
+/* Packets of video streams: parsing their first bytes. The input is the stream's caps, a byte, and
+ * packets: two bytes of length and one of flags before each. The first is the codec_data.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "plugins/clip/clippacket.h"
 
@@ -15,7 +15,7 @@ static const gchar *const streams[] = { "video/x-h264, stream-format=avc",
   "video/mpeg, mpegversion=4", "video/x-vp8", "video/x-vp9", "video/x-theora", "video/x-av1",
   "image/gif", "video/x-divx" };
 
-/* The next packet, in memory of just its size; free(). NULL: no more. */
+/* The next packet, in memory of exactly its size; free(). NULL: no more. */
 static guint8 *
 take (FuzzPart *rest, gsize *size, gboolean *key)
 {

@@ -1,4 +1,4 @@
-/* GPUs' profiles: a file gives a profile in range, or an error with its name.
+/* GPU profiles: a file gives a profile in range, or an error with its name.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "src/backend/cuda/profile.h"
 

@@ -1,34 +1,34 @@
 #!/usr/bin/env bash
-# Fuzzes the readers of files from strangers with libFuzzer; prints TAP.
+# Fuzzes the readers of untrusted files with libFuzzer; prints TAP.
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
 #   tests/fuzz/run.sh BUILD SECONDS [TARGET...]
 #
-# BUILD was set up by clang with -Dlibfuzzer=true (tests/run.sh fuzz does that),
-# and each target, or each of those named, runs for so many seconds, one after
-# the other. Inputs that reach something new are kept in BUILD/fuzz/corpus from
-# run to run, without what others reach, too; those that show a defect are
-# BUILD/fuzz/findings/TARGET-*: `BUILD/tests/fuzz/fuzz-TARGET FILE` runs one
-# again. A mended defect's input goes to tests/fuzz/corpus/TARGET.
+# BUILD was set up by clang with -Dlibfuzzer=true (tests/run.sh fuzz does that).
+# Each target, or each one named, runs for SECONDS, one after the other. Inputs with
+# new coverage are kept in BUILD/fuzz/corpus between runs, without redundant ones;
+# those that show a defect are BUILD/fuzz/findings/TARGET-*:
+# `BUILD/tests/fuzz/fuzz-TARGET FILE` runs one again. The input of a fixed defect
+# goes to tests/fuzz/corpus/TARGET.
 #
 # CNN3D_BACKEND_PATH is a folder with libcnn3d-cpu.so, which target checkpoint
-# needs and clang does not compile; it is skipped where that is missing.
+# needs and clang does not compile; the target is skipped without it.
 set -euo pipefail
 case " $* " in
   *" --help "* | *" -h "*) sed -n '/SPDX/d;2,/^[^#]/s/^# \{0,1\}//p' "$0"; exit ;;
 esac
-[ $# -ge 2 ] || { echo "run.sh: say the build folder and the seconds: see --help" >&2; exit 2; }
+[ $# -ge 2 ] || { echo "run.sh: give the build folder and the seconds; see --help" >&2; exit 2; }
 build=$(realpath "$1") seconds=$2
 shift 2
 here=$(realpath "$(dirname "${BASH_SOURCE[0]}")")
 [ $# -gt 0 ] || set -- $(cd "$here/corpus" && echo *)
 
-# What an input may take: MiB, bytes, and seconds on a quick machine, as in tests/limits.h
+# Limits of an input: MiB, bytes, and seconds on a fast machine, as in tests/limits.h
 seconds_limit=$(LC_ALL=C awk -v f="${CNN3D_TEST_TIME_FACTOR:-1}" \
   'BEGIN { printf "%d", 5 * (f > 1 ? f : 1) }')
 limits=(-rss_limit_mb=1024 -malloc_limit_mb=128 -max_len=65536 "-timeout=$seconds_limit")
 
-# a cache of freed memory would hide what is used after it, or lost
+# a cache of freed memory would hide uses after free, and leaks
 export G_SLICE=always-malloc
 export ASAN_OPTIONS=quarantine_size_mb=32:allocator_may_return_null=1:detect_leaks=1
 export UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1
@@ -40,7 +40,7 @@ fuzz () {
   local target=$1 corpus=$build/fuzz/corpus/$1 log=$build/fuzz/$1.log words=() count
   local program=$build/tests/fuzz/fuzz-$1
   if [ ! -x "$program" ]; then
-    echo "ok $n - $target # SKIP it is not built"
+    echo "ok $n - $target # SKIP not built"
     return
   fi
   if [ "$target" = checkpoint ] && [ ! -e "${CNN3D_BACKEND_PATH:-}/libcnn3d-cpu.so" ]; then
@@ -63,7 +63,7 @@ fuzz () {
   minimise "$target" "$program" "$corpus"
 }
 
-# Leaves only inputs that reach what the files in tests/fuzz/corpus do not.
+# Keeps only inputs with coverage that the files in tests/fuzz/corpus do not have.
 minimise () {
   rm -rf "$3.new"
   mkdir "$3.new"

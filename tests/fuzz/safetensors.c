@@ -1,5 +1,5 @@
-/* Safetensors: a file that opens has all its tensors within it. The
- * input is a whole file, or the header of one.
+/* Safetensors: a file that opens contains all of its tensors. The input is a whole file, or the
+ * header of one.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "src/model/safetensors.h"
 #include "tests/fuzz/target.h"

@@ -1,5 +1,5 @@
-/* Data sets of more than one file: HMDB51's splits, UCF101's list and its index of classes, and a
- * file of class names.
+/* Data sets of more than one file: HMDB51's splits, UCF101's list with its class index, and a file
+ * of class names.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <string.h>
 

@@ -1,5 +1,5 @@
-/* Configurations: a file gives settings, of which each is valid, or an error with its place. What
- * follows a line "----" is an option.
+/* Configurations: a file gives settings, all of which are valid, or an error with its position. The
+ * text after a line "----" is an option.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <string.h>
 
