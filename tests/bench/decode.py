@@ -1,18 +1,17 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Clips a second beside torchcodec's, decoded and scaled to 112x112: as many
-workers here as processes there. Rounds alternate, the best of three counts,
-and no cache is warm but the file system's.
+"""Clips per second, compared with torchcodec, decoded and scaled to 112x112, with equally many workers and
+processes. Rounds alternate, the best of three counts, and only the file system's cache is warm.
 
     uniform   16 frames, spread evenly over the clip
-    window    16 frames at interval 2, from a random place
+    window    16 frames at interval 2, at a random position
     cached    as uniform, from the second epoch on, with a clipcache
 
 usage: decode.py BUILD PEER-PYTHON MANIFEST [--workers 2] [--rounds 3]
        decode.py make FOLDER VIDEO...
 
-make writes, for each of H.264 (GOP of 250, two B-frames), HEVC and VP9, 60
-clips of 10 s at 854x480 and a manifest: FOLDER/h264.csv and so on."""
+make writes, for each of H.264 (GOP of 250, two B-frames), HEVC and VP9, 60 clips of 10 s at 854x480 and a
+manifest: FOLDER/h264.csv and so on."""
 import argparse
 import csv
 import os
@@ -64,7 +63,7 @@ def read_paths(manifest):
 
 
 def peer_worker(sampling, paths):
-    """Whatever its process imports and starts is not counted."""
+    """Imports and start of its process are not counted."""
     import torch
     from torchcodec.decoders import VideoDecoder
     from torchcodec.transforms import Resize
@@ -102,7 +101,7 @@ def time_peer(args, sampling, paths):
 
 
 def time_ours(args, sampling, paths, epochs=1, cache=""):
-    """Its start, from the process to the last frame, is counted."""
+    """Counted from the start of the process to the last frame."""
     interval = 0 if sampling == "uniform" else INTERVAL
     line = ('clipsrc location=%s num-workers=%d epochs=%d on-error=stop index-location=\'""\' clip-bin="clipsample num-frames=%d frame-interval=%d ! '
             'videoconvertscale add-borders=false ! video/x-raw,format=RGB,width=%d,height=%d%s" ! clipbatch batch-size=4 ! '

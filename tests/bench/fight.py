@@ -1,15 +1,14 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""How well a network trained from scratch does on real clips: 240 of two seconds,
-fights or none, in four folds. For each fold the lines that are printed train on three
-and test the last epoch's weights on the fourth, which nothing was chosen by. Each run's
-report.html names the misclassified clips.
+"""Accuracy of a network trained from scratch on real clips: 240 of two seconds, fights or none, in four folds.
+For each fold the printed lines train on three and test the last epoch's weights on the fourth, which
+influenced no choice. Each run's report.html lists the misclassified clips.
 
---torch trains torchvision's r3d_18 from scratch beside it, with the same settings on
-the same batches in the same order: PyTorch reads what cnn3dtrain would have got.
+--torch also trains torchvision's r3d_18 from scratch, with the same settings on the same batches in the same
+order: PyTorch reads the batches of a cnn3dtrain.
 
 usage: fight.py BUILD [--recipe plain|motion] [--without clipdiff|clipaugment] [--torch]
-       [--folds 0,1,2,3] [--seeds 0] [--data FOLDER] [--out FOLDER] [--threads 2] [--workers 2]"""
+                [--folds 0,1,2,3] [--seeds 0] [--data FOLDER] [--out FOLDER] [--threads 2] [--workers 2]"""
 import argparse
 import csv
 import json
@@ -21,7 +20,7 @@ import time
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-# Settings of both sides of the comparison, which docs/recipes.md describes.
+# Settings of both sides of the comparison, described in docs/recipes.md.
 RECIPES = {
     "plain": {
         "epochs": 15, "batch": 8, "frames": 8, "size": 64,

@@ -1,12 +1,11 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Does decoding hide behind training? A step from real files beside one from
-memory. What it may take is the step from memory plus the decoders' own CPU
-time, shared over the cores; the ratio says how much more it takes. Rounds
-alternate.
+"""Is decoding hidden behind training? Compares a step from real files with one from memory. The expected time
+is the step from memory plus the decoders' own CPU time, shared over the cores; the ratio is the real time
+over this. Rounds alternate.
 
 usage: from-files.py BUILD MANIFEST [--batch 2] [--clips 40] [--workers 2]
-       [--rounds 2] [--precision 32]"""
+                     [--rounds 2] [--precision 32]"""
 import argparse
 import os
 import resource
@@ -52,7 +51,7 @@ def from_files():
     process = subprocess.Popen(["gst-launch-1.0", "-m", *shlex.split(line)], env=env, stdout=subprocess.PIPE, text=True)
     steps = [time.perf_counter() for text in process.stdout if "cnn3dtrain-step," in text]
     assert process.wait() == 0
-    # the first two warm up; what the last ones find was decoded already
+    # the first two warm up; the last ones find their clips already decoded
     return (steps[-1] - steps[1]) / (len(steps) - 2)
 
 

@@ -1,19 +1,19 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""A whole training step (forward, backward, SGD with momentum) on a GPU beside
-PyTorch's on the same one: seconds and memory. PyTorch has channels_last_3d and
-cudnn.benchmark, in FP16 and bf16 autocast, with and without torch.compile; the
-fastest of these counts. Rounds take turns, so that all see the same machine; the
-clock is the wall's, and each round ends when the GPU is done.
+"""A whole training step (forward, backward, SGD with momentum) on a GPU, compared
+with PyTorch's: seconds and memory. PyTorch uses channels_last_3d and cudnn.benchmark,
+in FP16 and bf16 autocast, with and without torch.compile; the fastest counts. Rounds
+alternate, so that all run under the same conditions; times are wall-clock times until
+the GPU is done.
 
 usage: gpu-step.py TRAINER-TOOL [--model r3d_18] [--batch 32] [--frames 16]
        [--size 112] [--rounds 5] [--steps 10] [--device cuda] [--precision 16-mixed]
        [--no-compile]
 
-With --device cpu it runs without a GPU, to try the script; memory is not
-reported then. The last line is JSON: seconds a step of each, clips/s, ratio, and bytes:
-`grown` is what the GPU's used memory grew by while ours ran, `predicted` what the
-plan said, context included, `torch` PyTorch's max_memory_reserved."""
+With --device cpu it runs without a GPU, to test the script, and does not report
+memory. The last line is JSON: seconds per step of each, clips/s, ratio, and bytes:
+`grown` is the growth of the GPU's used memory during our run, `predicted` the plan's
+prediction, context included, `torch` PyTorch's max_memory_reserved."""
 import argparse
 import json
 import os
@@ -36,7 +36,7 @@ cuda = args.device != "cpu"
 
 
 def used_memory():
-    """Bytes in use on the whole GPU, by the driver; None: unknown."""
+    """Bytes in use on the whole GPU, from the driver; None: unknown."""
     try:
         import pynvml
         pynvml.nvmlInit()
@@ -114,7 +114,7 @@ class Theirs:
 
 
 def their_ways():
-    """(name, maker) of each way that this machine has; empty: no PyTorch for it."""
+    """(name, maker) of each way available on this machine; empty: no PyTorch for it."""
     try:
         import torch
     except ImportError:

@@ -2,15 +2,14 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Memory and time of training, measured on this machine's CPU.
 
-  memory.py torch TRAINER-TOOL    growth of the process beside PyTorch's, and the
-                                  step's time, for recompute none, bn, block
-  memory.py ways TRAINER-TOOL     what each of the ways to save memory does:
-                                  growth and clips a second, for r3d_18 and slow_r50
+  memory.py torch TRAINER-TOOL    growth of the process compared with PyTorch's, and
+                                  the step's time, for recompute none, bn, block
+  memory.py ways TRAINER-TOOL     effect of each way to save memory: growth and
+                                  clips/s, for r3d_18 and slow_r50
   memory.py gpus CNN3D            the same by plan, for each GPU in configs/gpus
 
-Growth is the largest resident size (VmHWM) less the resident size before
-anything of training was set up, each in a process of its own. Tables are
-Markdown. Options: [--batch 8] [--rounds 2] [--steps 3] [--threads 2]"""
+Growth is the peak resident size (VmHWM) minus the resident size before the setup
+of training, each in a process of its own. Tables are Markdown. Options: [--batch 8] [--rounds 2] [--steps 3] [--threads 2]"""
 import argparse
 import json
 import os
@@ -37,7 +36,7 @@ def status(line):
 
 
 def torch_child():
-    """Prints how far PyTorch grows, and seconds of each step."""
+    """Prints the growth of PyTorch's process, and seconds of each step."""
     import torch
     import torchvision
     torch.set_num_threads(args.threads)
@@ -69,7 +68,7 @@ def torch_run(precision):
 
 
 def our_run(precision, batch, accumulate=1, recompute="none", model="r3d_18", frames=16, size=112, width=64):
-    """Growth, predicted, seconds of each step."""
+    """Growth, predicted bytes, seconds of each step."""
     out = run(args.tool, "--time", "--memory", "--model", model, "--precision", precision, "--batch", str(batch),
               "--accumulate", str(accumulate), "--recompute", recompute, "--frames", str(frames), "--size", str(size), "--base-width", str(width),
               "--steps", str(args.steps + 1), "--threads", str(args.threads), "--lr", "0.001")

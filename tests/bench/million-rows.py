@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""How long annotations of a million clips take until the first clip is asked for, and
-the whole process's memory, of which the file's pages are not its own. The clips are not there, so it ends then.
+"""Time until the first clip of a million is requested, and the process's memory without the annotation file's
+pages. The clips do not exist, so it then ends.
 
 usage: million-rows.py BUILD [FORMAT...]"""
 import os
@@ -17,7 +17,7 @@ def video(i):
     return "videos/class%03d/clip%07d.mp4" % (i % 400, i)
 
 
-# name: (before, a row by its number, between rows, behind)
+# name: (prefix, a row by its number, separator, suffix)
 FORMATS = {
     "csv": ("path,label,start,end,group\n", lambda i: "%s,class%03d,%d.5,%d,person%05d\n" % (
         video(i), i % 400, i % 50, i % 50 + 5, i % 20011), "", ""),
@@ -68,12 +68,12 @@ def measure(build, folder, name):
         run = subprocess.Popen(["gst-launch-1.0", "clipsrc", "location=" + path, "on-error=stop", "!", "fakesink"],
                                env=dict(os.environ, GST_PLUGIN_PATH=os.path.join(build, "plugins")),
                                stdout=subprocess.DEVNULL, stderr=stderr)
-        # of this child alone
+        # of this child only
         usage = os.wait4(run.pid, 0)[2]
         seconds = time.perf_counter() - start
         stderr.seek(0)
-        told = stderr.read()
-    assert "No such file" in told, told
+        messages = stderr.read()
+    assert "No such file" in messages, messages
     peak, size = usage.ru_maxrss / 1024, os.path.getsize(path) / (1 << 20)
     os.unlink(path)
     print("%-14s %5.2f s, of which %5.2f s computed; %4.0f MB, of which %3.0f MB are the file" % (

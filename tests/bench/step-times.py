@@ -31,7 +31,7 @@ def numbers(text):
 
 
 def run(convolution):
-    """Yields each step and its milliseconds, run by run; at last None and the update's."""
+    """Yields each step and its milliseconds, run by run; finally None and the update's."""
     options = [f"--{name}={value}" for name, value in vars(args).items() if name in ("model", "precision", "recompute", "batch",
                "frames", "size", "threads")] + [f"--base-width={args.base_width}"]
     out = subprocess.run([os.path.join(args.build, "tests", "parity", "trainer-tool"), "--time", "--convolution", convolution,
@@ -50,7 +50,7 @@ for _ in range(args.rounds):
     for way in WAYS:
         counts = collections.Counter()
         for step, took in run(way):
-            key = step and (step, counts[step])     # a layer may take several slices
+            key = step and (step, counts[step])     # a layer may run in several slices
             counts[step] += step is not None
             times[way][key] += took
 medians = {way: {key: statistics.median(took) for key, took in ways.items()} for way, ways in times.items()}
@@ -62,7 +62,7 @@ def tensor_bytes(shape, clips):
 
 
 def moved(step):
-    """Bytes of activations and gradients, if each is read and written once a loop over it"""
+    """Bytes of activations and gradients, if each loop reads or writes them once"""
     if step.kind not in ("conv", "norm", "max-pool") or step.phase == "update":
         return 0
     i, o = tensor_bytes(step.input, int(step.clips)), tensor_bytes(step.output, int(step.clips))
@@ -72,7 +72,7 @@ def moved(step):
         return 3 * i + int(step.residual) * i + o
     if step.phase == "recompute":
         return i + int(step.residual) * i + o
-    # sums of dy and x, written back where ReLU or a second gradient changed it; dy, x, dx
+    # sums of dy and x, written back if ReLU or a second gradient changed it; dy, x, dx
     return 2 * i + (int(step.residual) or int(step.two)) * i + int(step.two) * i + 3 * i
 
 

@@ -1,16 +1,15 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""A whole training step (forward, backward, SGD with momentum) here and in
-PyTorch, side by side in one run: same model, batch, threads. PyTorch is tried in every
-way that it has: contiguous and channels_last_3d, eager and compiled. Rounds alternate,
-so that all see the same machine; ratios are those of the medians, to PyTorch's best.
+"""A whole training step (forward, backward, SGD with momentum) here and in PyTorch, with the same model, batch
+and threads. PyTorch is tried in all its modes: contiguous and channels_last_3d, eager and compiled. Rounds
+alternate, so that all run under the same conditions; ratios are those of the medians, to PyTorch's best.
 
 usage: train-step.py TRAINER-TOOL [--model r3d_18] [--batch 2] [--frames 16]
-       [--size 112] [--threads 2] [--rounds 5] [--steps 3]
-       [--precisions 32,bf16-mixed] [--convolutions auto,direct] [--eager] [--only TEXT]
+                     [--size 112] [--threads 2] [--rounds 5] [--steps 3]
+                     [--precisions 32,bf16-mixed] [--convolutions auto,direct] [--eager] [--only TEXT]
 
-Without AVX-512 PyTorch takes hours for bf16: --precisions 32. --eager: not compiled. --only:
-of PyTorch's ways those whose names have this in them, as the quickest of an earlier run."""
+Without AVX-512 PyTorch takes hours for bf16: --precisions 32. --eager: not compiled. --only: of PyTorch's modes
+only those with this text in their names, such as the fastest of an earlier run."""
 import argparse
 import os
 import statistics
@@ -44,7 +43,7 @@ y = torch.arange(args.batch) % 400
 
 
 def torch_way(precision, layout, compiled):
-    """A function that takes a step and returns its seconds."""
+    """A function that runs a step and returns its seconds."""
     torch.manual_seed(0)
     model = SlowR50() if args.model == "slow_r50" else getattr(torchvision.models.video, args.model)(num_classes=400)
     model = model.train().to(memory_format=layout)
@@ -65,7 +64,7 @@ def torch_way(precision, layout, compiled):
 
 
 def our_way(precision, convolution):
-    """A function that takes steps and returns the seconds of each."""
+    """A function that runs steps and returns the seconds of each."""
     out = subprocess.run([args.tool, "--time", "--model", args.model, "--precision", precision, "--convolution",
                           convolution, "--steps", str(args.steps + 2), "--batch", str(args.batch), "--frames",
                           str(args.frames), "--size", str(args.size), "--threads", str(args.threads)],

@@ -1,7 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""What training takes of the machine's memory, held against what was predicted
-and against PyTorch. Prints TAP. usage: memory.py TRAINER-TOOL"""
+"""Memory of training, compared with the prediction and with PyTorch. Prints TAP. usage: memory.py TRAINER-TOOL"""
 import os
 import subprocess
 import sys
@@ -16,7 +15,7 @@ MIB = 1 << 20
 
 
 def ours(*options):
-    """By how much the process grew, and what was predicted; bytes"""
+    """Growth of the process, and the prediction, in bytes"""
     out = subprocess.run([tool, "--memory", "--lr", "0.001", *options], check=True, stdout=subprocess.PIPE, text=True)
     words = out.stdout.split()
     figures = dict(zip(words[::2], words[1::2]))
@@ -30,7 +29,8 @@ def torchs(precision):
 
 
 def grows_as_predicted():
-    """10 steps (5 of the slow ones; CNN3D_TEST_STEPS) take what was predicted, within 5 % below, and no more than the context above"""
+    """10 steps (5 of slow models; CNN3D_TEST_STEPS) take at least 95 % of the prediction, and at most the
+    prediction plus the context"""
     notes = []
     for steps, *options in (("10", "--model", "r3d_18", "--batch", "2"),
                             ("5", "--model", "r3d_18", "--batch", "2", "--precision", "bf16-mixed", "--recompute", "block"),
@@ -38,13 +38,13 @@ def grows_as_predicted():
                              "adam")):
         grown, predicted, context = ours("--steps", os.environ.get("CNN3D_TEST_STEPS", steps), *options)
         notes.append("%s: %.0f MiB, predicted %.0f: %.3f" % (" ".join(options), grown / MIB, predicted / MIB, grown / predicted))
-        # the context, which is told apart, is more than 5 % of a small run
+        # the context, which is reported separately, is more than 5 % of a small run
         assert predicted * 0.95 <= grown <= predicted + context, notes
     return notes
 
 
 def less_than_pytorch(precision, bounds):
-    """the growth of a step as a share of PyTorch's"""
+    """the growth during a step as a share of PyTorch's"""
     steps = "2" if "CNN3D_TEST_STEPS" in os.environ else "1"
     torch = torchs(precision)
     notes, worse = ["PyTorch %.0f MiB" % (torch / MIB)], []
@@ -58,10 +58,10 @@ def less_than_pytorch(precision, bounds):
 
 
 def f32():
-    """r3d_18, a step of 8 clips of 16x112x112, SGD, less than PyTorch's"""
+    """r3d_18, a step of 8 clips of 16x112x112, SGD, takes less memory than PyTorch's"""
     if AVX512:
         return less_than_pytorch("32", {"none": 0.85, "bn": 0.55, "block": 0.35})
-    # oneDNN's weight gradients are gemm's there, with large scratch
+    # oneDNN computes weight gradients by gemm there, with large scratch
     return less_than_pytorch("32", {"none": 0.9, "bn": 0.6, "block": 0.42})
 
 

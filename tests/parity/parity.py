@@ -1,18 +1,18 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The trainer against PyTorch: logits, gradients, running statistics, steps,
-accumulation, weights there and back. Prints TAP.
+"""The trainer compared with PyTorch: logits, gradients, running statistics, steps, accumulation, weights in
+both directions. Prints TAP.
 
 usage: parity.py TRAINER-TOOL [NAME...]
        parity.py TRAINER-TOOL double
        parity.py TRAINER-TOOL --device cuda [--steps 100] [--small] [NAME...]
 
-double: 100 steps beside PyTorch's in double precision, which takes a CPU minutes;
-only where it is named.
+double: 100 steps compared with PyTorch in double precision, which takes minutes on a CPU; runs only if it is
+named.
 
-With --device the trainer runs there, and each model is tried in each precision;
-PyTorch runs on the same GPU where it can, else on the CPU. --small: clips that a
-CPU is done with soon, in one precision (CNN3D_TEST_PRECISIONS=2: and in 16-mixed)."""
+With --device the trainer runs there, and each model is tested in each precision; PyTorch runs on the same GPU
+if it can, else on the CPU. --small: clips that are fast on a CPU, in one precision (CNN3D_TEST_PRECISIONS=2:
+and in 16-mixed)."""
 import argparse
 import copy
 import os
@@ -42,7 +42,7 @@ TOOL = ARGS.tool
 WANTED = ARGS.names
 with open("/proc/cpuinfo", encoding="ascii", errors="replace") as info:
     AVX512 = "avx512bw" in info.read()
-# torchvision's own, (frames, size) that each is tried at
+# torchvision's own models, with the (frames, size) to test
 MODELS = {"r3d_18": (16, 112), "mc3_18": (16, 112), "r2plus1d_18": (8, 112), "slow_r50": (8, 112)}
 # networks with key points: model, --input-type, --fusion, and the size of their heat maps
 JOINT = {"posec3d_slowonly": ("posec3d_slowonly", "kpt", "concat", 56), "r3d_18-concat": ("r3d_18", "rgb+kpt", "concat", 28),
@@ -68,7 +68,7 @@ def make_model(name, classes=400, seed=0):
             module.running_mean.uniform_(-0.3, 0.3)
             module.running_var.uniform_(0.5, 1.5)
     if name in JOINT:
-        # its 40 layers would switch a ReLU for the last bits of an input
+        # its 40 layers would flip a ReLU for differences in the last bits of an input
         for key, module in model.named_modules():
             if key.endswith("conv3.bn"):
                 module.weight.data *= 0.3
@@ -101,8 +101,8 @@ def numpy_state(model):
             for k, v in model.state_dict().items()}
 
 
-def run_tool(model, x, y, *options, name="r3d_18", classes=400, metadata=None, told=None):
-    """told: takes what the tool prints"""
+def run_tool(model, x, y, *options, name="r3d_18", classes=400, metadata=None, lines=None):
+    """lines: receives the lines that the tool prints"""
     inputs = {"labels": y.numpy().astype("<i4")}
     frames = x
     if isinstance(x, posec3d.Clips):
@@ -120,8 +120,8 @@ def run_tool(model, x, y, *options, name="r3d_18", classes=400, metadata=None, t
         tensors.save(clips, inputs)
         done = subprocess.run([TOOL, "--model", name, "--input", clips, "--output", results, "--classes", str(classes),
                                *map(str, options)], check=True, stdout=subprocess.PIPE, text=True)
-        if told is not None:
-            told += done.stdout.splitlines()
+        if lines is not None:
+            lines += done.stdout.splitlines()
         return tensors.load(results)[0]
 
 
@@ -134,7 +134,7 @@ count = failed = 0
 
 
 def test(name, pairs):
-    """pairs: (what, figure, bound)"""
+    """pairs: (what, value, bound)"""
     global count, failed
     count += 1
     worst = max(pairs, key=lambda p: p[1] / p[2])
@@ -161,7 +161,7 @@ def loss_of(model, x, y, **options):
 
 
 def check_model(name, frames, size):
-    """Logits, every gradient, running statistics: same weights, same input."""
+    """Logits, all gradients and running statistics: same weights, same input."""
     model = make_model(name)
     x, y = make_clips(2, frames, size, name=name)
     got = run_tool(model, x, y, "--batch", 2, "--convolution", "direct", name=name)
@@ -177,7 +177,7 @@ def check_model(name, frames, size):
     off = {k: relative(got["grad." + k], exact[k]) for k in exact}
     bound = 1e-3
     if name in JOINT and max(off.values()) > bound:
-        # a ReLU has switched all the same: what does that do to PyTorch's?
+        # a ReLU flipped nevertheless: how much does that change PyTorch's gradients?
         for seed in range(3):
             other = gradients(model, nudged(x, seed), y)[1]
             bound = max(bound, *(2 * relative(other[k], exact[k]) for k in exact))
@@ -187,7 +187,7 @@ def check_model(name, frames, size):
 
 
 def rounds_as_winograd(module, inputs, out):
-    """Kernels of 3 by F(4, 3) are off by 1.5e-6 to 3.9e-6 of what comes out, root mean square."""
+    """Winograd F(4, 3) for kernels of 3 has errors of 1.5e-6 to 3.9e-6 of the output, root mean square."""
     if module.stride == (1, 1, 1) and 3 in module.kernel_size:
         return out + 3e-6 * out.detach().pow(2).mean().sqrt() * torch.randn_like(out)
     return out
@@ -201,8 +201,8 @@ def gradients(model, x, y):
 
 
 def check_winograd(name, frames, size):
-    """The same by Winograd's convolutions. Their rounding switches a ReLU now and then, where few
-    numbers are left, and so do PyTorch's convolutions when they round as coarsely."""
+    """The same with Winograd convolutions. Their rounding sometimes flips a ReLU where there are few values, as
+    PyTorch's convolutions do with equally coarse rounding."""
     model = make_model(name)
     x, y = make_clips(2, frames, size, name=name)
     got = run_tool(model, x, y, "--batch", 2, "--convolution", "winograd", name=name)
@@ -236,8 +236,7 @@ def check_eval_gradients(name):
 
 
 def nudged(x, seed=9):
-    """By as little as rounding does: small sizes turn it into much, because a ReLU
-    somewhere switches"""
+    """Changed by about a rounding error, which small sizes amplify because a ReLU flips"""
     if isinstance(x, posec3d.Clips):
         return x.each(lambda part: nudged(part, seed))
     return x * (1 + 1e-6 * torch.randn(x.shape, generator=torch.Generator().manual_seed(seed)).to(x.device))
@@ -274,16 +273,16 @@ def check_steps(optimizer, name="r3d_18"):
     off = [abs(a - b) / b for a, b in zip(got, theirs)]
     bounds = [1e-3] * 20
     if max(off) > 1e-3:
-        # Each step amplifies the last bits: how far does PyTorch get from itself?
+        # Each step amplifies the last bits: how far does PyTorch deviate from itself?
         other = torch_losses(start, nudged(x))
         bounds = [max(1e-3, 2 * abs(a - b) / b) for a, b in zip(other, theirs)]
     test(f"20 steps of {optimizer}" + f" with {name}" * (name in JOINT), [(f"loss of step {i}", off[i], bounds[i]) for i in range(20)])
 
 
 def check_against_double(steps=100, batch=4, classes=10):
-    """The losses of 100 steps are as near to those in double precision as twice PyTorch's
-    in single precision are. Steps amplify the last bits, so that how far PyTorch gets
-    is told by four runs, three of them with their input nudged."""
+    """The losses of 100 steps deviate from double precision at most twice as much as PyTorch's in single
+    precision. Steps amplify the last bits, so PyTorch's deviation is measured in four runs, three of them
+    with nudged inputs."""
     x, y = make_clips(2 * batch, 8, 32, classes)
     start = make_model("r3d_18", classes)
 
@@ -312,8 +311,8 @@ def check_against_double(steps=100, batch=4, classes=10):
 
 
 def check_class_weights():
-    """A weighted mean, with label smoothing and without, of one batch and of micro-batches
-    whose clips weigh differently."""
+    """A weighted mean, with and without label smoothing, of one batch and of micro-batches with different total
+    weights."""
     classes = 10
     x, y = make_clips(6, 8, 56, classes)
     weights = [0.25 + 0.5 * i for i in range(classes)]
@@ -329,7 +328,7 @@ def check_class_weights():
             title = f"class weights, label smoothing {smoothing}, batches of {batch}"
             test(title + ": gradients", [(k, relative(got["grad." + k], p.grad), 1e-3)
                                          for k, p in model.named_parameters()])
-            # of several batches the tool tells the last one's
+            # of several batches the tool prints the last one's
             if batch == 6:
                 test(title + ": loss", [("loss", abs(got["losses"][0] - loss.item()) / loss.item(), 1e-5)])
 
@@ -364,8 +363,7 @@ def check_accumulation():
 
 
 def check_heat_maps():
-    """Through a first convolution that hands them on as they are: what a device draws is what
-    MMAction2 draws."""
+    """Through a first convolution that copies its input: the device's heat maps equal MMAction2's."""
     device = ARGS.device or "cpu"
     for size, sigma in ((56, .6), (40, 1.5)):
         model = make_model("posec3d_slowonly", 2)
@@ -397,26 +395,26 @@ def check_heat_maps():
 
 
 def check_pretrained():
-    """Published weights of one stream fill it in a network that has more, and a head of another size is
-    left out; heat maps in the stem change nothing to begin with."""
+    """Published weights of one stream are loaded into a network with two, and a head of another size is left
+    out; heat maps in the stem change nothing before training."""
     rgb, pose = make_model("r3d_18", 10), make_model("posec3d_slowonly", 60)
     frames, y = make_clips(2, 4, 32, 10)
     options = ("--batch", 2, "--convolution", "direct", "--left-out")
-    told = []
+    lines = []
     clips, _ = make_clips(2, 4, 32, 10, name="r3d_18-stem")
-    with_points = run_tool(rgb, clips, y, *options, name="r3d_18-stem", classes=10, told=told)
+    with_points = run_tool(rgb, clips, y, *options, name="r3d_18-stem", classes=10, lines=lines)
     without = run_tool(rgb, frames, y, *options, classes=10)
-    as_told = told == ["stem.0.weight (its weights of 17 heat maps start at 0)"]
+    as_expected = lines == ["stem.0.weight (its weights of 17 heat maps start at 0)"]
     test("weights of the frames, heat maps in the stem",
-         [("logits", relative(with_points["logits"], without["logits"]), 1e-6), ("told", float(not as_told), .5)])
+         [("logits", relative(with_points["logits"], without["logits"]), 1e-6), ("left out", float(not as_expected), .5)])
 
-    # what a forward pass changes is not compared
+    # tensors changed by a forward pass are not compared
     def plain(names):
         return {k for k in names if "running" not in k and "num_batches" not in k}
 
     whole = " and all of its stream ("
 
-    # a missing stream is named by its first weight
+    # a missing stream is reported with its first weight
     def named(line, names):
         first = line.split(whole)[0]
         if first == line:
@@ -427,8 +425,8 @@ def check_pretrained():
     for name, of, file in (("posec3d_slowonly", "60 classes", pose), ("r3d_18-concat", "the frames", rgb),
                            ("r3d_18-concat", "the key points", pose), ("mc3_18-late", "the key points", pose)):
         clips, _ = make_clips(2, 4, 32, 10, name=name)
-        told = []
-        got = run_tool(file, clips, y, *options, name=name, classes=10, told=told)
+        lines = []
+        got = run_tool(file, clips, y, *options, name=name, classes=10, lines=lines)
         fresh = run_tool(None, clips, y, *options, name=name, classes=10)
         ours = {k[7:]: v for k, v in got.items() if k.startswith("weight.")}
         theirs = numpy_state(file)
@@ -437,7 +435,7 @@ def check_pretrained():
         test(f"{name} from weights of {of}, {len(fits)} filled, {len(left)} left out",
              [("filled", float(sum((ours[k] != theirs[k]).any() for k in fits) + (len(fits) < 60)), .5),
               ("as without", float(sum((ours[k] != fresh["weight." + k]).any() for k in left & set(ours))), .5),
-              ("told", float(set().union(*(named(line, ours) for line in told)) != left), .5)])
+              ("left out", float(set().union(*(named(line, ours) for line in lines)) != left), .5)])
 
 
 def check_bf16(name, frames, size):
@@ -451,7 +449,7 @@ def check_bf16(name, frames, size):
     if not AVX512:
         skip(f"{name} bf16-mixed gradients beside autocast's", "without AVX-512 PyTorch takes hours for them")
         return
-    # gradients: no further from f32's than PyTorch's own autocast is
+    # gradients: no further from f32's than PyTorch's own autocast
     model.train()
     autocast = copy.deepcopy(model)
     loss_of(model, x, y).backward()
@@ -474,8 +472,7 @@ ORACLE = "cuda" if ARGS.device not in (None, "cpu") and torch.cuda.is_available(
 
 
 def autocast_type(precision):
-    """What PyTorch's autocast computes in; None: it is not asked for. A CPU, ours too,
-    has no FP16."""
+    """The type of PyTorch's autocast; None: not used. CPUs, ours too, have no FP16."""
     if precision == "32":
         return None
     return torch.float16 if precision == "16-mixed" and ORACLE == "cuda" else torch.bfloat16
@@ -487,7 +484,7 @@ def oracle_forward(model, x, kind):
 
 
 def oracle_gradients(model, x, y, kind):
-    """All of them in one vector, in double precision, with the scale taken out"""
+    """All of them in one vector, in double precision, unscaled"""
     model = copy.deepcopy(model).train()
     scale = 1024 if kind == torch.float16 else 1
     (scale * torch.nn.functional.cross_entropy(oracle_forward(model, x, kind), y)).backward()
@@ -512,8 +509,8 @@ def oracle_losses(model, x, y, kind, batch):
 
 
 def check_on_device(name, precision, frames, size):
-    """FP32 as near to PyTorch's FP32 as that is to itself with its input nudged, others
-    no further from it than PyTorch's own autocast is; or within rounding."""
+    """FP32 is as close to PyTorch's FP32 as that is to itself with nudged input, other types no further from it
+    than PyTorch's own autocast; or within rounding."""
     kind = autocast_type(precision)
     options = ["--device", ARGS.device, "--precision", precision, "--convolution", "direct"]
     options += ["--no-tf32"] * (precision == "32")
@@ -537,7 +534,7 @@ def check_on_device(name, precision, frames, size):
         theirs = relative(oracle_gradients(there, xt, yt, kind), exact)
         test(f"{what} gradients beside autocast's ({theirs:.2e})",
              [("all", relative(ours, exact), max(1.25 * theirs, rounding))])
-    # losses: by the first one, because the last ones are small
+    # losses: relative to the first one, because the last ones are small
     batch = 4
     x, y = make_clips(2 * batch, min(frames, 8), min(size, 64), name=name)
     got = run_tool(model, x, y, "--batch", batch, "--steps", ARGS.steps, "--lr", 0.001, *options, name=name)
@@ -568,7 +565,7 @@ def main():
     for name, (frames, size) in MODELS.items():
         if wanted(name):
             check_model(name, frames, size)
-            # two streams have both's convolutions
+            # networks of two streams have both streams' convolutions
             if name not in JOINT or name == "posec3d_slowonly":
                 check_winograd(name, frames, size // 2)
     if wanted("heat-maps"):

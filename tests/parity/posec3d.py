@@ -9,8 +9,8 @@ import resnet18
 
 
 class Clips:
-    """What a network with key points sees of clips: points (N, T, M, K, 3), their heat maps (N, K, T, H, W)
-    and, perhaps, frames (N, 3, T, H, W)"""
+    """The input of a network with key points: points (N, T, M, K, 3), their heat maps (N, K, T, H, W) and,
+    optionally, frames (N, 3, T, H, W)"""
 
     def __init__(self, points, maps, frames=None):
         self.points, self.maps, self.frames = points, maps, frames
@@ -22,7 +22,7 @@ class Clips:
         return Clips(self.points[part], self.maps[part], None if self.frames is None else self.frames[part])
 
     def each(self, change):
-        """With the tensors changed"""
+        """With each tensor changed"""
         return Clips(self.points, change(self.maps), None if self.frames is None else change(self.frames))
 
     def to(self, device):
@@ -94,8 +94,7 @@ class PoseC3D(nn.Module):
 
 
 class TwoStreams(nn.Module):
-    """One of resnet18.py's networks for frames, and PoseC3D for heat maps. Their parameters keep their
-    names."""
+    """One of resnet18.py's networks for frames, and PoseC3D for heat maps. Their parameters keep their names."""
 
     def __init__(self, frames, fusion, num_classes, width=32, points=17):
         super().__init__()
@@ -118,7 +117,7 @@ class TwoStreams(nn.Module):
 
 
 class Stem(nn.Module):
-    """One of resnet18.py's networks whose first convolution also reads heat maps, of the frames' size"""
+    """One of resnet18.py's networks whose first convolution also reads heat maps of the frames' size"""
 
     def __init__(self, frames, points=17):
         super().__init__()
@@ -135,7 +134,7 @@ class Stem(nn.Module):
 
 
 def make(name, model, fusion, num_classes):
-    """name: posec3d_slowonly, or what frames and it are together"""
+    """name: posec3d_slowonly, or a network of frames combined with it"""
     if name == "posec3d_slowonly":
         return PoseC3D(num_classes)
     frames = resnet18.make(model, num_classes)
@@ -149,7 +148,7 @@ def heat_maps(points, height, width, sigma=0.6):
     scale = numpy.array((width, height), "f4")
 
     def span(mu, size):
-        # int() cuts towards zero
+        # int() truncates towards zero
         return slice(max(int(mu - 3 * sigma), 0), max(min(int(mu + 3 * sigma) + 1, size), 0))
 
     for clip, frame, person, point in numpy.ndindex(n, frames, persons, k):

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""r3d_18, mc3_18 and r2plus1d_18 in PyTorch, with torchvision's parameter names,
-for where torchvision is missing: Tran et al., "A closer look at spatiotemporal
-convolutions for action recognition", CVPR 2018."""
+"""r3d_18, mc3_18 and r2plus1d_18 in PyTorch, with torchvision's parameter names, for systems without
+torchvision: Tran et al., "A closer look at spatiotemporal convolutions for action recognition", CVPR 2018."""
 import torch
 from torch import nn
 
@@ -24,7 +23,7 @@ def factored(i, o, stride, middle):
 class Block(nn.Module):
     def __init__(self, i, o, stride, kind):
         super().__init__()
-        # as many weights as 3x3x3 would have
+        # as many weights as a 3x3x3 kernel
         more = (27 * i * o // (9 * i + 3 * o),) if kind is factored else ()
         first, reach = kind(i, o, stride, *more)
         second, _ = kind(o, o, 1, *more)
@@ -64,7 +63,7 @@ class ResNet18(nn.Module):
 
 
 def make(name, num_classes=400):
-    """torchvision's own where it is installed."""
+    """torchvision's own if it is installed."""
     try:
         import torchvision
         return getattr(torchvision.models.video, name)(num_classes=num_classes)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""safetensors files, read and written from the format's description alone, so
-that the project's own reader and writer are held against something else."""
+"""Reading and writing safetensors files, implemented from the format's description alone, to check the
+project's own reader and writer independently."""
 import json
 import struct
 

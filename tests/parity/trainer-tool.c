@@ -1,5 +1,5 @@
-/* trainer-tool: runs the trainer on tensors from a file and writes what came
- * out, so that a test can hold it against PyTorch; and times steps.
+/* trainer-tool: runs the trainer on tensors from a file and writes the results, for comparison with
+ * PyTorch; and times steps.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <stdio.h>
 #include <gio/gio.h>
@@ -79,7 +79,7 @@ typedef struct {
   gint32 *labels;
   guint n;
   Cnn3dType type;
-  gsize clip_bytes, clip_points; /* points: numbers */
+  gsize clip_bytes, clip_points; /* points: number of floats */
 } Clips;
 
 static gboolean
@@ -137,7 +137,7 @@ load_clips (Clips *c, Cnn3dNetworkParams *net, GError **error)
   p = cnn3d_safetensors_lookup (c->file, "points");
   l = cnn3d_safetensors_lookup (c->file, "labels");
   c->n = l ? l->shape[0] : 0;
-  net->height = net->width = size; /* of frames that nobody reads */
+  net->height = net->width = size; /* size of unused frames */
   if (!l || (!f && !p) || (f && !take_frames (c, f, net)) || (p && !take_points (c, p, net))) {
     g_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA, "%s has no frames and labels", input);
     return FALSE;
@@ -155,7 +155,7 @@ clips_clear (Clips *c)
   g_free (c->labels);
 }
 
-/* The clips from `first` on. */
+/* The batch of clips from `first` on. */
 static Cnn3dBatch
 batch_of (const Clips *c, guint first, guint64 position)
 {
@@ -213,7 +213,7 @@ write_results (Cnn3dTrainer *t, const gfloat *logits, guint n, const gfloat *los
   return cnn3d_safetensors_writer_finish (w, error);
 }
 
-/* Bytes of a line of /proc/self/status. */
+/* A value of /proc/self/status, in bytes. */
 static guint64
 resident (const gchar *name)
 {
@@ -236,10 +236,10 @@ reset_peak (void)
   }
 }
 
-/* Trains on the batches of one optimizer step, and from where the last ended.
- * On a GPU the last of them is under way on return. */
+/* Trains on the batches of one optimizer step, continuing after the last one. On a GPU the last
+ * batch is still pending on return. */
 static gboolean
-start_step (Cnn3dTrainer *t, const Clips *c, guint batches, guint64 *position, Cnn3dProgress *told,
+start_step (Cnn3dTrainer *t, const Clips *c, guint batches, guint64 *position, Cnn3dProgress *last,
     GError **error)
 {
   for (guint k = 0; k < batches; k++) {
@@ -249,30 +249,30 @@ start_step (Cnn3dTrainer *t, const Clips *c, guint batches, guint64 *position, C
     if (!cnn3d_trainer_run (t, &b, &progress, error))
       return FALSE;
     if (progress.ready)
-      *told = progress;
+      *last = progress;
     *position += b.n;
   }
   return TRUE;
 }
 
 static gboolean
-end_step (Cnn3dTrainer *t, Cnn3dProgress *told, GError **error)
+end_step (Cnn3dTrainer *t, Cnn3dProgress *last, GError **error)
 {
   Cnn3dProgress progress;
 
   if (!cnn3d_trainer_wait (t, &progress, error))
     return FALSE;
   if (progress.ready)
-    *told = progress;
+    *last = progress;
   return TRUE;
 }
 
-/* Whoever measures says when: rounds of several programs take turns. */
+/* Runs rounds on request, so that rounds of several programs can alternate. */
 static gboolean
 serve_rounds (Cnn3dTrainer *t, const Clips *c, GError **error)
 {
   guint64 position = 0;
-  Cnn3dProgress told = { 0 };
+  Cnn3dProgress last = { 0 };
   gint round;
 
   g_print ("ready\n");
@@ -281,18 +281,18 @@ serve_rounds (Cnn3dTrainer *t, const Clips *c, GError **error)
     const gint64 start = g_get_monotonic_time ();
 
     for (gint s = 0; s < round; s++)
-      if (!start_step (t, c, accumulate, &position, &told, error))
+      if (!start_step (t, c, accumulate, &position, &last, error))
         return FALSE;
-    if (!end_step (t, &told, error))
+    if (!end_step (t, &last, error))
       return FALSE;
     g_print ("%.6f loss %.6f skipped %" G_GUINT64_FORMAT "\n",
-        (g_get_monotonic_time () - start) * 1e-6, told.loss, told.steps_skipped);
+        (g_get_monotonic_time () - start) * 1e-6, last.loss, last.steps_skipped);
     fflush (stdout);
   }
   return TRUE;
 }
 
-/* As many as there are classes; NULL: none were given. */
+/* One per class; NULL: not given. */
 static gfloat *
 parse_weights (void)
 {
@@ -362,7 +362,7 @@ run (GError **error)
   Cnn3dTrainerParams params;
   Clips clips = { NULL };
   Cnn3dTrainer *t;
-  Cnn3dProgress told = { 0 };
+  Cnn3dProgress last = { 0 };
   g_autofree gfloat *logits = NULL, *weights = NULL;
   g_autoptr (GArray) losses = g_array_new (FALSE, FALSE, sizeof (gfloat));
   guint64 position = 0, before;
@@ -406,7 +406,7 @@ run (GError **error)
     clips_clear (&clips);
     return ok;
   }
-  /* without steps: one group of all, whose gradients stay */
+  /* without steps: one group of all batches, whose gradients are kept */
   params.accumulate = steps || serve ? accumulate : 1000000;
   params.keep_gradients = output != NULL;
   params.micro_batch = micro_batch;
@@ -434,12 +434,12 @@ run (GError **error)
   else if (!timing || steps)
     for (gint s = 0; ok && s < MAX (steps, 1); s++) {
       const gint64 start = g_get_monotonic_time ();
-      /* every step sees the next `accumulate` batches, round and round */
+      /* every step uses the next `accumulate` batches, cyclically */
       const guint batches = steps ? (guint) accumulate : (clips.n + batch - 1) / batch;
       gfloat loss;
 
-      ok = start_step (t, &clips, batches, &position, &told, error) && end_step (t, &told, error);
-      loss = told.loss;
+      ok = start_step (t, &clips, batches, &position, &last, error) && end_step (t, &last, error);
+      loss = last.loss;
       g_array_append_val (losses, loss);
       if (timing)
         g_print ("%.6f\n", (g_get_monotonic_time () - start) * 1e-6);

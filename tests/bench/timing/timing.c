@@ -1,5 +1,5 @@
-/* The CPU back end, with each step's time: what a training program's steps took
- * is printed when the program goes, a line each, every run's microseconds last.
+/* The CPU back end with the time of each step: prints one line per step when the program is freed,
+ * with the microseconds of every run, the latest last.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "tests/realbackend.h"
 
