@@ -5,28 +5,28 @@
 #
 #   tests/distro.sh SYSTEM [OPTION...] [PART...]
 #
-# SYSTEM is bookworm, trixie or noble; PART is one of tests/run.sh's (all). As
-# root, with debootstrap. noble also takes the keys of Ubuntu's archive: the
-# package ubuntu-keyring, or DISTRO_KEYS, a file with them.
+# SYSTEM is bookworm, trixie or noble; PART is one of tests/run.sh's (all). Needs
+# root and debootstrap. noble also needs the keys of Ubuntu's archive: the package
+# ubuntu-keyring, or DISTRO_KEYS, a file with them.
 #
-#   --root, --user     as root only, or as a plain user with sudo only: both
-#                      are run, each in a system of its own
-#   --cuda             CUDA_PATH (/usr/local/cuda) of this machine is in the
-#                      system too, at /usr/local/cuda
-#   --no-quickstart    tests/run.sh alone
-#   --packages         instead, Debian's packages are built in one system, and in
-#                      another installed, tried and purged: see tests/packages.sh
-#   --keep             leave the system; the next call with --keep continues
-#                      in it, with its packages and its build folder
+#   --root, --user     only as root, or only as a plain user with sudo; by default
+#                      both, each in a system of its own
+#   --cuda             CUDA_PATH (/usr/local/cuda) of this machine is available in
+#                      the system at /usr/local/cuda
+#   --no-quickstart    only tests/run.sh
+#   --packages         instead, build Debian's packages in one system, and install,
+#                      try and purge them in another: see tests/packages.sh
+#   --keep             keep the system; the next call with --keep continues in it,
+#                      with its packages and its build folder
 #
 # The system is debootstrap's smallest, in a folder, entered by chroot(8) in
-# name spaces of its own: whatever ends the script ends all that it started,
-# and unmounts everything. What is tested there is a clone of HEAD. What this
-# machine needs to reach package archives is carried over: apt's archive,
-# proxies and certificates, pip's settings, names and resolvers.
+# namespaces of its own: when the script ends, so does everything that it started,
+# and everything is unmounted. It tests a clone of HEAD. This machine's access to
+# package archives is copied: apt's archive, proxies and certificates, pip's
+# settings, hosts and resolvers.
 #
-# DISTRO_FOLDER (cnn3d-distro in TMPDIR or /var/tmp) keeps SYSTEM.tar, from
-# which systems are unpacked, the packages fetched, and SYSTEM-USER.log beside
+# DISTRO_FOLDER (cnn3d-distro in TMPDIR or /var/tmp) keeps SYSTEM.tar, from which
+# systems are unpacked, the downloaded packages, and SYSTEM-USER.log beside
 # SYSTEM-USER-results, the test results. Remove it to start over.
 set -euo pipefail
 case " $* " in
@@ -42,7 +42,7 @@ die () {
   exit 2
 }
 
-# Within the name spaces: distro.sh --inside ROOT CUDA ARCHIVES USER COMMAND...
+# Within the namespaces: distro.sh --inside ROOT CUDA ARCHIVES USER COMMAND...
 if [ "${1:-}" = --inside ]; then
   root=$2 cuda=$3 archives=$4 user=$5
   shift 5
@@ -122,7 +122,7 @@ inside () {
     "$archives" "$user" "$@"
 }
 
-# The archive that this machine's apt takes DISTRIBUTOR's packages from, if any
+# The archive from which this machine's apt gets DISTRIBUTOR's packages, if any
 host_archive () {
   apt-get indextargets --format '$(REPO_URI)' "Origin: $distributor" \
     "Label: $distributor" 2>/dev/null | head -n 1
@@ -135,7 +135,7 @@ make_pristine () {
   [ -e "$keys" ] || die "$keys is missing, which $distributor's archive is" \
     "checked with: install the package ubuntu-keyring or debian-archive-keyring," \
     "or set DISTRO_KEYS to such a file"
-  # An older debootstrap has no name for a newer system, but the same script
+  # An older debootstrap does not know newer systems, but has the same script
   if [ ! -e "/usr/share/debootstrap/scripts/$system" ]; then
     [ $distributor = Ubuntu ] && script=gutsy || script=sid
   fi
@@ -172,7 +172,7 @@ make_pristine () {
   rm -rf "$root"
 }
 
-# run_as USER: prints what came of it, and fails where something did
+# run_as USER: prints the result, and fails if something did
 run_as () {
   local user=$1 name=$system-$1${cuda:+-cuda} root home log commands='' status=0
   root=$folder/$name
@@ -199,7 +199,7 @@ run_as () {
   [ -z "$quickstart" ] || commands="pipelines/quickstart.sh && "
   commands+="tests/run.sh ${parts[*]}"
   echo "In $name: $commands; see $log"
-  # apt of a bare system has no lists of packages
+  # apt of a bare system has no package lists
   inside "$root" root apt-get update >"$log" 2>&1 || status=$?
   if [ $status = 0 ]; then
     inside "$root" "$user" bash -c "$commands" >>"$log" 2>&1 </dev/null || status=$?
@@ -211,7 +211,7 @@ run_as () {
   judge "$log" "$system${cuda:+ with CUDA}, $user" $status
 }
 
-# What is built goes to SYSTEM-packages in DISTRO_FOLDER.
+# The built packages go to SYSTEM-packages in DISTRO_FOLDER.
 run_packages () {
   local step root built=$folder/$system-packages log=$folder/$system-packages.log
   rm -rf "$built"

@@ -1,22 +1,22 @@
 #!/usr/bin/env bash
-# What holds on a GPU, in one go: parity with PyTorch, compute-sanitizer, a
-# step's time and memory beside PyTorch, the demonstration set learnt. Needs no
-# network; what is missing is skipped, and the table at the end says why.
+# All GPU tests in one go: parity with PyTorch, compute-sanitizer, a step's time and
+# memory compared with PyTorch, learning the demonstration set. Needs no network;
+# parts that cannot run are skipped, and the table at the end gives the reason.
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
 #   tests/gpu.sh                      build into ./build-gpu, then all parts
-#   tests/gpu.sh --bundle FOLDER      with what was built elsewhere and unpacked
+#   tests/gpu.sh --bundle FOLDER      with a bundle built elsewhere and unpacked
 #                                     there, for a machine without GStreamer
 #   tests/gpu.sh --pack OUT.tar.xz    make such a bundle of BUILD (build), on a
-#                                     machine that has everything
+#                                     machine that has GStreamer
 #   tests/gpu.sh --only PART[,PART]   some of: parity sanitizer bench demo
-#   tests/gpu.sh --try                the same commands on the CPU, with sizes
-#                                     that mean nothing: does the script work?
+#   tests/gpu.sh --try                the same commands on the CPU with tiny sizes,
+#                                     to test the script itself
 #
-# PYTHON is the Python that has PyTorch, RESULTS where logs go (a new folder),
-# CNN3D_BUILD a folder where all is built, CNN3D_DEMO the demonstration set.
-# --pack calls $GST_BUNDLE OUT.tar.xz FILE... where that is set; it packs
-# GStreamer with the files. GST_BUNDLE_PLUGINS names more of its plugins.
+# PYTHON is a Python with PyTorch, RESULTS the folder for logs (a new one),
+# CNN3D_BUILD a complete build folder, CNN3D_DEMO the demonstration set.
+# --pack calls $GST_BUNDLE OUT.tar.xz FILE... if it is set, which packs GStreamer
+# with the files. GST_BUNDLE_PLUGINS lists additional plugins for it.
 # Exit status 0: nothing failed.
 set -uo pipefail
 case " $* " in
@@ -55,11 +55,11 @@ done
 
 # --- packing ---
 
-# What decodes the demonstration set, and what makes it
+# Plugins that decode the demonstration set, and that create it
 plugins="coreelements typefindfunctions app videoconvertscale
   videoconvert videoscale videorate isomp4 x264 openh264 videoparsersbad
   ${GST_BUNDLE_PLUGINS:-}"
-# What the other machine has of its own
+# Provided by the other machine
 theirs='^(ld-linux|libc|libm|libdl|librt|libpthread|libresolv|libutil|libgcc_s'
 theirs+='|libstdc\+\+|libcuda|libnvidia|libcudart|libcudnn|libcublas|libnvrtc)[.\-_]'
 
@@ -115,7 +115,7 @@ pack () {
     pack_gstreamer "$stage" "${files[@]}" || exit 1
     strip --strip-unneeded "$stage"/lib/*.so* "$stage"/plugins/*.so 2>/dev/null
   fi
-  # the scripts, with what they look for beside them
+  # the scripts, with the files that they expect beside them
   mkdir -p "$stage/cnn3d"
   tar -C "$top" -cf - tests/gpu.sh tests/parity tests/bench pipelines/quickstart.sh \
     configs presets | tar -C "$stage/cnn3d" -xf - || exit 1
@@ -164,7 +164,7 @@ finish () {
   exit $failed
 }
 
-# field FILE KEY: of the JSON in the last line; nothing where it is not there
+# field FILE KEY: of the JSON in the last line; empty if it is missing
 field () {
   "$python" -c 'import json, sys
 value = json.loads(open(sys.argv[1]).read().splitlines()[-1])
@@ -173,7 +173,7 @@ for key in sys.argv[2].split("/"):
 print("" if value == {} else value)' "$1" "$2" 2>/dev/null
 }
 
-# --- what there is ---
+# --- available tools ---
 
 has_gpu () {
   nvidia-smi -L 2>/dev/null | grep -q GPU || [ -e /dev/nvidia0 ]
@@ -217,10 +217,10 @@ for base in nvidia.__path__:
 done
 export LD_LIBRARY_PATH=${LD_LIBRARY_PATH:-}
 
-# wrap NAME: a bundle's program with the bundle's libraries, which are for
-# nobody else: this machine's Python has its own
+# wrap NAME: a bundle's program with the bundle's libraries, which other programs
+# must not use: this machine's Python has its own
 wrap () {
-  # the quotes are the wrapper's
+  # quoted for the wrapper
   printf '#!/bin/sh\nLD_LIBRARY_PATH="%s" exec "%s" "$@"\n' "$libraries" "$bundle/bin/$1" >"$results/$1"
   chmod +x "$results/$1"
 }
@@ -239,7 +239,7 @@ if [ -n "$bundle" ]; then
 else
   build=${CNN3D_BUILD:-$top/build-gpu}
   if [ -n "${CNN3D_BUILD:-}" ]; then
-    :                           # it is built
+    :                           # already built
   elif ! command -v meson >/dev/null || ! command -v ninja >/dev/null \
     || ! pkg-config --exists gstreamer-1.0 glib-2.0 2>/dev/null; then
     for part in $parts; do
@@ -262,18 +262,18 @@ export GST_REGISTRY=$results/registry.bin GST_PRESET_PATH=$top/presets
 
 # --- parts ---
 
-# limit SECONDS: of a part that hangs; longer where tests/run.sh found the machine slow
+# limit SECONDS: time limit of a part; longer if tests/run.sh found the machine slow
 limit () {
   LC_ALL=C awk -v s="$1" -v f="${CNN3D_TEST_TIME_FACTOR:-1}" 'BEGIN { printf "%d", (f > 1 ? s * f : s) }'
 }
 
-# Is there a back end that opens? Everything else would only fail.
+# Can the back end open the device? Otherwise everything else would fail, too.
 opens () {
   timeout "$(limit 300)" "$trainer" --device "$device" --batch 1 --frames 4 --size 32 --base-width 8 --steps 1 \
     --precision "$precision" >"$results/opens.log" 2>&1
 }
 
-# verdict [NOT]: of a line of TAP
+# verdict [NOT]: the result of a TAP line
 verdict () {
   if [ -z "$1" ]; then echo pass; else echo fail; fi
 }
@@ -321,7 +321,7 @@ sanitizer () {
   done
 }
 
-# bench_one MODEL BATCH FRAMES SIZE RATIO: time, and memory, beside PyTorch
+# bench_one MODEL BATCH FRAMES SIZE RATIO: time and memory compared with PyTorch
 bench_one () {
   local log=$results/bench-$1.log what="$1 b$2 $3x$4x$4 $precision" grown predicted reserved
   local sizes=(--model "$1" --batch "$2" --frames "$3" --size "$4")

@@ -1,5 +1,5 @@
-/* limits.h: how long a test waits for what must come. A limit guards against
- * hanging, nothing else: no test passes or fails by the machine's speed.
+/* limits.h: time limits of tests. They only guard against hanging: no test passes or fails because
+ * of the machine's speed.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef CNN3D_TEST_LIMITS_H
 #define CNN3D_TEST_LIMITS_H
@@ -7,9 +7,8 @@
 #include <glib.h>
 #include <time.h>
 
-/* Microseconds: the seconds that are enough on a quick machine, times
- * $CNN3D_TEST_TIME_FACTOR, which tests/run.sh measures (tests/time-factor.py); 1
- * where it is not set. */
+/* Microseconds: the seconds that are enough on a fast machine, times $CNN3D_TEST_TIME_FACTOR, which
+ * tests/run.sh measures (tests/time-factor.py); 1 if it is not set. */
 static inline gint64
 test_limit (gdouble seconds)
 {
@@ -19,8 +18,8 @@ test_limit (gdouble seconds)
   return seconds * MAX (factor, 1) * G_USEC_PER_SEC;
 }
 
-/* Seconds that this process has computed. Two spans of it compared say what is
- * costly, on any machine and whatever else runs there. */
+/* CPU seconds of this process. Comparing two measurements shows relative cost, on any machine and
+ * under any load. */
 static inline gdouble
 test_cpu_seconds (void)
 {

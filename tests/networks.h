@@ -1,5 +1,5 @@
-/* networks.h: the kinds of networks that tests go through: each model, and each way to bring frames
- * and key points together.
+/* networks.h: the kinds of networks that tests cover: each model, and each way to combine frames
+ * and key points.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef TESTS_NETWORKS_H
 #define TESTS_NETWORKS_H

@@ -1,15 +1,15 @@
 #!/usr/bin/env bash
-# Builds Debian's packages and checks them, or tries them out: what
-# `tests/distro.sh SYSTEM --packages` does in bare systems. As root; it installs
-# packages, and removes them.
+# Builds and checks the Debian packages, or tests them after installation, as
+# `tests/distro.sh SYSTEM --packages` does in bare systems. Needs root; installs and
+# removes packages.
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-#   tests/packages.sh build FOLDER    what debian/ builds goes to FOLDER, and
-#                                     lintian finds no error in it; with CUDA's
-#                                     module where /usr/local/cuda has nvcc
-#   tests/packages.sh try FOLDER      those are installed, a plain user runs the
-#                                     quickstart's line and each command, and
-#                                     they are purged without a trace
+#   tests/packages.sh build FOLDER    builds debian/ into FOLDER, without errors
+#                                     from lintian; with CUDA's module if
+#                                     /usr/local/cuda has nvcc
+#   tests/packages.sh try FOLDER      installs them, runs the quickstart's line and
+#                                     each command as a plain user, and purges them
+#                                     without a trace
 set -euo pipefail
 case " $* " in
   *" --help "* | *" -h "*) sed -n '/SPDX/d;2,/^[^#]/s/^# \{0,1\}//p' "$0"; exit ;;
@@ -27,7 +27,7 @@ build () {
   version=$(sed -n "s/^  version: '\(.*\)',/\1/p" meson.build)
   [ "$(dpkg-parsechangelog -S Version 2>/dev/null || sed -n '1s/.*(\(.*\)).*/\1/p' \
     debian/changelog)" = "$version" ] \
-    || die "debian/changelog is not of version $version, which meson.build has"
+    || die "debian/changelog is not of version $version as in meson.build"
   [ ! -x /usr/local/cuda/bin/nvcc ] || profiles=--build-profiles=pkg.cnn3d.cuda
   apt-get install -y --no-install-recommends build-essential lintian
   apt-get build-dep -y --no-install-recommends ./
@@ -42,7 +42,7 @@ build () {
   cp "$work"/*.deb "$1/"
 }
 
-# as_user COMMAND...: with nothing set, in the user's own folder
+# as_user COMMAND...: with an empty environment, in the user's home folder
 as_user () {
   runuser -u tester -- env -i HOME=/home/tester LC_ALL=C.UTF-8 \
     PATH=/usr/local/bin:/usr/bin:/bin sh -c 'cd && "$@"' sh "$@"
@@ -55,7 +55,7 @@ try () {
   id tester >/dev/null 2>&1 || useradd --create-home tester
   names=$(for file in "$1"/*.deb; do dpkg-deb -f "$file" Package; done \
     | grep -v -e -dbgsym)
-  # the module for CUDA, too, loads where there is no GPU
+  # CUDA's module loads without a GPU, too
   apt-get install -y $(find "$1" -name '*.deb' ! -name '*-dbgsym*')
 
   as_user gst-inspect-1.0 cnn3dtrain

@@ -1,4 +1,4 @@
-/* realbackend.h: the CPU back end, for modules that stand before it.
+/* realbackend.h: the CPU back end, for modules that wrap it.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef TESTS_REAL_BACKEND_H
 #define TESTS_REAL_BACKEND_H

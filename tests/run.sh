@@ -5,20 +5,19 @@
 #   tests/run.sh                    all parts
 #   tests/run.sh unit elements      some of: unit long elements pipelines parity
 #                                   sanitizers leaks fuzz threads
-#   tests/run.sh fuzz SECONDS       tests/fuzz for so many seconds a target (2)
+#   tests/run.sh fuzz SECONDS       tests/fuzz with this many seconds per target (2)
 #
-# long has the unit tests that take minutes and rarely fail: the sanitizers leave
-# them out. fuzz takes clang's libFuzzer, and is skipped where that cannot be had.
-# threads is not among the parts that run by default: it builds once more, with
-# the thread sanitizer.
+# long has the unit tests that take minutes and rarely fail: they do not run under
+# the sanitizers. fuzz needs clang's libFuzzer, and is skipped if it is not available.
+# threads does not run by default: it builds again, with the thread sanitizer.
 #
 # BUILD (build), BUILD_ASAN (BUILD-asan), BUILD_FUZZ (BUILD-fuzz) and BUILD_TSAN
-# (BUILD-tsan) are the build folders. A pipeline
-# test is an executable tests/pipelines/*.sh or *.py that prints TAP; it finds
-# in its environment CNN3D_BUILD, CNN3D_DEMO (the demonstration set, made
-# once), CNN3D_PYTHON (a Python that has tests/python-packages.sh's packages,
-# where they could be had) and GST_PLUGIN_PATH. A parity test is an executable
-# tests/parity/*.py; its argument is the program that it drives.
+# (BUILD-tsan) are the build folders. A pipeline test is an executable
+# tests/pipelines/*.sh or *.py that prints TAP; its environment has CNN3D_BUILD,
+# CNN3D_DEMO (the demonstration set, made once), CNN3D_PYTHON (a Python with the
+# packages of tests/python-packages.sh, if they are available) and GST_PLUGIN_PATH.
+# A parity test is an executable tests/parity/*.py; its argument is the program that
+# it runs.
 #
 # Time limits only guard against hanging. All of them are multiplied by
 # CNN3D_TEST_TIME_FACTOR, which is measured at the start unless it is set.
@@ -109,10 +108,10 @@ case " $parts " in
   *" fuzz "*) sh pipelines/packages.sh fuzz || echo "run.sh: without clang" >&2 ;;
 esac
 
-# What a machine that is slow, or busy with something else, needs more of
+# A slow or busy machine gets longer time limits
 export CNN3D_TEST_TIME_FACTOR=${CNN3D_TEST_TIME_FACTOR:-$("$python" \
   tests/time-factor.py)}
-# seconds that one pipeline or parity test has
+# time limit of a pipeline or parity test, in seconds
 limit=$(LC_ALL=C awk -v f="$CNN3D_TEST_TIME_FACTOR" \
   'BEGIN { if (f + 0 < 1) exit 1; printf "%d", 1800 * f }') \
   || give_up "CNN3D_TEST_TIME_FACTOR is '$CNN3D_TEST_TIME_FACTOR'," \
@@ -120,14 +119,14 @@ limit=$(LC_ALL=C awk -v f="$CNN3D_TEST_TIME_FACTOR" \
 echo "time limits are multiplied by $CNN3D_TEST_TIME_FACTOR"
 
 mkdir -p "$results" && rm -f "$results"/*.json "$results"/*.tap "$results"/*.rc
-# tests find no more there than on a new machine
+# tests start with an empty cache, as on a new machine
 rm -rf "$build/tests/cache" "$build_asan/tests/cache" "$build_tsan/tests/cache"
 case $parts in
   sanitizers | threads) ;;
   *) part_starts build; build_in "$build" ;;
 esac
 
-# What the tests of GStreamer's side share; each of meson's has its own registry
+# Shared by the tests outside of meson; each of meson's has its own registry
 export CNN3D_BUILD=$build CNN3D_DEMO=$build/demo
 export GST_REGISTRY=$build/tests/registry-run.bin
 unset GST_PLUGIN_SYSTEM_PATH GST_PLUGIN_SYSTEM_PATH_1_0 GST_PLUGIN_PATH_1_0
@@ -148,15 +147,15 @@ for part in $parts; do
       ;;
     sanitizers)
       build_in "$build_asan" -Db_sanitize=address,undefined -Db_lundef=false
-      # leaks are the leaks tracer's affair: GLib and GStreamer keep some things
+      # the leaks tracer finds leaks: GLib and GStreamer keep some allocations
       ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 \
       UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
         meson_part "$part" "$build_asan" unit elements
       ;;
     threads)
       build_in "$build_tsan" -Dcuda=disabled -Db_sanitize=thread -Db_lundef=false
-      # GStreamer, GLib, oneDNN and OpenMP are built without it, and how GLib's
-      # slices go from one thread to another it does not see
+      # GStreamer, GLib, oneDNN and OpenMP are built without it, so that it does not
+      # see how GLib's slices move between threads
       TSAN_OPTIONS=ignore_noninstrumented_modules=1:allocator_may_return_null=1 \
       G_SLICE=always-malloc OMP_NUM_THREADS=2 \
         meson_part "$part" "$build_tsan" unit elements
@@ -184,8 +183,8 @@ for part in $parts; do
     pipelines)
       "$build/pipelines/demo/make-demo-videos" "$CNN3D_DEMO" \
         || give_up "cannot make the demonstration set"
-      # Two at a time, the longest first: most wait more than they compute. A
-      # thread that waits for its turn would keep the other test's from it
+      # Two at a time, the longest first: most wait more than they compute. Waiting
+      # threads must not spin, as the other test needs the cores
       export OMP_WAIT_POLICY=passive
       for file in tests/pipelines/{learns,keypoints-learn,gpu-script}.py tests/pipelines/*.sh \
         tests/pipelines/*.py; do
@@ -198,7 +197,7 @@ for part in $parts; do
       unset OMP_WAIT_POLICY
       ;;
     parity)
-      # side by side: each is PyTorch's one half, and ours the other
+      # in parallel: PyTorch and the trainer alternate in each
       export OMP_WAIT_POLICY=passive
       for file in tests/parity/*.py; do
         [ -x "$file" ] && tap_test "$part" "$file" \

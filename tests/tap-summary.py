@@ -1,14 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Counts what tests printed, shows what failed, and ends with one line.
+"""Counts the results of tests, shows failures, and ends with one line.
 
 usage: tap-summary.py FILE...
 
-FILE is PART.json, meson's own log of a part (one JSON object a line), or
-PART.NAME.tap, what one test printed, with its exit status in PART.NAME.tap.rc.
-In the part "leaks" each of meson's tests counts as one test more: that the
-tracer found nothing alive at its end. The exit status is 1 if anything failed,
-or if nothing passed at all."""
+FILE is PART.json, meson's own log of a part (one JSON object per line), or PART.NAME.tap, a test's output, with
+its exit status in PART.NAME.tap.rc. In the part "leaks" each of meson's tests counts as one more test: that the
+tracer found no live objects at its end. The exit status is 1 if anything failed, or if nothing passed at all."""
 import json
 import os
 import re
@@ -19,11 +17,11 @@ PLAN = re.compile(r"1\.\.(\d+)")
 SKIP = re.compile(r"#\s*skip", re.IGNORECASE)
 ALIVE = re.compile(r"\bobject-alive, type-name=\(string\)[^%]")  # not the record's format
 MESON_FINE = ("OK", "SKIP", "EXPECTEDFAIL")
-OUTPUT_LINES = 60  # of a failed test that are shown
+OUTPUT_LINES = 60  # lines shown of a failed test
 
 
 class Test:
-    """What one program printed: its results, and what is wrong beside them."""
+    """A program's output: its results, and other errors."""
 
     def __init__(self, name, text, problem=None, errors=""):
         self.name = name
@@ -51,7 +49,7 @@ class Test:
                 self.failures.append(line)
         if skip_all:
             self.skipped += 1
-        # A test that says itself what failed need not be counted once more.
+        # A failure reported by the test itself is not counted again.
         if self.failures:
             return
         if problem:

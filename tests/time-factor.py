@@ -1,12 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Prints by what factor this machine, under its present load, is slower than the
-one that the tests' time limits were written for; 1.0 at least.
+"""Prints by what factor this machine, under its present load, is slower than the reference machine of the
+tests' time limits; 1.0 at least.
 
-A fixed piece of work of the kinds that tests do is timed: processes started,
-numbers and bytes computed, memory copied, small files written and synced. It
-runs once for each processor at the same time, as tests do, and the slowest of
-three rounds counts.
+Times a fixed amount of work typical of tests: starting processes, computing with numbers and bytes, copying
+memory, writing and syncing small files. It runs on all processors at the same time, and the slowest of three
+rounds counts.
 
 usage: time-factor.py [FOLDER]          where to write; the temporary folder"""
 import hashlib
@@ -21,12 +20,12 @@ if {"-h", "--help"} & set(sys.argv[1:]):
     print(__doc__)
     sys.exit()
 
-REFERENCE = 0.60        # seconds of a round where nothing else runs, on two cores of an AMD Zen 3
+REFERENCE = 0.60        # seconds of a round on an idle machine, on two cores of an AMD Zen 3
 ROUNDS = 3
 
 
 def work(folder):
-    """What one processor does."""
+    """The work of one processor."""
     data = bytes(range(256)) * 8192
     for _ in range(4):
         subprocess.run([sys.executable, "-I", "-S", "-c", ""], check=True)
@@ -47,7 +46,7 @@ def work(folder):
 
 
 def round_of(copies, folder):
-    """Seconds until each copy has done its work."""
+    """Seconds until each copy has finished."""
     command = [sys.executable, "-I", os.path.abspath(__file__), "--work", folder]
     began = time.monotonic()
     running = [subprocess.Popen(command) for _ in range(copies)]

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Numbers are written in one way, whatever locale an application sets: what prints a decimal point
-in src and plugins is src/format.h or g_ascii_formatd(). (The tool sets no locale.)"""
+"""Numbers are formatted independently of the application's locale: in src and plugins only src/format.h and
+g_ascii_formatd() print decimal points. (The tool sets no locale.)"""
 import pathlib
 import re
 import sys
@@ -12,14 +12,14 @@ import sources  # noqa: E402
 
 # %.0f has no point
 POINT = re.compile(r"(?<!%)(?:%%)*%[-+ #0]*(?:\*|\d+)?(?:\.(?!0f)(?:\*|\d+)|(?=[a-zA-Z]))l?[aefgAEFG]")
-# the ones here end in cnn3d_strdup_vprintf()
+# these end in cnn3d_strdup_vprintf()
 ALIKE = {"g_ascii_formatd", "cnn3d_strdup_printf", "cnn3d_string_append_printf", "cnn3d_set_error", "page_printf",
          "cnn3d_reading_error", "cnn3d_dataset_note",
          "cnn3d_keypoints_set_error", "progress_note", "element_report_info"}
 
 
 def calls_with_points(code):
-    """(line, function) of each literal with such a directive; the function is the innermost"""
+    """(line, function) of each literal with such a directive; the innermost function"""
     calls, line = [], 1
     read = [(m.lastgroup, m.group()) for m in sources.TOKEN.finditer(code)]
     last = ("", "")

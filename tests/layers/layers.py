@@ -1,13 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""Arrows point one way: plugins and tool -> src -> libraries, and nowhere in a circle.
+"""Dependencies point one way: plugins and tool -> src -> libraries, without cycles.
 
     layers.py BUILD
 
-By includes, read from the sources, and by calls, read from BUILD's objects: a file calls
-another where it needs a symbol that only the other defines. There is no circle between
-files of different folders, nor between folders (a folder belongs to the one above it),
-nor, within plugins, between files."""
+They are includes, read from the sources, and calls, read from BUILD's objects: a file calls another if it needs
+a symbol that only the other defines. There are no cycles between files of different folders, nor between
+folders (a folder belongs to its parent), nor, within plugins, between files."""
 import collections
 import json
 import pathlib
@@ -19,12 +18,12 @@ import sys
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 TOPS = ("src", "plugins", "tool")
 SOURCES = (".c", ".h", ".cu", ".cuh", ".inc.h")
-# where quoted includes are looked for, beside the file's own folder
+# where quoted includes are searched, after the file's own folder
 SEARCHED = (ROOT, ROOT / "plugins", ROOT / "plugins/clip")
 
 
 def includes():
-    """file -> the files of this project that it includes"""
+    """file -> the project's files that it includes"""
     graph = {}
     for top in TOPS:
         for path in sorted((ROOT / top).rglob("*")):
@@ -49,7 +48,7 @@ def calls(build):
         if not source.is_relative_to(ROOT) or source.is_relative_to(build) or not output.exists():
             continue
         name = str(source.relative_to(ROOT))
-        # the tests' own builds of a source say nothing of the product
+        # the tests' own builds of a source are not part of the product
         if not name.startswith(TOPS) or "tests" in pathlib.Path(command["output"]).parts:
             continue
         listing = subprocess.run(["nm", output], capture_output=True, text=True, check=True).stdout
@@ -59,13 +58,13 @@ def calls(build):
                 needs[name].add(symbol)
             elif kind in "TDBRC":
                 defines[symbol].add(name)
-    # a symbol that several define, such as a stub's, is nobody's own
+    # a symbol defined several times, such as a stub's, belongs to no file
     return {name: {next(iter(defines[s])) for s in symbols if len(defines[s]) == 1} - {name}
             for name, symbols in needs.items()}
 
 
 def circles(graph):
-    """Groups of nodes that reach one another (Tarjan's algorithm), sorted"""
+    """Strongly connected components (Tarjan's algorithm), sorted"""
     index, low, stack, found = {}, {}, [], []
 
     def visit(node):
@@ -134,7 +133,7 @@ def main():
     check(number + 1, "src needs nothing of plugins and tool",
           [f"{name} -> {other}" for graph in graphs.values() for name, others in graph.items()
            for other in sorted(others) if name.startswith("src/") and not other.startswith("src/")])
-    # a graph of nothing has no circles
+    # a graph without edges has no cycles
     edges = {kind: sum(map(len, graph.values())) for kind, graph in graphs.items()}
     check(number + 2, "the graphs have edges", [f"{kind}: {n}" for kind, n in edges.items() if n < 300])
     return failed > 0

@@ -1,14 +1,13 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""messages.tsv lists all messages of the elements and of the tool, and each is
-provoked by the test that its row names. Prints TAP.
+"""messages.tsv lists all messages of the elements and of the tool, and each is provoked by the test that its
+row names. Prints TAP.
 
-A message is a text of two words and 9 characters or more in the sources that is not one of the
-texts below, which nobody takes for an error, a warning or a note. A % stands for
-what the program fills in. Parts of a message that are chosen at run time have
-rows of their own. A test provokes a message where one of the test's texts has a
-run of 16 characters of it that no other message has, or the whole of it. A few messages are provoked by no test: their
-rows say why, after a "-".
+A message is a text in the sources with at least two words and 9 characters, except the texts excluded below,
+which are not errors, warnings or notes. A % stands for a value. Parts of a message chosen at run time have rows
+of their own. A test provokes a message if one of the test's texts contains 16 consecutive characters that no
+other message has, or the whole message. A few messages are provoked by no test: their rows give the reason,
+after a "-".
 """
 import fnmatch
 import glob
@@ -22,10 +21,10 @@ import sources
 HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(os.path.dirname(HERE))
 RUN = 16
-# rows without a test at most
+# maximum number of rows without a test
 REASONS_AT_MOST = 43
 
-# Their texts are messages wherever they stand
+# Texts in these calls are always messages
 MESSAGE_CALLS = """
     *set_error* set_*_error g_error_new* g_prefix_error g_propagate_prefixed_error GST_ELEMENT_* GST_WARNING*
     GST_ERROR* element_report_* tool_complain *_fail fail progress_note cuda_ok
@@ -37,7 +36,7 @@ OTHER_CALLS = """
     g_set_prgname asm _Pragma strstr strchr strcspn strspn strcmp strlen g_strsplit printf puts fputs page_* fact_of tile
     bytes_row cnn3d_canvas_* g_date_time_format json_* cnn3d_temporary_take g_type_register_static_simple describe_* memcmp
 """.split()
-# (files, call or - for none, or *): texts that are no messages there
+# (files, call or - for none, or *): places whose texts are not messages
 OTHER_PLACES = [
     ("plugins/*properties.c", "-"),
     ("plugins/clip/clipdecode.c", "*strdup_printf"),
@@ -62,7 +61,7 @@ OTHER_PLACES = [
     ("src/keypoints/skeleton.c", "HAND"),
     ("src/draw/*", "*"),
     ("tool/frames.c", "-"),
-    # held by tests/unit/settings.c
+    # checked by tests/unit/settings.c
     ("src/settings/choices.c", "*"),
     ("src/settings/table.c", "*"),
     ("src/report/page.c", "*"),
@@ -127,7 +126,7 @@ def windows(text):
 
 
 def in_test(path):
-    """All texts of a test, one a line."""
+    """All texts of a test, one per line."""
     with open(os.path.join(TOP, path), encoding="utf-8") as file:
         code = file.read()
     texts = "\n".join(sources.texts_in_python(code) if path.endswith(".py") else sources.texts_in_c(code))
@@ -136,13 +135,13 @@ def in_test(path):
 
 
 def whole(text):
-    """A regular expression of all of it."""
+    """A regular expression that matches the whole text."""
     parts = re.split("(%+)", text)
     return "".join(".*" if part[:1] == "%" else re.escape(part) for part in parts)
 
 
 def finder(messages):
-    """A function of a message and a test's texts: do they provoke it?"""
+    """Returns a function that decides whether a test's texts provoke a message."""
     of = {}
     for message in messages:
         for window in windows(message):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The messages in C sources, and the texts in tests, as they stand there."""
+"""The messages in C sources, and the texts in tests, as written there."""
 import ast
 import re
 
@@ -22,27 +22,27 @@ def tokens(code):
 
 
 def plain(text):
-    """A literal's characters; white space is one space."""
+    """A literal's characters; any white space becomes one space."""
     text = re.sub(r"\\(.)", lambda match: ESCAPES.get(match.group(1), match.group(1)), text, flags=re.DOTALL)
     return re.sub(r"\s+", " ", text)
 
 
 def template(parts):
-    """Of literals and macros side by side: a % for each directive or macro."""
+    """Adjacent literals and macros, with a % for each directive or macro."""
     joined = ""
     for kind, text in parts:
         if kind == "text":
             joined += plain(text[1:-1])
         else:
-            # a macro such as G_GUINT64_FORMAT ends a directive that has begun
+            # a macro such as G_GUINT64_FORMAT ends a directive
             joined += "s" if re.search(r"%[-+ #0\d.]*$", joined) else "%s"
     joined = DIRECTIVE.sub("%", joined.replace("%%", "\0"))
     return joined.replace("\0", "%%").strip()
 
 
 def literals(code):
-    """(calls round it, template) of each literal: the names of the functions and
-    macros whose arguments it is in, the innermost last."""
+    """(enclosing calls, template) of each literal: the names of the functions and macros whose arguments
+    contain it, the innermost last."""
     found, calls, at = [], [], 0
     read = tokens(code)
     while at < len(read):

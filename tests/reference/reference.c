@@ -115,16 +115,15 @@ frame_value (const Reference *r, const ReferenceInput *in, gsize from, gint c)
   }
 }
 
-/* Whether pixel `at` is within 3 sigma of mu, rounded as MMAction2's
- * GeneratePoseTarget does. */
+/* Whether pixel `at` is within 3 sigma of mu, rounded as in MMAction2's GeneratePoseTarget. */
 static gboolean
 within (gfloat mu, gfloat sigma, gint at)
 {
   return at >= (gint) (mu - 3 * sigma) && at <= (gint) (mu + 3 * sigma) && mu + 3 * sigma > -1;
 }
 
-/* One pixel of the heat map of key point k in one frame, whose points are
- * (M, K, 3): the maximum over the persons. */
+/* One pixel of the heat map of key point k in one frame, whose points are (M, K, 3): the maximum
+ * over the persons. */
 static gdouble
 heat (const Reference *r, const gfloat *frame, gint k, gint x, gint y, const Cnn3dTensor *t)
 {
@@ -168,8 +167,8 @@ input_forward (const Reference *r, const Cnn3dOp *op, const ReferenceInput *in)
 
 /* --- windows: convolution, max pooling --- */
 
-/* The output points [first, end) of one axis whose input point
- * `w * stride - pad + k` exists. */
+/* The output points [first, end) of one axis for which the input point `w * stride - pad + k`
+ * exists. */
 static inline gint
 first_point (gint stride, gint pad, gint k)
 {
@@ -188,8 +187,8 @@ end_point (gint in, gint out, gint stride, gint pad, gint k)
             i = p * (op)->stride[axis] - (op)->pad[axis] + k;                      \
       p < p##_end; p++, i += (op)->stride[axis])
 
-/* BODY for every pair of an output point `to` and the input point `from` that
- * it sees at the offset (kd, kh, kw) of its window; padding is left out. */
+/* BODY for every pair of an output point `to` and the input point `from` at the offset (kd, kh, kw)
+ * of its window; padding is left out. */
 #define FOR_WINDOW(op, in, out, kd, kh, kw, BODY)                  \
   FOR_AXIS (op, 0, (in)->d, (out)->d, kd, d, id)                   \
   FOR_AXIS (op, 1, (in)->h, (out)->h, kh, h, ih)                   \
@@ -254,7 +253,7 @@ conv_backward (const Reference *r, const Cnn3dOp *op)
       }
 }
 
-/* Of one channel of one clip: which input point each output point takes. */
+/* For one channel of one clip: the input point that each output point takes. */
 static void
 pool_channel (const Cnn3dOp *op, const Cnn3dTensor *in, const Cnn3dTensor *out, const gdouble *x,
     gsize *chosen)
@@ -451,7 +450,7 @@ linear (const Reference *r, const Cnn3dOp *op, gboolean forward)
     }
 }
 
-/* Cross-entropy of softmax against 1 - e at the label plus e / K everywhere. */
+/* Cross-entropy of softmax; the target is 1 - e at the label plus e / K everywhere. */
 static void
 loss (Reference *r, const Cnn3dOp *op, const ReferenceInput *in, gboolean forward)
 {
@@ -484,7 +483,7 @@ loss (Reference *r, const Cnn3dOp *op, const ReferenceInput *in, gboolean forwar
   }
 }
 
-/* --- both directions --- */
+/* --- forward and backward --- */
 
 void
 reference_forward (Reference *r, const ReferenceInput *in)

@@ -1,6 +1,6 @@
-/* reference.h: what a network computes, in the plainest way: double precision,
- * loops over (N, C, D, H, W), no blocking, no library, no reuse of memory. It
- * is what the fast back ends are held against; read it to know what they mean.
+/* reference.h: the computations of a network in the plainest way: double precision, loops over (N,
+ * C, D, H, W), no blocking, no library, no reuse of memory. The fast back ends are tested against
+ * it; read it for their semantics.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef CNN3D_REFERENCE_H
 #define CNN3D_REFERENCE_H
@@ -8,8 +8,8 @@
 #include "src/backend/backend.h"
 #include "src/network/network.h"
 
-/* All arrays are the reference's own; shapes as in the network's tables, with
- * N in front for tensors. */
+/* All arrays are owned by the reference; shapes as in the network's tables, with N in front for
+ * tensors. */
 typedef struct {
   const Cnn3dNetwork *net;      /* must outlive the reference */
   guint batch;                  /* N */
@@ -17,7 +17,7 @@ typedef struct {
   gdouble **weight_gradients;   /* [parameter]; of the loss summed over the clips */
   gdouble **tensors;            /* [tensor]: (N, C, D, H, W) */
   gdouble **tensor_gradients;   /* [tensor] */
-  gdouble **means, **variances; /* [op]: what batch norm normalised with, (C) */
+  gdouble **means, **variances; /* [op]: the mean and deviation used by batch norm, (C) */
   gdouble loss_sum;             /* over the clips */
   guint correct;                /* clips whose largest logit is the label's */
 } Reference;
@@ -26,9 +26,9 @@ typedef struct {
   gconstpointer frames; /* (N, T, H, W, C) of `type` */
   Cnn3dType type;
   const gint32 *labels; /* (N) */
-  const gfloat *points; /* (N, T, M, K, 3); NULL: the network reads none */
+  const gfloat *points; /* (N, T, M, K, 3); NULL: not read by the network */
   gdouble label_smoothing;
-  gboolean batch_statistics; /* batch norm: the batch's own, which also update the running ones */
+  gboolean batch_statistics; /* batch norm uses the batch's and updates the running ones */
 } ReferenceInput;
 
 Reference *reference_new (const Cnn3dNetwork *net, guint batch);
@@ -37,8 +37,8 @@ void reference_free (Reference **reference);
 /* `values` in PyTorch's layout. */
 void reference_set_weight (Reference *reference, guint param, const gfloat *values);
 
-/* Logits, loss and new running statistics. Dropout passes everything on: it has
- * no one right answer. */
+/* Logits, loss and new running statistics. Dropout is the identity: it has no unique correct
+ * result. */
 void reference_forward (Reference *reference, const ReferenceInput *input);
 
 /* After a forward pass: adds to weight_gradients. */

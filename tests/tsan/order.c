@@ -1,7 +1,7 @@
-/* order.c: what the thread sanitizer cannot see of libraries that are built without
- * it. GLib's mutexes and conditions are futexes, its queues lock by themselves, and so
- * do OpenMP's teams. These stand before the libraries' own functions and call them;
- * they are linked into every test of a build with -Db_sanitize=thread.
+/* order.c: makes synchronisation visible that the thread sanitizer cannot see in libraries built
+ * without it: GLib's mutexes and conditions are futexes, its queues lock by themselves, and so do
+ * OpenMP's teams. These functions replace the libraries' own and call them; they are linked into
+ * every test of a build with -Db_sanitize=thread.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -11,14 +11,14 @@
 #error this is for builds with -Db_sanitize=thread
 #endif
 
-/* Symbols of the executable come first in all libraries. */
+/* Symbols of the executable take precedence over all libraries'. */
 #define EXPORTED __attribute__ ((visibility ("default"), no_sanitize ("thread")))
 #define REAL(function)                \
   static __typeof__ (function) *real; \
   if (!real)                          \
   real = (__typeof__ (function) *) dlsym (RTLD_NEXT, #function)
 
-/* of the sanitizer's run time, without a header in GCC */
+/* from the sanitizer's run time, without a header in GCC */
 void __tsan_acquire (void *address);
 void __tsan_release (void *address);
 
@@ -93,7 +93,7 @@ gpointer (g_async_queue_pop) (GAsyncQueue *queue)
   return data;
 }
 
-/* Whoever drops the last reference comes after all who dropped one before. */
+/* Dropping the last reference happens after all earlier drops. */
 EXPORTED void (g_object_unref) (gpointer object)
 {
   REAL (g_object_unref);
@@ -119,7 +119,7 @@ EXPORTED void (g_once_init_leave) (volatile void *location, gsize result)
   real (location, result);
 }
 
-/* --- locks that GStreamer's streams take --- */
+/* --- locks in GStreamer's streams --- */
 
 EXPORTED void (g_rec_mutex_lock) (GRecMutex *mutex)
 {
@@ -149,7 +149,7 @@ EXPORTED void (g_rec_mutex_unlock) (GRecMutex *mutex)
 
 /* --- OpenMP, as GCC calls it --- */
 
-/* libgomp comes with a module, whose symbols are its own. */
+/* libgomp is loaded by a module, with symbols of its own. */
 #define REAL_GOMP(function)           \
   static __typeof__ (function) *real; \
   if (!real)                          \
