@@ -149,7 +149,7 @@ cnn3d_json_check (const gchar *text, const gchar *end, const gchar **at,
     for (;;) {
       p = *at = skip_blanks (p, end);
       if (depth == 0)
-        return p == end ? NULL : "text behind the end of the JSON";
+        return p == end ? NULL : "text after the end of the JSON";
       if (p == end)
         return "the JSON ends too early; is the file cut off?";
       if (*p == ',')

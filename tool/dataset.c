@@ -314,7 +314,7 @@ tool_dataset (int argc, char **argv)
     return TOOL_USAGE;
   }
   if (!paths || paths[1]) {
-    tool_complain ("say which one data set: cnn3d dataset PATH");
+    tool_complain ("give one data set: cnn3d dataset PATH");
     return TOOL_USAGE;
   }
   wrong = cnn3d_keypoints_pattern_refuse (pattern);

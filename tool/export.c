@@ -146,7 +146,7 @@ tool_export (int argc, char **argv)
     status = TOOL_USAGE;
   else if (!o.models || o.models[1])
     g_set_error (
-        &error, G_OPTION_ERROR, G_OPTION_ERROR_FAILED, "say which one file: cnn3d export MODEL");
+        &error, G_OPTION_ERROR, G_OPTION_ERROR_FAILED, "give one file: cnn3d export MODEL");
   else
     run (&o, o.models[0], &error);
   if (error) {

@@ -407,6 +407,6 @@ frames_decode (Cnn3dReportClip *const *clips, guint n)
   late = remaining (clips, n);
   for (guint i = 0; i < late->len; i++)
     ((Cnn3dReportClip *) late->pdata[i])->problem =
-        g_strdup_printf ("the %d seconds that the frames of a page may take were over", SECONDS);
+        g_strdup_printf ("the %d seconds allowed for the frames of a page are over", SECONDS);
   return self.problem;
 }

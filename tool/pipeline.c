@@ -114,11 +114,11 @@ out:
 
   /* ERRORS */
 two_files:
-  tool_complain ("--config is there twice; one file is read");
+  tool_complain ("--config is given twice; only one file is read");
   status = TOOL_USAGE;
   goto out;
 no_file:
-  tool_complain ("say which file: cnn3d %s --config FILE", command);
+  tool_complain ("give a file: cnn3d %s --config FILE", command);
   status = TOOL_USAGE;
   goto out;
 refused:
@@ -160,8 +160,7 @@ tool_train (int argc, char **argv)
     launch_print (lines.train);
     status = launch_wait (lines.train, &stopped);
     if (lines.test && (stopped || status != TOOL_FINE)) {
-      tool_complain (
-          "training %s, nothing is tested", stopped ? "was stopped" : "did not end well");
+      tool_complain ("training %s, nothing is tested", stopped ? "was stopped" : "failed");
       g_clear_pointer (&lines.test, g_strfreev);
     }
   }

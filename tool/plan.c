@@ -413,7 +413,7 @@ open_device (ToolPlan *plan, const gchar *gpu, const gchar *device, GError **err
     return FALSE;
   if (!gpu && !any && strcmp (device, "cpu") && strcmp (device, "cuda")) {
     g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
-        "--device=%s: use auto, cpu or cuda; --gpu is for a GPU that is not here", device);
+        "--device=%s: use auto, cpu or cuda; --gpu plans for a GPU that is not installed", device);
     return FALSE;
   }
   if (gpu || any || strcmp (device, "cpu")) {

@@ -67,7 +67,7 @@ tool_report (int argc, char **argv)
     return TOOL_USAGE;
   }
   if (!runs || runs[1]) {
-    tool_complain ("say which one folder: cnn3d report RUN");
+    tool_complain ("give one folder: cnn3d report RUN");
     return TOOL_USAGE;
   }
   if (!output)

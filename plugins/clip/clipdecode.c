@@ -391,7 +391,7 @@ describe_nothing (ClipChain *self)
   if (self->tracks->len == 0)
     return g_strdup ("there is no video in it");
   if (self->index && self->index->headless)
-    return g_strdup ("it begins with pictures that refer to ones which were cut away; cut it at a "
+    return g_strdup ("it begins with pictures that refer to missing ones; cut it at a "
                      "key frame, or encode it again");
 
   return g_strdup ("no frame of it could be decoded");

@@ -52,7 +52,7 @@ clip_chain_parse_bin (const gchar *description, GError **error)
   src = gst_element_get_static_pad (bin, "src");
   if (!sink || !src) {
     g_set_error (error, GST_PARSE_ERROR, GST_PARSE_ERROR_LINK,
-        "it has no free %s pad; frames go in at one end and out at the other",
+        "it has no free %s pad; it needs one for input and one for output",
         sink ? "source" : "sink");
     gst_object_unref (gst_object_ref_sink (bin));
     bin = NULL;

@@ -128,16 +128,15 @@ clip_pack_refuse_points (const ClipPack *pack, GstBuffer *buffer)
   const GstClipKptMeta *has = gst_buffer_get_clip_kpt_meta (buffer), *had = &pack->points;
 
   if (!has)
-    return g_strdup ("no key points, but the frames before it have some: an element behind clipkpt "
-                     "loses them; put clipkpt behind it");
+    return g_strdup ("no key points, but the frames before it have some: an element after clipkpt "
+                     "loses them; put clipkpt after it");
   if (!had->persons)
-    return g_strdup ("key points, but the frames before it have none: an element behind clipkpt "
-                     "lost them; put clipkpt behind it");
+    return g_strdup ("key points, but the frames before it have none: an element after clipkpt "
+                     "lost them; put clipkpt after it");
 
   return g_strdup_printf (
       "%u persons of skeleton %s (%u points), but the frames before it %u of %s "
-      "(%u points): set `skeleton` of clipkpt, and leave its settings as they "
-      "are",
+      "(%u points): set `skeleton` of clipkpt, and do not change its settings",
       has->persons, has->skeleton, has->points, had->persons, had->skeleton, had->points);
 }
 

@@ -115,9 +115,8 @@ check_series (const GArray *found, gboolean pattern)
   const Numbered *one = (const Numbered *) found->data;
 
   if (found->len == 0)
-    return g_strdup (pattern
-            ? "no picture matches this name"
-            : "it is a folder, and no numbered pictures (img_00001.jpg) are in it");
+    return g_strdup (pattern ? "no picture matches this name"
+                             : "it is a folder without numbered pictures (img_00001.jpg)");
   for (guint i = 1; i < found->len; i++) {
     const Numbered *other = &g_array_index (found, Numbered, i);
 

@@ -80,7 +80,7 @@ clip_raw_pad (const GstVideoInfo *info, GstBuffer *buffer, gchar **reason)
     gst_buffer_copy_into (padded, buffer, GST_BUFFER_COPY_METADATA, 0, -1);
   else
     *reason = g_strdup_printf ("a raw frame of it has %" G_GSIZE_FORMAT
-                               " bytes, but its header makes that %" G_GSIZE_FORMAT,
+                               " bytes, but its header gives %" G_GSIZE_FORMAT,
         size, GST_VIDEO_INFO_SIZE (info));
   gst_buffer_unref (buffer);
 

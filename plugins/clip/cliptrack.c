@@ -430,7 +430,7 @@ clip_chain_watch_end (GstPad *pad, GstPadProbeInfo *info, gpointer data)
     /* it will not find any video then, either */
     if (self->tracks->len == 0)
       clip_chain_set_error_locked (
-          self, g_strdup ("it is cut off: it ends before its first packets are whole"), FALSE);
+          self, g_strdup ("it is truncated: it ends within its first packets"), FALSE);
     g_cond_broadcast (&self->job->cond);
   }
   g_mutex_unlock (&self->job->lock);
@@ -556,7 +556,7 @@ clip_chain_make_index (ClipChain *self)
   if (best->open_parts) {
     clip_chain_set_error_locked (self,
         g_strdup (
-            "its edit list begins with pictures that need what lies before, which GStreamer's "
+            "its edit list begins with pictures that depend on earlier ones, which GStreamer's "
             "qtdemux leaves out; encode it again, or let the list begin at a key frame"),
         FALSE);
     return FALSE;

@@ -400,7 +400,7 @@ gst_clip_batch_other_length (
 {
   GST_ELEMENT_ERROR (self, STREAM, FORMAT,
       ("Clip %" G_GUINT64_FORMAT " (%s) has %s%" G_GUINT64_FORMAT
-       " frames, the clips before it %u: put a clipsample in front of clipbatch, behind everything "
+       " frames, the clips before it %u: put a clipsample in front of clipbatch, after everything "
        "else that drops or repeats frames.",
           clip->clip, clip_name (self, clip), relation, frames, self->pack.frames),
       (NULL));

@@ -529,7 +529,7 @@ gst_clip_cache_open (GstClipCache *self)
   if (!clip_chain_holds (GST_ELEMENT (self))) {
     g_clear_pointer (&self->store, clip_store_unref);
     GST_ELEMENT_WARNING (self, STREAM, FAILED,
-        ("clipcache keeps nothing outside of clipsrc's clip-bin; put it there"), (NULL));
+        ("clipcache stores nothing outside of clipsrc's clip-bin; put it there"), (NULL));
     return TRUE;
   }
   GST_OBJECT_LOCK (self);

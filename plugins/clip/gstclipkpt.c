@@ -160,7 +160,7 @@ gst_clip_kpt_check_place (GstClipKpt *self)
   /* ERRORS */
 behind_it:
   GST_ELEMENT_ERROR (self, LIBRARY, SETTINGS,
-      ("%s stands before clipkpt and moves pictures, which the key points are not of then: put "
+      ("%s is before clipkpt and moves pictures, so that key points no longer match them: put "
        "clipkpt before it.",
           misplaced.found),
       (NULL));
@@ -168,14 +168,13 @@ behind_it:
 before_it:
   if (g_str_equal (misplaced.found, "clipcache"))
     GST_ELEMENT_ERROR (self, LIBRARY, SETTINGS,
-        ("clipcache stands behind clipkpt and keeps pictures without their key points: put clipkpt "
-         "behind it."),
+        ("clipcache is after clipkpt and stores pictures without their key points: put clipkpt "
+         "after it."),
         (NULL));
   else
     GST_ELEMENT_ERROR (self, LIBRARY, SETTINGS,
-        ("%s stands behind clipkpt and moves pictures without their key points: use clipaugment, "
-         "or "
-         "crop videos and key points before.",
+        ("%s is after clipkpt and moves pictures without their key points: use clipaugment, or "
+         "crop videos and key points beforehand.",
             misplaced.found),
         (NULL));
 done:

@@ -353,7 +353,7 @@ no_threads:
   goto failed;
 seek_too_far:
   GST_ELEMENT_ERROR (self, STREAM, FAILED,
-      ("Clip %" G_GUINT64_FORMAT " was asked for, but the run has %" G_GUINT64_FORMAT, sought,
+      ("Clip %" G_GUINT64_FORMAT " was requested, but the run has %" G_GUINT64_FORMAT, sought,
           total),
       (NULL));
 failed:

@@ -63,7 +63,7 @@ other_points:
   is = tensor_layout_describe (layout);
   GST_ELEMENT_ERROR (self->element, STREAM, FORMAT,
       ("%s was trained on %u key points of %u persons, but %s arrived: put clipkpt persons=%u "
-       "behind clipsample, with files of the same skeleton.",
+       "after clipsample, with files of the same skeleton.",
           was, n->points, n->persons, is, n->persons),
       (NULL));
   g_free (was);
@@ -71,7 +71,7 @@ other_points:
   return FALSE;
 more_classes:
   GST_ELEMENT_ERROR (self->element, STREAM, FORMAT,
-      ("One-hot labels are of %u classes, but the model has %u: use a model that was trained on "
+      ("One-hot labels have %u classes, but the model has %u: use a model that was trained on "
        "all of them.",
           layout->num_classes, self->num_classes),
       (NULL));
@@ -166,7 +166,7 @@ append_sampling (GString *text, const gchar *sampling, guint interval, gint rate
     g_string_append (text, "frames spread evenly over each clip");
   else
     g_string_append_printf (
-        text, "a window in each clip's middle with frame-interval=%u", interval);
+        text, "a window in the middle of each clip with frame-interval=%u", interval);
   if (rate_n)
     g_string_append_printf (text, " at frame-rate=%d/%d", rate_n, rate_d);
 }
@@ -224,7 +224,7 @@ compare_scaling (GString *text, const GstClipPreparation *is, const Cnn3dPrepara
   g_string_append (text, " instead of ");
   append_scaling (text, was->scaling, was->add_borders);
   if (none)
-    g_string_append (text, " (take videos of the model's own size)");
+    g_string_append (text, " (use videos of the model's own size)");
   else
     g_string_append_printf (text, " (set videoconvertscale method=%s add-borders=%s)", was->scaling,
         was->add_borders ? "true" : "false");

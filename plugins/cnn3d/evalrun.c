@@ -79,7 +79,7 @@ begin_pass (EvalRun *self)
   if (self->announced && self->pass.training && !self->training_warned) {
     self->training_warned = TRUE;
     GST_ELEMENT_WARNING (self->element, STREAM, FAILED,
-        ("These are training clips, drawn and changed at random: set clipsrc passes=val or "
+        ("These are training clips, sampled and augmented at random: set clipsrc passes=val or "
          "passes=test to evaluate."),
         (NULL));
   }
@@ -95,8 +95,8 @@ fail_empty (EvalRun *self, guint64 delivered)
   if (delivered > 0)
     g_string_append_printf (text,
         "of %" G_GUINT64_FORMAT " clips %" G_GUINT64_FORMAT
-        " came, but no batch was full, and clipbatch drop-last=true drops the rest. Set batch-size "
-        "to %" G_GUINT64_FORMAT " or less, or drop-last=false.",
+        " arrived, but no batch was full, and clipbatch drop-last=true drops the rest. Set "
+        "batch-size to %" G_GUINT64_FORMAT " or less, or drop-last=false.",
         self->pass.clips, delivered, delivered);
   else if (self->skipped.count > 0)
     g_string_append_printf (text,
@@ -104,7 +104,7 @@ fail_empty (EvalRun *self, guint64 delivered)
         self->skipped.count);
   else
     g_string_append (
-        text, "the stream ended before its first batch. See that clips come from upstream.");
+        text, "the stream ended before its first batch. Check that upstream sends clips.");
   eval_run_fail (
       self, g_error_new_literal (GST_STREAM_ERROR, GST_STREAM_ERROR_FAILED, text->str), NULL);
   g_string_free (text, TRUE);
@@ -120,8 +120,8 @@ end_pass (EvalRun *self, gboolean complete)
   if (complete && n > 1 && self->clips % n)
     GST_ELEMENT_WARNING (self->element, STREAM, FORMAT,
         ("%" G_GUINT64_FORMAT
-         " clips are not %u for each video: the last one has fewer, and where a clip was skipped, "
-         "others have the wrong ones. clips-per-video=0 goes by clip numbers.",
+         " clips are not %u for each video: the last one has fewer, and after a skipped clip "
+         "others have the wrong ones. clips-per-video=0 uses clip numbers.",
             self->clips, n),
         (NULL));
   if (!eval_run_report_result (self, complete, &error))
@@ -137,7 +137,7 @@ cut_short (EvalRun *self)
 
   GST_ELEMENT_WARNING (self->element, STREAM, FAILED,
       ("The stream ended before its pass did: the metrics cover the %" G_GUINT64_FORMAT
-       " clips%s that came, and are marked as incomplete.",
+       " clips%s that arrived, and are marked as incomplete.",
           self->clips, of ? of : ""),
       (NULL));
   g_free (of);
@@ -338,7 +338,7 @@ other_label:
   name = tensor_batch_clip_name (buffer, n, self->clips - n);
   GST_ELEMENT_ERROR (self->element, STREAM, FORMAT,
       ("%s would be a view of the video before it, but has another label: set clips-per-video to "
-       "what clipsample's says, or to 0.",
+       "clipsample's value, or to 0.",
           name),
       (NULL));
   g_free (name);
@@ -428,7 +428,7 @@ other_video:
   name = tensor_batch_clip_name (buffer, clip, self->clips);
   GST_ELEMENT_ERROR (self->element, STREAM, FORMAT,
       ("%s would be a view of the video before it, which is another file: set clips-per-video to "
-       "what clipsample's says, or to 0.",
+       "clipsample's value, or to 0.",
           name),
       (NULL));
   g_free (name);
@@ -466,7 +466,7 @@ eval_run_batch (EvalRun *self, GstBuffer *buffer)
   /* ERRORS */
 between_passes:
   GST_ELEMENT_ERROR (self->element, STREAM, FAILED,
-      ("A batch came between two passes: upstream has to send clip-epoch before it."), (NULL));
+      ("A batch arrived between two passes: upstream must send clip-epoch before it."), (NULL));
   self->flow = GST_FLOW_ERROR;
   return GST_FLOW_ERROR;
 bad_batch:

@@ -406,7 +406,7 @@ gst_cnn3d_infer_chain (GstPad *pad, GstObject *parent, GstBuffer *buffer)
 
   /* ERRORS */
 no_caps:
-  GST_ELEMENT_ERROR (self, CORE, NEGOTIATION, ("Frames came before their caps"), (NULL));
+  GST_ELEMENT_ERROR (self, CORE, NEGOTIATION, ("Frames arrived before their caps"), (NULL));
   gst_buffer_unref (buffer);
   return GST_FLOW_NOT_NEGOTIATED;
 stopped:

@@ -37,14 +37,14 @@ tensor_batch_map (TensorBatch *batch, GstBuffer *buffer, const TensorLayout *lay
   /* ERRORS */
 other_number:
   g_set_error (error, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT,
-      "A batch came as %u memories, but is %s. Give each tensor its own GstMemory.",
+      "A batch has %u memories, but must have %s. Give each tensor its own GstMemory.",
       gst_buffer_n_memory (buffer),
       n == 2 ? "two: frames and labels" : "three: frames, labels and key points");
   return FALSE;
 other_size:
   g_set_error (error, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT,
-      "A batch came with %" G_GSIZE_FORMAT " bytes of %s, but its caps say %" G_GSIZE_FORMAT
-      ": send buffers as the caps say.",
+      "A batch has %" G_GSIZE_FORMAT " bytes of %s, but its caps say %" G_GSIZE_FORMAT
+      ": send buffers that match the caps.",
       batch->memories[batch->n]->size, names[batch->n], sizes[batch->n]);
   tensor_batch_unmap (batch);
   return FALSE;

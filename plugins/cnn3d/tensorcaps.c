@@ -61,12 +61,12 @@ split_field (const GstStructure *s, const gchar *field, guint n, GError **error)
   guint i;
 
   if (!text) {
-    set_error (error, "The caps have no %s: batches come as " EXAMPLE ".", field);
+    set_error (error, "The caps have no %s: batches are " EXAMPLE ".", field);
     return NULL;
   }
   parts = g_strsplit_set (text, ".,", MAX_TENSORS + 1);
   if (g_strv_length (parts) != n) {
-    set_error (error, "%s=%s is not for %u tensors: batches come as " EXAMPLE ".", field, text, n);
+    set_error (error, "%s=%s is not for %u tensors: batches are " EXAMPLE ".", field, text, n);
     g_strfreev (parts);
     return NULL;
   }
@@ -303,14 +303,14 @@ no_tensors:
   return FALSE;
 no_static:
   set_error (error,
-      "Tensors of format=%s say their sizes with each buffer, but a network is made for clips of "
-      "one size: use format=static.",
+      "Tensors of format=%s declare their sizes with each buffer, but a network is set up for "
+      "clips of one size: use format=static.",
       format);
   return FALSE;
 other_number:
   set_error (error,
       "num_tensors=%d, but a batch is two tensors, frames and labels, or three, with key points: "
-      "batches come as " EXAMPLE ".",
+      "batches are " EXAMPLE ".",
       n);
   return FALSE;
 }

@@ -134,7 +134,7 @@ too_few:
   return FALSE;
 one_hot:
   GST_ELEMENT_ERROR (self->element, RESOURCE, SETTINGS,
-      ("One-hot labels are of %u classes, but the network is to have %u: set num-classes to %u.",
+      ("One-hot labels have %u classes, but the network is to have %u: set num-classes to %u.",
           self->stream.layout.num_classes, n, self->stream.layout.num_classes),
       (NULL));
   return FALSE;

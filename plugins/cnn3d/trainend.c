@@ -149,11 +149,11 @@ fail_empty (TrainRun *self, guint64 delivered)
     g_string_append_printf (text,
         "all %" G_GUINT64_FORMAT
         " %s clips were skipped; mostly: %s. Repair the files or correct their paths.",
-        self->skips.pass.skipped, kind (self), reason ? reason : "none came");
+        self->skips.pass.skipped, kind (self), reason ? reason : "none arrived");
   else
     g_string_append_printf (text,
         "of %" G_GUINT64_FORMAT " %s clips %" G_GUINT64_FORMAT
-        " came, but no batch of %u was full, and clipbatch drop-last=true drops the rest. Set "
+        " arrived, but no batch of %u was full, and clipbatch drop-last=true drops the rest. Set "
         "batch-size to %" G_GUINT64_FORMAT " or less, or drop-last=false.",
         self->pass.clips, kind (self), delivered, batch, MIN (delivered, batch));
   train_run_fail (
@@ -381,8 +381,8 @@ check_steps (TrainRun *self)
         "Training was stopped before its first step: nothing was trained.");
   else if (!self->trainer)
     error = g_error_new_literal (GST_STREAM_ERROR, GST_STREAM_ERROR_FAILED,
-        "The stream ended before its first batch: nothing was trained. See that clips come from "
-        "upstream.");
+        "The stream ended before its first batch: nothing was trained. Check that upstream sends "
+        "clips.");
   else if (mark.steps_skipped > 0)
     cnn3d_set_error (&error, GST_STREAM_ERROR, GST_STREAM_ERROR_FAILED,
         "No training step: the gradients of every step (%" G_GUINT64_FORMAT
@@ -391,7 +391,7 @@ check_steps (TrainRun *self)
         mark.steps_skipped, self->metrics->loss_scale);
   else
     error = g_error_new_literal (GST_STREAM_ERROR, GST_STREAM_ERROR_FAILED,
-        "No training step: no clip to train on came. With clipsrc, passes=all has training clips.");
+        "No training step: no training clips arrived. With clipsrc, passes=all has them.");
   if (error)
     train_run_fail (self, error, NULL);
 

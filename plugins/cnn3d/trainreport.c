@@ -29,7 +29,7 @@ report_left_out (GstElement *element, const gchar *pretrained, const gchar *cons
   path = cnn3d_escape (pretrained ? pretrained : "", FALSE);
   GST_ELEMENT_WARNING (element, RESOURCE, READ,
       ("Weights of %s that were left out: %s.", path, shown),
-      ("what the model has and the file has not keeps its initial values"));
+      ("parameters that are not in the file keep their initial values"));
   g_free (path);
   g_free (shown);
   g_free (list);
@@ -89,10 +89,9 @@ train_report_memory (GstElement *element, TrainLog *log, guint64 memory, guint64
 {
   gchar *used = cnn3d_format_bytes (memory);
   gchar *there = cnn3d_format_bytes (budget);
-  gchar *text =
-      g_strdup_printf ("Memory in use, %s, is %.0f %% of the %s that there are: a smaller "
-                       "max-memory with recompute=auto or auto-fit=true takes less.",
-          used, 100.0 * memory / budget, there);
+  gchar *text = g_strdup_printf ("Memory in use, %s, is %.0f %% of the %s available: a smaller "
+                                 "max-memory with recompute=auto or auto-fit=true takes less.",
+      used, 100.0 * memory / budget, there);
 
   GST_ELEMENT_WARNING (element, RESOURCE, NO_SPACE_LEFT, ("%s", text), (NULL));
   train_log_warning (log, text);

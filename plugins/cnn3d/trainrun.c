@@ -98,7 +98,7 @@ check_points (TrainRun *self)
   if (!wanted || self->stream.layout.points)
     return TRUE;
   GST_ELEMENT_ERROR (self->element, STREAM, FORMAT,
-      ("input-type=%s needs key points, but the batches have none: put clipkpt behind clipsample "
+      ("input-type=%s needs key points, but the batches have none: put clipkpt after clipsample "
        "in clip-bin.",
           cnn3d_choice_name (&cnn3d_input_types, self->settings.input_type)),
       (NULL));
@@ -358,13 +358,13 @@ train_run_batch (TrainRun *self, GstBuffer *buffer)
 between_passes:
   train_run_fail (self,
       g_error_new (GST_STREAM_ERROR, GST_STREAM_ERROR_FAILED,
-          "A batch came between two passes: upstream has to send clip-epoch before it."),
+          "A batch arrived between two passes: upstream must send clip-epoch before it."),
       NULL);
   return GST_FLOW_ERROR;
 too_many:
   train_run_fail (self,
       g_error_new (GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT,
-          "A batch of %u clips came after the network was set up for %u: send the largest batch "
+          "A batch of %u clips arrived after the network was set up for %u: send the largest batch "
           "first; only the last may be smaller.",
           self->stream.layout.clips, self->max_clips),
       NULL);

@@ -90,7 +90,7 @@ cnn3d_backend_load (const gchar *name, GError **error)
     g_autoptr (GError) reason = NULL;
 
     if (!g_file_test (path, G_FILE_TEST_EXISTS)) {
-      g_string_append_printf (reasons, "\n  %s: not there", path);
+      g_string_append_printf (reasons, "\n  %s: not found", path);
       continue;
     }
     backend = load_file (path, &reason);

@@ -130,7 +130,7 @@ cnn3d_config_override (Cnn3dConfig *config, const gchar *option, GError **error)
 not_utf8:
   cut = cnn3d_config_cut (option);
   g_set_error (error, CNN3D_CONFIG_ERROR, CNN3D_CONFIG_ERROR_SYNTAX,
-      "%s: this option is not UTF-8, which launch lines are made of", cut);
+      "%s: this option is not UTF-8, as launch lines must be", cut);
   g_free (cut);
   return FALSE;
 no_option:

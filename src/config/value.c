@@ -303,8 +303,8 @@ wrong_value (const Cnn3dConfigKey *key, const Cnn3dConfigWritten *written)
   else if (key->setting->kind == CNN3D_SETTING_BATCHES && !written->quoted[0]
       && read_number (written->items[0], &number) && number > 0 && number < 1)
     reason = g_strdup_printf (
-        "%s cannot be the fraction %s: a launch line says how many, and how many there are is "
-        "known only when the data has been read; write the number of batches",
+        "%s cannot be the fraction %s: a launch line needs a number, and the total is known only "
+        "after the data has been read; write the number of batches",
         key->name, written->items[0]);
   else {
     cut = cnn3d_config_cut (written->items[0]);

@@ -31,8 +31,8 @@ static gboolean
 refuse (Cnn3dReading *reading, GError **error)
 {
   cnn3d_reading_error (reading, reading->text, error,
-      "rows as AVA has them, a box in a frame each and several labels a box; the networks see "
-      "whole frames and one class a clip: write a CSV with path, label, start and end");
+      "AVA's rows, with one box each and several labels per box; the networks use whole frames "
+      "and one class per clip: write a CSV with path, label, start and end");
   return FALSE;
 }
 

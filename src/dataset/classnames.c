@@ -93,8 +93,8 @@ too_many:
   return FALSE;
 no_key:
   g_set_error (error, CNN3D_DATASET_ERROR, CNN3D_DATASET_ERROR_CLASSES,
-      "%s:%u: the line has no number, but the first one has; write a name a line, or a number and "
-      "a name",
+      "%s:%u: the line has no number, but the first one has; write one name per line, or a number "
+      "and a name",
       file, number);
   return FALSE;
 no_name:
@@ -151,7 +151,7 @@ read_table (Table *table, const gchar *file, GError **error)
   /* ERRORS */
 json:
   g_set_error (error, CNN3D_DATASET_ERROR, CNN3D_DATASET_ERROR_CLASSES,
-      "%s: JSON; write a name a line, or a number and a name", file);
+      "%s: JSON; write one name per line, or a number and a name", file);
   return FALSE;
 }
 

@@ -81,7 +81,7 @@ set_source (Cvat *cvat, GMarkupParseContext *context, GError **error)
   const gchar *name = cvat->text->str, *slash = strrchr (name, '/'), *dot, *path;
 
   if (cvat->has_path) {
-    set_error (cvat, context, error, "a second video; export each task of the project alone");
+    set_error (cvat, context, error, "a second video; export each task of the project separately");
     return FALSE;
   }
   name = slash ? slash + 1 : name;

@@ -141,7 +141,7 @@ check_classes (Cnn3dDataset *dataset, const Cnn3dDatasetParams *params, GError *
 one_class:
   row = &g_array_index (dataset->rows, Cnn3dRow, dataset->split[TRUE][0]);
   g_set_error (error, CNN3D_DATASET_ERROR, CNN3D_DATASET_ERROR_CLASSES,
-      "%s: every clip to train on is of one class, \"%s\"; training needs at least two",
+      "%s: all training clips are of one class, \"%s\"; training needs at least two",
       params->location, dataset->classes[row->label]);
   goto done;
 untrained:

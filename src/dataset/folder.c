@@ -202,7 +202,7 @@ read_folder (Cnn3dReading *reading, GError **error)
   g_clear_pointer (&entries, g_ptr_array_unref);
   if (ok && reading->dataset->rows->len == before && (videos > 0 || folders > 0))
     cnn3d_dataset_note (reading->dataset, FALSE,
-        "found: %u folders without videos or pictures in them, %u videos beside them, which are of "
+        "found: %u folders without videos or pictures in them, %u videos beside them, which have "
         "no class",
         folders, videos);
   return ok;

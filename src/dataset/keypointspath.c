@@ -38,7 +38,7 @@ cnn3d_keypoints_pattern_refuse (const gchar *pattern)
       const gsize size = end ? (gsize) (end + 1 - p) : strlen (p);
 
       return g_strdup_printf (
-          "%.*s is none of {stem}, {name}, {dir}, {label} and {group}", CNN3D_SHOWN (p, size));
+          "%.*s is not one of {stem}, {name}, {dir}, {label} and {group}", CNN3D_SHOWN (p, size));
     }
   return NULL;
 }

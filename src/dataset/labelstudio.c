@@ -210,7 +210,7 @@ note_ignored (const Studio *studio)
         studio->arena.data + studio->types.offsets[i], g_array_index (studio->ignored, guint, i));
   if (list->len)
     cnn3d_dataset_note (studio->reading->dataset, FALSE,
-        "%s: results that are no label of a time, by type, which are left out: %s",
+        "%s: results that do not label a time range, by type, which are left out: %s",
         studio->reading->location, list->str);
 }
 
@@ -398,8 +398,8 @@ check_second (Studio *studio, const gchar *row, const gchar *id, GError **error)
   if (!text || cnn3d_names_intern (&studio->tasks, &studio->arena, text, size) == before)
     return TRUE;
   cnn3d_reading_error (studio->reading, row, error,
-      "a second annotation of this video; set annotator to one annotator's, as the member "
-      "annotator has it");
+      "a second annotation of this video; set annotator to one of the values of the member "
+      "annotator");
   return FALSE;
 }
 

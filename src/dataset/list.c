@@ -91,7 +91,7 @@ several:
   return FALSE;
 offset:
   cnn3d_reading_error (reading, more.at, error,
-      "three numbers behind the path; write a CSV with the columns path, start_frame, end_frame "
+      "three numbers after the path; write a CSV with the columns path, start_frame, end_frame "
       "and label");
   return FALSE;
 }
@@ -114,7 +114,7 @@ add_line (Cnn3dReading *reading, Cnn3dField line, GError **error)
     return FALSE;
   if (find_video (&line, &video)) {
     cnn3d_reading_error (reading, video.text + video.size + 1, error,
-        "several words behind the video's name: a clip has one class here, and names of classes "
+        "several words after the video's name: a clip has one class here, and names of classes "
         "with blanks need a comma or a tab before them");
     return FALSE;
   }
@@ -149,7 +149,7 @@ is_header (const Cnn3dReading *reading, Cnn3dField line, gboolean *header, GErro
   if (!labels || !paths || *header)
     return TRUE;
   cnn3d_reading_error (reading, line.at, error,
-      "columns with blanks between are path and label alone; separate more of them by commas or "
+      "columns separated by blanks can only be path and label; separate more columns by commas or "
       "tabs");
   return FALSE;
 }

@@ -198,7 +198,8 @@ refuse_empty (const Cnn3dReading *reading, const Cnn3dReader *reader, GError **e
         reading->location, found->str);
   else if (p == reading->end)
     g_set_error (error, CNN3D_DATASET_ERROR, CNN3D_DATASET_ERROR_EMPTY,
-        "%s: no clips in it, for the file is empty; a manifest has a row a clip (path,label)",
+        "%s: no clips in it, because the file is empty; a manifest has one row per clip "
+        "(path,label)",
         reading->location);
   else if (reader->clips)
     g_set_error (error, CNN3D_DATASET_ERROR, CNN3D_DATASET_ERROR_EMPTY,
@@ -206,7 +207,7 @@ refuse_empty (const Cnn3dReading *reading, const Cnn3dReader *reader, GError **e
         reader->name, reader->clips, found->str);
   else
     g_set_error (error, CNN3D_DATASET_ERROR, CNN3D_DATASET_ERROR_EMPTY,
-        "%s: no clips in it; it was read as %s, but no row is below the header%s",
+        "%s: no clips in it; it was read as %s, but it has no row below the header%s",
         reading->location, reader->name, found->str);
   return FALSE;
 }

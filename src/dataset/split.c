@@ -236,8 +236,8 @@ is_empty (Cnn3dDataset *dataset, const Cnn3dDatasetParams *params, GError **erro
 
   if (passes <= CNN3D_PASSES_TRAIN && dataset->n_split[TRUE] == 0)
     g_set_error (error, CNN3D_DATASET_ERROR, CNN3D_DATASET_ERROR_EMPTY,
-        "%s: none of its %u clips is to train on; mark some as train in the split column, or leave "
-        "it empty",
+        "%s: none of its %u clips is for training; mark some as train in the split column, or "
+        "leave it empty",
         params->location, n_rows);
   else if (passes != CNN3D_PASSES_TRAIN && passes != CNN3D_PASSES_TEST && params->num_folds > 0
       && dataset->n_split[FALSE] == 0)
@@ -245,12 +245,12 @@ is_empty (Cnn3dDataset *dataset, const Cnn3dDatasetParams *params, GError **erro
         "%s: fold %u has no clips to validate on", params->location, params->fold);
   else if (passes == CNN3D_PASSES_VAL && dataset->n_split[FALSE] == 0)
     g_set_error (error, CNN3D_DATASET_ERROR, CNN3D_DATASET_ERROR_EMPTY,
-        "%s: none of its %u clips is to validate on; set val-location or num-folds, or mark some "
+        "%s: none of its %u clips is for validation; set val-location or num-folds, or mark some "
         "as val in the split column",
         params->location, n_rows);
   else if (passes == CNN3D_PASSES_TEST && dataset->n_split[FALSE] == 0)
     g_set_error (error, CNN3D_DATASET_ERROR, CNN3D_DATASET_ERROR_EMPTY,
-        "%s: none of its clips is to test on; mark some as test in the split column, or give a "
+        "%s: none of its clips is for testing; mark some as test in the split column, or give a "
         "manifest of test clips alone, without splits, val-location and num-folds",
         params->location);
   else

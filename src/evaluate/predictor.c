@@ -245,8 +245,8 @@ check_sizes (const Cnn3dPredictorParams *params, const Cnn3dNetworkParams *n, GE
   }
   if (points && (differs (params->points, n->points) || differs (params->persons, n->persons))) {
     g_set_error (error, CNN3D_NETWORK_ERROR, CNN3D_NETWORK_ERROR_SIZE,
-        "%s was trained on %u key points of %u persons, but %u of %u come: use the same skeleton "
-        "and clipkpt persons=%u",
+        "%s was trained on %u key points of %u persons, but %u of %u arrived: use the same "
+        "skeleton and clipkpt persons=%u",
         params->model, n->points, n->persons, params->points, params->persons, n->persons);
     return FALSE;
   }
@@ -257,7 +257,7 @@ check_sizes (const Cnn3dPredictorParams *params, const Cnn3dNetworkParams *n, GE
     return TRUE;
   g_set_error (error, CNN3D_NETWORK_ERROR, CNN3D_NETWORK_ERROR_SIZE,
       "%s was trained on clips of %u frames of %ux%u with %u channels (width x height), but clips "
-      "of %u frames of %ux%u with %u come: use clipsample num-frames=%u and "
+      "of %u frames of %ux%u with %u arrived: use clipsample num-frames=%u and "
       "video/x-raw,width=%u,height=%u",
       params->model, n->frames, n->width, n->height, n->channels,
       params->frames ? params->frames : n->frames, params->width ? params->width : n->width,
@@ -463,13 +463,13 @@ cnn3d_predictor_run (Cnn3dPredictor *p, gconstpointer frames, Cnn3dType type, co
 
   if (n < 1 || n > p->batch || cnn3d_type_size (type) > cnn3d_type_size (p->frames_type)) {
     g_set_error (error, CNN3D_SESSION_ERROR, CNN3D_SESSION_ERROR_DATA,
-        "%u clips of %d-bit numbers came, but memory was planned for at most %u of %d", n,
+        "%u clips of %d-bit numbers arrived, but memory was planned for at most %u of %d", n,
         (gint) cnn3d_type_size (type) * 8, p->batch, (gint) cnn3d_type_size (p->frames_type) * 8);
     return FALSE;
   }
   if (clip_points && !points) {
     g_set_error (error, CNN3D_SESSION_ERROR, CNN3D_SESSION_ERROR_DATA,
-        "clips came without key points, which the network reads");
+        "the network reads key points, but the clips have none");
     return FALSE;
   }
   for (guint first = 0; first < n; first += p->chunk)

@@ -342,7 +342,7 @@ cnn3d_results_clear (const gchar *dir, GError **error)
       const gint number = errno;
 
       g_set_error (error, G_IO_ERROR, g_io_error_from_errno (number),
-          "%s, which another evaluation left, cannot be removed: %s", path, g_strerror (number));
+          "%s of an earlier evaluation cannot be removed: %s", path, g_strerror (number));
       return FALSE;
     }
   }

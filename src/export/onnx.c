@@ -691,7 +691,7 @@ write_sidecar (const gchar *path, const gchar *suffix, const gchar *text, GError
 
   if (cnn3d_atomic_file_set_contents (beside, text, -1, error))
     return TRUE;
-  g_prefix_error (error, "%s was written, but not the file that belongs beside it: ", path);
+  g_prefix_error (error, "%s was written, but not the file that belongs with it: ", path);
   return FALSE;
 }
 

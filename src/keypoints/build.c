@@ -149,7 +149,7 @@ cnn3d_keypoints_builder_finish (Cnn3dKeypointsBuilder *builder, GError **error)
   Cnn3dKeypoints *keypoints;
 
   if (n == 0) {
-    cnn3d_keypoints_set_error (error, "nobody is in it: it has no key points");
+    cnn3d_keypoints_set_error (error, "it contains no persons with key points");
     return NULL;
   }
   keypoints = g_new0 (Cnn3dKeypoints, 1);

@@ -205,7 +205,7 @@ add_person (Reading *reading, const Person *person, GError **error)
   /* ERRORS */
 no_frame:
   cnn3d_keypoints_set_error (
-      error, "its person %u has no image_id, which tells the frame", reading->persons);
+      error, "its person %u has no image_id, which identifies the frame", reading->persons);
   return FALSE;
 other_number:
   cnn3d_keypoints_set_error (error,

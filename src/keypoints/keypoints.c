@@ -48,7 +48,7 @@ read_source (const Cnn3dKeypointsSource *source, GError **error)
         "the folder has no file like NAME_000000000012_keypoints.json, as OpenPose writes them");
   else
     cnn3d_keypoints_set_error (error,
-        "its format is not recognised: it is no NumPy array, COCO results, or table of frame, "
+        "its format is not recognised: it is not a NumPy array, COCO results, or a table of frame, "
         "point, x and y");
   return NULL;
 }

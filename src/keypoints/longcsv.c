@@ -258,7 +258,7 @@ other_name:
   return FALSE;
 unknown_name:
   cnn3d_keypoints_set_error (error,
-      "no skeleton is known that has all of its points, such as \"%.*s\"; number them from 0",
+      "no known skeleton has all of its points, such as \"%.*s\"; number them from 0",
       CNN3D_SHOWN (lacking, strlen (lacking)));
   return FALSE;
 }

@@ -212,15 +212,15 @@ no_header:
   return FALSE;
 other_version:
   cnn3d_keypoints_set_error (
-      error, "it is of version %u of NumPy's format; 1 to 3 are read", data[MAGIC]);
+      error, "it is of version %u of NumPy's format; 1 to 3 are supported", data[MAGIC]);
   return FALSE;
 too_long:
-  cnn3d_keypoints_set_error (error, "its header tells of more elements than there can be");
+  cnn3d_keypoints_set_error (error, "its header declares more elements than possible");
   return FALSE;
 other_length:
   cnn3d_keypoints_set_error (error,
-      "its header tells of %" G_GUINT64_FORMAT " bytes of data, but there are %" G_GSIZE_FORMAT
-      "; it is damaged, or was not written to its end",
+      "its header declares %" G_GUINT64_FORMAT " bytes of data, but there are %" G_GSIZE_FORMAT
+      "; it is damaged or incomplete",
       bytes, size - at - header);
   return FALSE;
 }
@@ -391,7 +391,7 @@ other_shape:
       shape);
   return FALSE;
 empty:
-  cnn3d_keypoints_set_error (error, "nobody is in it: its shape is %s", shape);
+  cnn3d_keypoints_set_error (error, "it contains no persons: its shape is %s", shape);
   return FALSE;
 too_many:
   cnn3d_keypoints_set_error (error,

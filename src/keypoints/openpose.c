@@ -114,7 +114,7 @@ read_frame (const Cnn3dKeypointsSource *source, Cnn3dKeypointsBuilder *builder, 
 
   if (g_stat (path, &status) != 0 || !S_ISREG (status.st_mode) || status.st_size > MAX_FILE_SIZE
       || !g_file_get_contents (path, &text, &size, NULL))
-    why = "it is no file of at most 16 MiB that can be read";
+    why = "it is not a readable file of at most 16 MiB";
   else if (!g_utf8_validate (text, size, NULL))
     why = "it is not UTF-8";
   else

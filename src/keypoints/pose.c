@@ -343,7 +343,7 @@ check_points (const Cnn3dPose *pose, GError **error)
   /* ERRORS */
 nobody:
   cnn3d_keypoints_set_error (error,
-      "nobody is in it from frame %" G_GUINT64_FORMAT " to %" G_GUINT64_FORMAT
+      "it has no person from frame %" G_GUINT64_FORMAT " to %" G_GUINT64_FORMAT
       ": it has no points there, or their scores are 0",
       pose->params.first, pose->params.last);
   return FALSE;

@@ -203,8 +203,8 @@ unknown:
   return NULL;
 bad_pairs:
   g_set_error (error, CNN3D_KEYPOINTS_ERROR, CNN3D_KEYPOINTS_ERROR_PARAMS,
-      "pairs \"%s\" are no pairs of points; write them like 1-2,3-4, with the points' numbers from "
-      "0 to %u, each once at most",
+      "pairs \"%s\" is not a list of pairs of points; write it like 1-2,3-4, with the points' "
+      "numbers from 0 to %u, each once at most",
       pairs, skeleton->points - 1);
   cnn3d_skeleton_free (skeleton);
   return NULL;
@@ -242,7 +242,7 @@ no_pairs:
 unknown:
   if (automatic)
     g_set_error (error, CNN3D_KEYPOINTS_ERROR, CNN3D_KEYPOINTS_ERROR_PARAMS,
-        "no skeleton is known that has %u points; set skeleton=custom:%u, and pairs to the points "
+        "no known skeleton has %u points; set skeleton=custom:%u, and pairs to the points "
         "that change places in a mirror, such as 1-2,3-4",
         points, points);
   else

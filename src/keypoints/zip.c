@@ -103,7 +103,7 @@ too_many:
 damaged:
   g_free (members);
   cnn3d_keypoints_set_error (
-      error, "it is an archive whose directory is damaged, or that was not written to its end");
+      error, "it is an archive whose directory is damaged or missing; was it written completely?");
   return NULL;
 }
 
@@ -178,7 +178,7 @@ encrypted:
   return NULL;
 other_method:
   cnn3d_keypoints_set_error (error,
-      "its member %s is compressed by a method (%u) that is not read; write it with "
+      "its member %s is compressed by a method (%u) that is not supported; write it with "
       "numpy.savez_compressed()",
       member->name, member->method);
   return NULL;

@@ -115,7 +115,7 @@ cannot_open:
     g_autofree gchar *shown = g_filename_display_name (path);
 
     g_set_error (error, G_IO_ERROR, G_IO_ERROR_BUSY,
-        "cannot write “%s”: another writer of it is at work", shown);
+        "cannot write “%s”: it is already being written", shown);
   } else {
     set_error (error, "create", temporary, errno);
   }

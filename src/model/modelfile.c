@@ -29,12 +29,12 @@ wrong (const Cnn3dModelFile *f, const gchar *key, const gchar *what, GError **er
 
   if (text)
     g_set_error (error, CNN3D_MODEL_FILE_ERROR, CNN3D_MODEL_FILE_ERROR_DESCRIPTION,
-        "%s: its '%s' is '%s', which is not %s: take a file that cnn3dtrain wrote", f->path, key,
+        "%s: its '%s' is '%s', which is not %s: use a file that cnn3dtrain wrote", f->path, key,
         shown, what);
   else
     g_set_error (error, CNN3D_MODEL_FILE_ERROR, CNN3D_MODEL_FILE_ERROR_DESCRIPTION,
-        "%s does not say what it is a model of (its metadata has no '%s'): take a file that "
-        "cnn3dtrain wrote; weights of others become one by training with pretrained=",
+        "%s does not describe its model (its metadata has no '%s'): use a file that cnn3dtrain "
+        "wrote; other weights can be trained with pretrained=",
         f->path, key);
   return FALSE;
 }
@@ -100,7 +100,8 @@ get_floats (const Cnn3dModelFile *f, const gchar *key, guint n, gboolean positiv
     ok = ok && isfinite (values[i]) && (!positive || values[i] > 0);
   }
   return ok
-      || wrong (f, key, positive ? "a positive number a channel" : "a number a channel", error);
+      || wrong (
+          f, key, positive ? "one positive number per channel" : "one number per channel", error);
 }
 
 gboolean
@@ -157,7 +158,7 @@ get_classes (Cnn3dModelFile *f, GError **error)
       f->info.classes[i] = node ? json_node_dup_string (node) : g_strdup_printf ("%u", i);
   }
   return ok ? classes_differ (f, error)
-            : wrong (f, "classes", "a list of as many names as num-classes says", error);
+            : wrong (f, "classes", "a list of num-classes names", error);
 }
 
 /* One of the names; NULL: another name, or missing. */

@@ -128,7 +128,7 @@ cnn3d_safetensors_writer_add (Cnn3dSafetensorsWriter *writer, const gchar *name,
     memcpy (tensor->shape, shape, n_dims * sizeof (*shape));
   problem = declaration_problem (writer, writer->names, name);
   if (problem == NULL && g_str_equal (name, SAFETENSORS_METADATA))
-    problem = "a name that the format keeps for itself";
+    problem = "a name reserved by the format";
   if (problem == NULL
       && (!safetensors_set_size (tensor) || tensor->size > G_MAXINT64 - writer->size))
     problem = "too large";
@@ -203,7 +203,7 @@ write_header (Cnn3dSafetensorsWriter *writer, GError **error)
     g_string_append_c (json, ' ');
   if (json->len > SAFETENSORS_MAX_HEADER) {
     set_error (writer, error,
-        "its header would have %" G_GSIZE_FORMAT " bytes, which no reader takes", json->len);
+        "its header would have %" G_GSIZE_FORMAT " bytes, more than readers accept", json->len);
     return FALSE;
   }
   length = GUINT64_TO_LE ((guint64) json->len);

@@ -21,19 +21,19 @@ check_batch (const Cnn3dTrainer *t, const Cnn3dBatch *batch, GError **error)
 
   if (batch->n < 1 || batch->n > t->batch) {
     g_set_error (error, CNN3D_SESSION_ERROR, CNN3D_SESSION_ERROR_DATA,
-        "a batch of %u clips came, but memory was planned for at most %u", batch->n, t->batch);
+        "a batch of %u clips arrived, but memory was planned for at most %u", batch->n, t->batch);
     return FALSE;
   }
   if (t->slots[0] && cnn3d_type_size (batch->type) > cnn3d_type_size (t->params.frames_type)) {
     g_set_error (error, CNN3D_SESSION_ERROR, CNN3D_SESSION_ERROR_DATA,
-        "frames came as %d-bit numbers, but memory was planned for %d-bit ones",
+        "frames arrived as %d-bit numbers, but memory was planned for %d-bit ones",
         (gint) cnn3d_type_size (batch->type) * 8,
         (gint) cnn3d_type_size (t->params.frames_type) * 8);
     return FALSE;
   }
   if (!batch->points && cnn3d_network_sees_points (&t->s.net->params)) {
     g_set_error (error, CNN3D_SESSION_ERROR, CNN3D_SESSION_ERROR_DATA,
-        "a batch came without key points, which the network reads");
+        "the network reads key points, but the batch has none");
     return FALSE;
   }
   for (guint i = 0; batch->labels && i < batch->n; i++)

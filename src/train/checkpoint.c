@@ -475,7 +475,7 @@ read_state (Cnn3dTrainer *t, Cnn3dSafetensors *file, const gchar *path, const gc
       || !cnn3d_safetensors_metadata (file, "model") || !get_mark (t, file, mark)
       || !get_uint (file, "optimizer", &optimizer)) {
     g_set_error (error, CNN3D_SESSION_ERROR, CNN3D_SESSION_ERROR_CHECKPOINT,
-        "%s is not a state that this version wrote: use resume=never to start over", path);
+        "%s was not written by this version: use resume=never to start over", path);
     return FALSE;
   }
   if (strcmp (cnn3d_safetensors_metadata (file, "model"), t->s.net->model)) {
@@ -545,7 +545,7 @@ cnn3d_trainer_resume (Cnn3dTrainer *t, guint64 *position, Cnn3dPassResult *ended
   name = cnn3d_safetensors_metadata (weights, "state");
   if (!name || strchr (name, G_DIR_SEPARATOR)) {
     g_set_error (error, CNN3D_SESSION_ERROR, CNN3D_SESSION_ERROR_CHECKPOINT,
-        "%s names no training state to resume from: use it as pretrained=, with resume=never or "
+        "%s has no training state to resume from: use it as pretrained=, with resume=never or "
         "another checkpoint-dir",
         last);
     return FALSE;

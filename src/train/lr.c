@@ -27,7 +27,7 @@ cnn3d_lr_params_check (const Cnn3dLrParams *p, GError **error)
         p->warmup_epochs, p->epochs);
   else if (p->schedule == CNN3D_LR_COSINE && p->epochs <= 0)
     g_set_error_literal (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
-        "the cosine schedule needs to know the number of epochs: set it, or take the constant or "
+        "the cosine schedule needs to know the number of epochs: set it, or use the constant or "
         "step schedule");
   else if (p->schedule == CNN3D_LR_COSINE && p->epochs <= p->warmup_epochs)
     cnn3d_set_error (error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,

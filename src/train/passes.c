@@ -42,7 +42,7 @@ cnn3d_trainer_begin_pass (Cnn3dTrainer *t, const Cnn3dPass *pass, GError **error
   if (t->resumed
       && (!goes_on || (t->now.pass.clips_listed && t->now.pass.clips_listed != pass->clips))) {
     g_set_error (error, CNN3D_SESSION_ERROR, CNN3D_SESSION_ERROR_CHECKPOINT,
-        "the checkpoint in %s stands at clip %" G_GUINT64_FORMAT
+        "the checkpoint in %s is at clip %" G_GUINT64_FORMAT
         " of another data set or split: use the same one, another checkpoint-dir, or resume=never",
         t->params.checkpoint_dir, t->now.position);
     return FALSE;

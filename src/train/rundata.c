@@ -160,8 +160,8 @@ compare_rows (const TrainerMark *m, const Cnn3dRunData *was, const Cnn3dRunData 
   if (!strcmp (was->labels, is->labels) && same_clips (was, is)) {
     if (within_training (m))
       g_string_append_printf (text,
-          "%sthe clips come in another order than within epoch %u, where it stands (rows, seed, "
-          "shuffle, limit-clips, rank or world-size)",
+          "%sthe clips are in another order than within epoch %u, where the checkpoint is (rows, "
+          "seed, shuffle, limit-clips, rank or world-size)",
           sep, m->pass.epoch + 1);
   } else if (!strcmp (was->clips, is->clips) && same_clips (was, is)) {
     g_string_append_printf (text, "%sclips have other labels than before", sep);

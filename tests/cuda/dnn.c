@@ -357,7 +357,7 @@ test_refusals (void)
   g = (CudaConvGraph) { .direction = CUDA_CONV_FORWARD, .conv = convs[0] };
   g_assert_null (cuda_dnn_plans (described, &g, &any, 1, &error));
   g_assert_error (error, CNN3D_BACKEND_ERROR, CNN3D_BACKEND_ERROR_UNSUPPORTED);
-  g_assert_nonnull (strstr (error->message, " that runs: the GPU is not here"));
+  g_assert_nonnull (strstr (error->message, " that runs: the GPU is not installed"));
   g_clear_error (&error);
   /* a window larger than the input */
   g.conv.kernel[1] = 9;

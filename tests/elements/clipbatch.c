@@ -492,7 +492,7 @@ test_uncounted (void)
   clips_push (h, &m, 0, 3);
   m = clip_of (4, 0);
   g_assert_cmpint (gst_harness_push (h, clips_frame (&m, 0)), ==, GST_FLOW_ERROR);
-  clips_assert_error (bus, "behind everything else that drops or repeats");
+  clips_assert_error (bus, "after everything else that drops or repeats");
   teardown (h);
 
   /* one clip, ended by EOS */

@@ -199,7 +199,7 @@ test_changes (void)
     }
     if (i == 2) {
       g_assert_cmpint (gst_harness_push (h, frame_of (&clip, 0, 0)), ==, GST_FLOW_ERROR);
-      assert_error ("no skeleton is known that has 4 points");
+      assert_error ("no known skeleton has 4 points");
       break;
     }
     out = gst_harness_push_and_pull (h, frame_of (&clip, 0, 0));
@@ -370,10 +370,10 @@ test_mixed (void)
   } cases[] = {
     { 3, 17,
         "Frame 0 of clip 1 ((no file)) has 2 persons of skeleton coco17 (17 points), but the "
-        "frames before it 2 of custom:3 (3 points): set `skeleton` of clipkpt, and leave its "
-        "settings as they are." },
-    { 3, 0, "has no key points, but the frames before it have some: an element behind clipkpt" },
-    { 0, 3, "has key points, but the frames before it have none: an element behind clipkpt lost" },
+        "frames before it 2 of custom:3 (3 points): set `skeleton` of clipkpt, and do not change "
+        "its settings." },
+    { 3, 0, "has no key points, but the frames before it have some: an element after clipkpt" },
+    { 0, 3, "has key points, but the frames before it have none: an element after clipkpt lost" },
   };
 
   for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
@@ -393,11 +393,11 @@ test_errors (void)
     const gchar *line, *reason;
   } cases[] = {
     { "clipkpt", "key points /nowhere/at all: No such file" },
-    { "clipaugment ! clipkpt", "clipaugment stands before clipkpt" },
-    { "videocrop ! clipkpt", "videocrop stands before clipkpt" },
-    { "clipkpt ! clipcache", "clipcache stands behind clipkpt" },
+    { "clipaugment ! clipkpt", "clipaugment is before clipkpt" },
+    { "videocrop ! clipkpt", "videocrop is before clipkpt" },
+    { "clipkpt ! clipcache", "clipcache is after clipkpt" },
     { "clipkpt ! videoflip",
-        "videoflip stands behind clipkpt and moves pictures without their key points" },
+        "videoflip is after clipkpt and moves pictures without their key points" },
   };
   GstClipMeta clip = clip_of (0, "/nowhere/at all");
   GstHarness *h = line_of ("clipkpt");
@@ -432,7 +432,8 @@ test_pattern (void)
   gst_element_set_bus (element, bus);
   g_object_set (element, "location", dir, "keypoints-pattern", "{dir}/{path}.npy", NULL);
   g_assert_cmpint (gst_element_set_state (element, GST_STATE_PAUSED), ==, GST_STATE_CHANGE_FAILURE);
-  assert_error ("keypoints-pattern: {path} is none of {stem}, {name}, {dir}, {label} and {group}");
+  assert_error (
+      "keypoints-pattern: {path} is not one of {stem}, {name}, {dir}, {label} and {group}");
   gst_element_set_state (element, GST_STATE_NULL);
   gst_element_set_bus (element, NULL);
   gst_clear_object (&bus);
@@ -446,7 +447,7 @@ test_settings (void)
     const gchar *skeleton, *pairs, *reason;
   } cases[] = {
     { "coco18", NULL, "skeleton \"coco18\" is unknown" },
-    { "custom:3", "0-3", "pairs \"0-3\" are no pairs" },
+    { "custom:3", "0-3", "pairs \"0-3\" is not a list of pairs" },
     { "auto", "0-1", "pairs are given, but skeleton is auto" },
   };
 

@@ -285,7 +285,7 @@ test_files (void)
     const gchar *caps, *reason;
   } cases[] = {
     { READER_DOES_NOT_START, PACKETS, "the element that reads its format could not be started" },
-    { READER_READS_ON, PACKETS, "it is cut off: it ends before its first packets are whole" },
+    { READER_READS_ON, PACKETS, "it is truncated: it ends within its first packets" },
     { READER_REFUSES_LINK, PACKETS, "its video stream could not be linked" },
     { READER_CHANGES, PACKETS, "it changed while it was read" },
     { NOTHING_IS_WRONG, "video/x-without-decoder",
@@ -295,7 +295,7 @@ test_files (void)
     { DECODER_FAILS, PACKETS, "its decoder failed: error" },
     { DECODER_DROPS, PACKETS, "no frame of it could be decoded" },
     { NOTHING_IS_WRONG, "video/x-raw,format=I420,width=64,height=48,framerate=20/1",
-        "a raw frame of it has 100 bytes, but its header makes that 4608" },
+        "a raw frame of it has 100 bytes, but its header gives 4608" },
   };
   gchar *file = write_text ("file.fake", "FAKE, as its first bytes say");
 

@@ -208,7 +208,7 @@ test_seek_ready (void)
     run_play (run);
     g_assert_cmpuint (run->frames->len, ==, clip == 23 ? 4 : 0);
     if (clip > 24)
-      g_assert_nonnull (strstr (run->error, "Clip 25 was asked for, but the run has"));
+      g_assert_nonnull (strstr (run->error, "Clip 25 was requested, but the run has"));
     else
       g_assert_true (run->eos);
     run_free (run);

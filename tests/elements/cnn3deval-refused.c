@@ -53,7 +53,7 @@ test_bad_files (void)
   g_free (path);
 
   other = make_model ("other", NO_DESCRIPTION);
-  refused (other, "", resource, GST_RESOURCE_ERROR_READ, "does not say what it is a model of");
+  refused (other, "", resource, GST_RESOURCE_ERROR_READ, "does not describe its model");
   g_free (other);
   other = make_model ("other", NO_WEIGHT);
   refused (other, "", resource, GST_RESOURCE_ERROR_READ, "The model cannot be evaluated: ");
@@ -138,7 +138,7 @@ test_one_hot (void)
   push_caps (&r,
       "other/tensors,format=static,num_tensors=2,types=float32.float32,dimensions=3:32:32:4:4.5:4");
   assert_error (&r, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT,
-      "One-hot labels are of 5 classes, but the model has 3");
+      "One-hot labels have 5 classes, but the model has 3");
   rig_free (&r);
 }
 
@@ -224,7 +224,7 @@ test_bad_buffers (void)
   g_assert_cmpint (
       gst_harness_push (r.h, gst_buffer_new_allocate (NULL, 16, NULL)), ==, GST_FLOW_ERROR);
   assert_error (&r, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT,
-      "A batch came as 1 memories, but is two: frames and labels");
+      "A batch has 1 memories, but must have two: frames and labels");
   rig_free (&r);
 }
 

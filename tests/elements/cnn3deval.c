@@ -279,7 +279,7 @@ test_passes (void)
   push_done (&r, 0, FALSE, 5);
   g_assert_cmpint (gst_harness_push (r.h, make_batch (0, 4, UINT8_INT32)), ==, GST_FLOW_ERROR);
   assert_error (&r, GST_STREAM_ERROR, GST_STREAM_ERROR_FAILED,
-      "A batch came between two passes: upstream has to send");
+      "A batch arrived between two passes: upstream must send");
   rig_free (&r);
 }
 
@@ -298,7 +298,7 @@ test_cut_short (void)
   push_epoch (&r, 0, FALSE, 0, 0);
   gst_harness_push (r.h, make_batch (0, 4, UINT8_INT32));
   finish (&r);
-  assert_warning (&r, "cover the 4 clips of 5 that came");
+  assert_warning (&r, "cover the 4 clips of 5 that arrived");
   g_assert_false (result (&r, &accuracy, &clips, &videos));
   g_assert_cmpuint (clips, ==, 4);
   text = contents (dir, "metrics.json");
@@ -388,7 +388,7 @@ test_empty (void)
     guint64 delivered, skipped;
     const gchar *says;
   } passes[] = {
-    { 5, 0, "of 5 clips 5 came, but no batch was full" },
+    { 5, 0, "of 5 clips 5 arrived, but no batch was full" },
     { 0, 5, "all 5 clips were skipped. Repair the files or correct their paths." },
   };
   guint i;
@@ -565,7 +565,7 @@ test_preparation (void)
   text = warning (&r);
   g_assert_nonnull (text);
   g_assert_nonnull (strstr (text,
-      "frames spread evenly over each clip instead of a window in each clip's middle with "
+      "frames spread evenly over each clip instead of a window in the middle of each clip with "
       "frame-interval=2 (set clipsample frame-interval=2)"));
   g_assert_nonnull (strstr (text,
       "method=lanczos add-borders=true instead of a scaler with method=bilinear add-borders=false "
@@ -588,7 +588,7 @@ test_preparation (void)
   caps_for (&r, 4);
   push_segment (&r, 0);
   push_preparation (&r, "center", 2, "bilinear", FALSE);
-  assert_warning (&r, "instead of no scaler (take videos of the model's own size).");
+  assert_warning (&r, "instead of no scaler (use videos of the model's own size).");
   rig_free (&r);
   g_free (known);
 
@@ -601,7 +601,7 @@ test_preparation (void)
   g_assert_null (warning (&r));
   gst_harness_push (r.h, make_batch (0, 4, UINT8_INT32));
   assert_warning (&r,
-      "clips that clipsample has not sampled instead of a window in each clip's middle with "
+      "clips that clipsample has not sampled instead of a window in the middle of each clip with "
       "frame-interval=2.");
   gst_harness_push (r.h, make_batch (0, 1, UINT8_INT32));
   g_assert_null (warning (&r));
@@ -638,8 +638,8 @@ test_rate (void)
   g_assert_null (warning (&r));
   push_rate (&r, "center", 2, 0, 1);
   assert_warning (&r,
-      "a window in each clip's middle with frame-interval=2 instead of a window in each clip's "
-      "middle with frame-interval=2 at frame-rate=15/1 (set clipsample frame-interval=2 "
+      "a window in the middle of each clip with frame-interval=2 instead of a window in the middle "
+      "of each clip with frame-interval=2 at frame-rate=15/1 (set clipsample frame-interval=2 "
       "frame-rate=15/1).");
   push_rate (&r, "uniform", 0, 30000, 1001);
   assert_warning (&r, "evenly over each clip at frame-rate=30000/1001 instead of");
@@ -664,7 +664,7 @@ test_rate (void)
   push_segment (&r, 0);
   push_rate (&r, "center", 2, 15, 1);
   assert_warning (&r,
-      "frame-interval=2 at frame-rate=15/1 instead of a window in each clip's middle with "
+      "frame-interval=2 at frame-rate=15/1 instead of a window in the middle of each clip with "
       "frame-interval=2 (set clipsample frame-interval=2 frame-rate=0/1).");
   rig_free (&r);
   g_free (known);

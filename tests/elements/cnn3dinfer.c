@@ -799,7 +799,7 @@ test_settings (void)
   gst_pad_send_event (pad, gst_event_new_stream_start ("again"));
   gst_pad_send_event (pad, gst_event_new_segment (&segment));
   gst_pad_chain (pad, make_frame (0));
-  assert_says (pop (r.bus, GST_MESSAGE_ERROR, NULL, 0), "Frames came before their caps");
+  assert_says (pop (r.bus, GST_MESSAGE_ERROR, NULL, 0), "Frames arrived before their caps");
   gst_object_unref (pad);
   rig_free (&r);
 

@@ -69,7 +69,7 @@ test_classes (void)
   push_segment (&r, 0);
   g_assert_cmpint (gst_harness_push (r.h, make_batch (0, 4, FLOAT_ONE_HOT)), ==, GST_FLOW_ERROR);
   assert_error (&r, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_SETTINGS,
-      "One-hot labels are of 3 classes, but the network is to have 2");
+      "One-hot labels have 3 classes, but the network is to have 2");
   rig_free (&r);
 
   r = rig_new ("");

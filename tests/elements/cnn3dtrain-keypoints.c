@@ -391,7 +391,7 @@ test_caps (void)
     { CAPS3 ("float32", "3:1025:2:4:4"), "3:1025:2:4:4 are more than" },
     { CAPS3 ("float32", "3:2147483647:1:4:4"), " are more than" },
     { "other/tensors,format=static,num_tensors=3,types=uint8.int32,dimensions=3:32:32:4:4.4",
-        "types=uint8.int32 is not for 3 tensors: batches come as " },
+        "types=uint8.int32 is not for 3 tensors: batches are " },
     { "other/tensors,format=static,num_tensors=2,types=uint8.int32.float32,"
       "dimensions=3:32:32:4:4.4",
         "is not for 2 tensors" },
@@ -448,7 +448,7 @@ test_no_points (void)
   push_segment (&r, 0);
   g_assert_cmpint (gst_harness_push (r.h, make_batch (0, 4, UINT8_INT32)), ==, GST_FLOW_ERROR);
   assert_error (&r, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT,
-      "input-type=rgb+kpt needs key points, but the batches have none: put clipkpt behind "
+      "input-type=rgb+kpt needs key points, but the batches have none: put clipkpt after "
       "clipsample in clip-bin.");
   rig_free (&r);
 
@@ -477,18 +477,18 @@ static void
 test_bad_buffers (void)
 {
   const gsize size = 4 * CLIP_POINTS * sizeof (gfloat);
-  gchar *few = g_strdup_printf ("A batch came with %" G_GSIZE_FORMAT " bytes of key points, but "
-                                "its caps say %" G_GSIZE_FORMAT ": send buffers as the caps say.",
-      size - 4, size);
+  gchar *few =
+      g_strdup_printf ("A batch has %" G_GSIZE_FORMAT " bytes of key points, but "
+                       "its caps say %" G_GSIZE_FORMAT ": send buffers that match the caps.",
+          size - 4, size);
   const struct {
     GstBuffer *buffer;
     const gchar *reason;
   } table[] = {
     { make_batch (0, 4, UINT8_INT32),
-        "A batch came as 2 memories, but is three: frames, labels and key points. Give each tensor "
-        "its own GstMemory." },
-    { with_points (with_points (make_batch (0, 4, UINT8_INT32), 0, 4), 0, 4),
-        "came as 4 memories" },
+        "A batch has 2 memories, but must have three: frames, labels and key points. Give each "
+        "tensor its own GstMemory." },
+    { with_points (with_points (make_batch (0, 4, UINT8_INT32), 0, 4), 0, 4), "has 4 memories" },
     { with_block (4, size - 4, 0), few },
     { with_block (4, size, 2), "A batch's key points are not aligned to 4 bytes: align them." },
   };
@@ -540,7 +540,7 @@ test_evaluated_otherwise (void)
   } table[] = {
     { CAPS ("uint8", "int32", "4"),
         " was trained on 5 key points of 2 persons, but uint8 clips of 4 frames of 32x32x3 "
-        "arrived: put clipkpt persons=2 behind clipsample, with files of the same skeleton." },
+        "arrived: put clipkpt persons=2 after clipsample, with files of the same skeleton." },
     { CAPS3 ("float32", "3:6:2:4:4"), "with 6 key points of 2 persons arrived" },
     { CAPS3 ("float32", "3:5:1:4:4"), "with 5 key points of 1 persons arrived" },
     { "other/tensors,format=static,num_tensors=3,types=uint8.int32.float32,"

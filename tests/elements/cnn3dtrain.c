@@ -33,10 +33,10 @@ test_caps (void)
         NULL },
     { "other/tensors,format=static,num_tensors=2,types=float32.float32,dimensions=3:32:32:4.3",
         NULL },
-    { "other/tensors,format=flexible", "format=flexible say their sizes with each" },
+    { "other/tensors,format=flexible", "format=flexible declare their sizes with each" },
     { "other/tensors,format=static,num_tensors=1,types=uint8,dimensions=(string)3:32",
         "num_tensors=1, but a batch is two tensors" },
-    { "other/tensors,format=static,num_tensors=2", "The caps have no types: batches come as " },
+    { "other/tensors,format=static,num_tensors=2", "The caps have no types: batches are " },
     { "other/tensors,format=static,num_tensors=2,types=uint8.int32",
         "The caps have no dimensions: batches" },
     { "other/tensors,format=static,num_tensors=2,types=uint8,dimensions=3:32:32:4:2.2",
@@ -233,11 +233,11 @@ test_larger_batch (void)
   push_epoch (&r, 1, TRUE, TRAIN + VAL, TRAIN + VAL);
   g_assert_cmpint (gst_harness_push (r.h, make_batch (15, 5, UINT8_INT32)), ==, GST_FLOW_ERROR);
   assert_error (&r, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT,
-      "5 clips came after the network was set up for 2");
+      "5 clips arrived after the network was set up for 2");
   rig_free (&r);
   g_assert_true (g_file_get_contents (path, &text, NULL, NULL));
   g_assert_nonnull (strstr (text, "{\"event\":\"error\","));
-  g_assert_nonnull (strstr (text, "\"message\":\"A batch of 5 clips came"));
+  g_assert_nonnull (strstr (text, "\"message\":\"A batch of 5 clips arrived"));
   g_free (text);
   g_free (path);
   g_free (line);
@@ -353,7 +353,7 @@ test_bad_buffers (void)
   push_segment (&r, 0);
   buffer = gst_buffer_new_allocate (NULL, 4 * CLIP + 16, NULL);
   g_assert_cmpint (gst_harness_push (r.h, buffer), ==, GST_FLOW_ERROR);
-  assert_error (&r, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT, "came as 1 memories");
+  assert_error (&r, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT, "has 1 memories");
   rig_free (&r);
 
   r = rig_new ("num-classes=3");
@@ -469,7 +469,7 @@ test_conflicts (void)
   push_done (&r, 0, FALSE, 4);
   g_assert_cmpint (gst_harness_push (r.h, make_batch (4, 4, UINT8_INT32)), ==, GST_FLOW_ERROR);
   assert_error (&r, GST_STREAM_ERROR, GST_STREAM_ERROR_FAILED,
-      "A batch came between two passes: upstream has to send");
+      "A batch arrived between two passes: upstream must send");
   rig_free (&r);
 
   r = rig_new ("num-classes=3 max-memory=10KiB");
@@ -570,7 +570,7 @@ test_left_out (void)
   g_assert_true (g_str_has_prefix (error->message, "Weights of "));
   g_assert_nonnull (strstr (error->message, " that were left out: fc."));
   g_assert_nonnull (
-      strstr (debug, "what the model has and the file has not keeps its initial values"));
+      strstr (debug, "parameters that are not in the file keep their initial values"));
   g_clear_error (&error);
   g_free (debug);
   gst_message_unref (message);
@@ -687,8 +687,8 @@ test_empty (void)
 
   gst_harness_push_event (r.h, gst_event_new_eos ());
   assert_error (&r, GST_STREAM_ERROR, GST_STREAM_ERROR_FAILED,
-      "The stream ended before its first batch: nothing was trained. See that clips come from "
-      "upstream.");
+      "The stream ended before its first batch: nothing was trained. Check that upstream sends "
+      "clips.");
   rig_free (&r);
 
   /* validation passes only */
@@ -699,7 +699,7 @@ test_empty (void)
   push_done (&r, 0, FALSE, VAL);
   gst_harness_push_event (r.h, gst_event_new_eos ());
   assert_error (&r, GST_STREAM_ERROR, GST_STREAM_ERROR_FAILED,
-      "No training step: no clip to train on came. With clipsrc, passes=all has training clips.");
+      "No training step: no training clips arrived. With clipsrc, passes=all has them.");
   rig_free (&r);
 
   /* Ctrl-C: clip-epoch-done does not arrive */
@@ -735,7 +735,8 @@ test_empty (void)
     gst_harness_push_event (r.h, gst_event_new_clip_epoch_done (&done));
   }
   assert_error (&r, GST_STREAM_ERROR, GST_STREAM_ERROR_FAILED,
-      " training clips were skipped; mostly: none came. Repair the files or correct their paths.");
+      " training clips were skipped; mostly: none arrived. Repair the files or correct their "
+      "paths.");
   rig_free (&r);
 }
 

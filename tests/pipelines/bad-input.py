@@ -273,7 +273,7 @@ def labels(folder):
                   "sleep-time=200000 ! other/tensors,format=static,num_tensors=2,"
                   "types=uint8.int32,dimensions=3:8:8:4:1.1,framerate=0/1 ! "
                   "%s num-classes=2" % TRAIN, folder).refused(
-                      "came as 1 memories.*its own GstMemory")
+                      "has 1 memories.*its own GstMemory")
 
 
 def pretrained(folder):

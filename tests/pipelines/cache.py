@@ -147,7 +147,7 @@ def test_outside(folder):
     frames = []
     for between, warnings in (("", 0), ("clipcache location=cache ! ", 1), ("clipcache location=/dev/null/x ! ", 1)):
         run = launch.launch(line % between, folder).fine()
-        said = re.findall("WARNING: from element .*keeps nothing outside of clipsrc's clip-bin", run.out + run.err)
+        said = re.findall("WARNING: from element .*stores nothing outside of clipsrc's clip-bin", run.out + run.err)
         run.need(len(said) == warnings, "%d warnings" % len(said))
         frames.append(launch.read(os.path.join(folder, "frames.raw")))
     assert frames[0] == frames[1] == frames[2] and not os.path.exists(os.path.join(folder, "cache"))

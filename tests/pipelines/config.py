@@ -100,12 +100,12 @@ def errors(folder):
                        r"from 1 to 4096, not the text '\\x1b\[31m'\n$", run.err)
              and "\x1b" not in run.err, "not the error")
     for arguments, status, words in (
-            (["pipeline"], 2, "say which file: cnn3d pipeline --config FILE"),
+            (["pipeline"], 2, "give a file: cnn3d pipeline --config FILE"),
             (["pipeline", "--config"], 2, "--config FILE"),
             (["train"], 2, "cnn3d train --config FILE"),
             ([], 2, "usage: cnn3d COMMAND"),
             (["fly"], 2, "there is no command 'fly'; cnn3d --help lists them"),
-            (["pipeline", "--config=a", "--config=b"], 2, "--config is there twice; one file is read"),
+            (["pipeline", "--config=a", "--config=b"], 2, "--config is given twice; only one file is read"),
             (["pipeline", "--config", folder + "/none.yaml"], 1, "none.yaml: No such file"),
             (["pipeline", "--config", CONFIGS[0], "batch_size=1"], 1, "--SECTION.KEY=VALUE"),
             (["pipeline", "--config", CONFIGS[0], "--train.precision=16"], 1,
@@ -292,8 +292,8 @@ def tests(folder):
     assert " passes=test " in lines[1] and " cnn3deval model=" in lines[1], lines[1]
     assert lines_of("--test", *arguments) == lines_of(*arguments, "--test") == lines[1:]
     for training, status, ran, said in (
-            ("exit 0", 5, 2, ""), ("exit 3", 3, 1, "training did not end well, nothing is tested"),
-            ("kill -KILL $$", 137, 1, "did not end well"),
+            ("exit 0", 5, 2, ""), ("exit 3", 3, 1, "training failed, nothing is tested"),
+            ("kill -KILL $$", 137, 1, "training failed"),
             ("kill -INT $PPID; while :; do sleep 0.1; done", 130, 1, "training was stopped, nothing is tested"),
             ("trap 'exit 0' INT; kill -TERM $PPID; while :; do sleep 0.1; done", 143, 1, "was stopped"),
             ("trap 'exit 0' INT; kill -HUP $PPID; while :; do sleep 0.1; done", 129, 1, "was stopped"),

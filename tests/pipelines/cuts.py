@@ -179,7 +179,7 @@ def make_shown(folder):
 def make_refused(folder):
     """Files, with the reason."""
     path = lambda name: os.path.join(folder, name)
-    cut_away = "it begins with pictures that refer to ones which were cut away; cut it at a key frame"
+    cut_away = "it begins with pictures that refer to missing ones; cut it at a key frame"
     frames.encode(path("mpeg4.mkv"), "mpeg4", options("mpeg4"))
     # starts with the first of three pictures P, B, B
     frames.copy_packets(path("mpeg4.mkv"), path("no-key.mkv"), lambda i, packet: i == 4)
@@ -187,7 +187,7 @@ def make_refused(folder):
     frames.copy_packets(path("refresh.mkv"), path("in-refresh.mkv"), lambda i, packet: i == 35)
     rows = [(path(name), cut_away) for name in ("no-key.mkv", "in-refresh.mkv")]
     for codec in ("h264", "hevc"):
-        rows.append((path("edit-%s.mp4" % codec), "its edit list begins with pictures that need what lies before"))
+        rows.append((path("edit-%s.mp4" % codec), "its edit list begins with pictures that depend on earlier ones"))
         frames.encode(rows[-1][0], codec, options(codec, True))
         frames.edit(rows[-1][0], ((0.8, 23 / 25),))
     print(json.dumps(rows))

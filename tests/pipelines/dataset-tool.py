@@ -139,7 +139,7 @@ def bytes_in_names(folder):
 
 def wrong(folder):
     """Usage errors and invalid files are reported"""
-    assert "say which one data set: cnn3d dataset PATH" in dataset(folder, status=2)
+    assert "give one data set: cnn3d dataset PATH" in dataset(folder, status=2)
     assert "Unknown option" in dataset(folder, "--no", status=2)
     assert "none.csv: No such file" in dataset(folder, "none.csv", status=1)
     write(folder, "a.csv", "a.mp4,x\n")

@@ -204,7 +204,7 @@ def at_a_rate(folder):
         run.need("WARNING" not in run.out + run.err, "it warns")
         losses.append(run.messages("cnn3deval-result")[0]["loss"])
     run = launch.launch(line(clips % ("slow", "passes=test", ""), model, 2), folder)
-    run.need(run.rc == 0 and "frame-interval=2 instead of a window in each clip's middle with frame-interval=2 at "
+    run.need(run.rc == 0 and "frame-interval=2 instead of a window in the middle of each clip with frame-interval=2 at "
              "frame-rate=10/1 (set clipsample frame-interval=2 frame-rate=10/1)" in run.out, "no warning")
     for place in ("clips", "slow"):
         run = launch.launch("filesrc location=%s/ball/00.mp4 ! decodebin ! cnn3dinfer %s drop=false threads=1 stride=1 "
@@ -272,7 +272,7 @@ def bad_files(folder):
             ("empty", b"", "empty.safetensors"), ("half", whole[:len(whole) // 2], "half.safetensors"),
             ("short", whole[:100], "short.safetensors"), ("text", b"no model " * 100, "text.safetensors"),
             ("zeros", bytes(len(whole)), "zeros.safetensors"),
-            ("foreign", build(lambda h: h.pop("__metadata__")), "does not say what it is a model of"),
+            ("foreign", build(lambda h: h.pop("__metadata__")), "does not describe its model"),
             ("network", build(lambda h: h["__metadata__"].update(model="resnet")), "'resnet'"),
             ("classes", build(lambda h: h["__metadata__"].update(classes='["a"]')), "'classes'"),
             ("twice", build(lambda h: h["__metadata__"].update(classes=json.dumps(["a"] * CLASSES))),

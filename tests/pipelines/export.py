@@ -315,7 +315,7 @@ def refused(folder):
                               stderr=subprocess.PIPE, timeout=launch.limit(120))
     assert done.returncode == 1 and b"cannot print what was written: No space left on device" in done.stderr, done
     before = launch.read(place("good"))
-    for options, reason in (((), "say which one file: cnn3d export MODEL"), (("good", "good"), "which one file"),
+    for options, reason in (((), "give one file: cnn3d export MODEL"), (("good", "good"), "give one file"),
                             (("--format=tflite", "good"), "there is no format 'tflite': use onnx or"),
                             (("--input=tiles", "good"), "there is no input 'tiles': use clip or picture"),
                             (("--format=safetensors", "--input=clip", "good"),

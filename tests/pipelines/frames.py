@@ -197,7 +197,7 @@ def refused(folder):
     for name, contents, reason in (
             ("animated.png", still[:33] + containers.chunk(b"acTL", 5, 0) + still[33:], "it is an animated picture"),
             ("joined.avi", part * 2, "it is several AVI files in one"),
-            ("cut.gif", containers.cut_gif(64, 48), "it is cut off|no GStreamer element that reads its format is installed"),
+            ("cut.gif", containers.cut_gif(64, 48), "it is truncated|no GStreamer element that reads its format is installed"),
             ("440.webm", containers.matroska(b"V_VP9", [bitstreams.vp9_key_frame(64, 48)] * 3, 64, 48),
              "its chroma is 4:4:0")):
         with open(os.path.join(folder, name), "wb") as file:

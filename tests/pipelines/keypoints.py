@@ -129,14 +129,14 @@ def test_skipped(folder):
     reasons = sorted((os.path.basename(m["path"]), m["reason"]) for m in run.messages("clipsrc-skipped"))
     assert [path for path, _ in reasons] == ["1.mp4", "2.mp4"], reasons
     assert "clipkpt: key points poses/1.npy: No such file or directory" in reasons[0][1], reasons
-    assert "its header tells of 1440 bytes of data, but there are 372" in reasons[1][1], reasons
+    assert "its header declares 1440 bytes of data, but there are 372" in reasons[1][1], reasons
     # no key points are configured
     run = batches(folder, line, source="")
     run.refused("No clip of the training pass could be read, all 4 were skipped", "the clip has no key points")
     for wrong, reason in (("%s ! clipaugment ! %s", "put clipkpt before it"), ("%s ! videocrop ! %s", "put clipkpt before it")):
         batches(folder, wrong % (SCALED % (30, 20), KPT)).refused(reason)
-    batches(folder, "%s ! clipcache location=cache" % line).refused("put clipkpt behind it")
-    batches(folder, line.replace("skeleton=custom:3 pairs=1-2", "")).refused("no skeleton is known that has 3 points")
+    batches(folder, "%s ! clipcache location=cache" % line).refused("put clipkpt after it")
+    batches(folder, line.replace("skeleton=custom:3 pairs=1-2", "")).refused("no known skeleton has 3 points")
     return ["%s: %s" % reason for reason in reasons]
 
 

@@ -156,7 +156,7 @@ def wrong(folder):
             (["--budget=lots"], 2, "--budget=lots: train.max_memory must be a number of bytes"),
             (["--gpu=rtx0000"], 1, "no GPU is called 'rtx0000': there are "),
             (["--gpu=/no/such.json"], 1, "there is no file /no/such.json"),
-            (["--device=tpu"], 2, "--device=tpu: use auto, cpu or cuda; --gpu is for"),
+            (["--device=tpu"], 2, "--device=tpu: use auto, cpu or cuda; --gpu plans for"),
             (["--model=r3d_19"], 2, "r3d_18"),
             (["--num-classes=1"], 2, "--num-classes=1: training needs at least 2 classes"),
             (["--num-classes=0"], 2, "--num-classes=0: training needs"),

@@ -85,7 +85,7 @@ def in_time(run, **more):
         report(run, **more)
         took = time.monotonic() - began
         found, source = strips(run)
-        if "may take were over" not in source:
+        if "of a page are over" not in source:
             break
     return found, source, took
 
@@ -230,7 +230,7 @@ def stuck(folder):
     report(run, PATH=way)
     took = time.monotonic() - began
     found, _ = strips(run)
-    assert all(said == "No frames: the 10 seconds that the frames of a page may take were over"
+    assert all(said == "No frames: the 10 seconds allowed for the frames of a page are over"
                for _, said in found.values()) and len(found) == 3, found
     assert took < launch.limit(15) and not processes(mark), took
 

@@ -164,7 +164,7 @@ def refused(folder):
     assert "has no log.jsonl to compare with" in report(run, "--compare", empty, status=1)
     assert "/no/such" in report(run, "--output", "/no/such/page.html", status=1)
     assert "cannot write /dev/full: " in report(run, "--output", "/dev/full", status=1) and os.path.exists("/dev/full")
-    assert "say which one folder: cnn3d report RUN" in report(status=2) and "one folder" in report(run, run, status=2)
+    assert "give one folder: cnn3d report RUN" in report(status=2) and "one folder" in report(run, run, status=2)
     assert report(run, "--output", "-").endswith("</html>\n")
 
 

@@ -83,12 +83,12 @@ def without_steps(folder):
     run = launch.launch(views.replace("num-frames=4", "num-frames=4 frame-interval=1 clips-per-video=2"), folder).fine()
     run.need([m["clips"] for m in run.messages("cnn3dtrain-validation")] == ["3"], "not one batch of views")
     run = launch.launch(line("trains-gone.csv", batch=3, batching="drop-last=true", folder="none"), folder)
-    run.refused("No training step in epoch 1: of 3 training clips 2 came, but no batch of 3 was full",
+    run.refused("No training step in epoch 1: of 3 training clips 2 arrived, but no batch of 3 was full",
                 "batch-size to 2 or less, or drop-last=false")
     run.need(not files(folder, "none"), "it left %s" % files(folder, "none"))
     run = launch.launch(line("three.csv", epochs=1, batch=3, source="val-location=gone.csv", batching="drop-last=true"),
                         folder)
-    run.refused("No validation in epoch 1: of 3 validation clips 2 came, but no batch of 3", "batch-size to 2 or less")
+    run.refused("No validation in epoch 1: of 3 validation clips 2 arrived, but no batch of 3", "batch-size to 2 or less")
     # trained weights are kept, complete with their validation
     launch.launch(line("three.csv", epochs=1, batch=3, source="val-location=gone.csv"), folder).fine()
     launch.launch(line("three.csv", epochs=1, batch=3, source="val-location=gone.csv", folder="whole"), folder).fine()
@@ -102,11 +102,11 @@ def empty(folder):
     model = "model=run/last.safetensors"
     for sink, said in (("cnn3dtrain", "nothing was trained"), ("cnn3deval " + model, "Nothing was evaluated")):
         launch.launch("fakesrc num-buffers=0 ! " + sink, folder, options="-e").refused(
-            said, "See that clips come from upstream")
+            said, "Check that upstream sends clips")
     run = launch.launch("videotestsrc num-buffers=0 ! cnn3dinfer %s ! fakesink" % model, folder).fine()
     run.need(re.search("WARNING.*before its first frame: there is no result", run.err + run.out), "no warning")
     run = launch.launch(line(source="passes=val val-location=val.csv", folder="none"), folder)
-    run.refused("No training step: no clip to train on came", "passes=all")
+    run.refused("No training step: no training clips arrived", "passes=all")
     launch.launch("clipsrc location=val.csv passes=test %s ! clipbatch batch-size=8 drop-last=true ! cnn3deval %s" % (
         CLIP_BIN, model), folder).refused("The 2 clips of a validation or test pass do not fill a batch of 8")
 

@@ -498,7 +498,7 @@ test_beside (void)
   g_assert_false (cnn3d_export_onnx (file, CNN3D_EXPORT_CLIP, output, &error));
   g_assert_error (error, G_IO_ERROR, G_IO_ERROR_IS_DIRECTORY);
   g_assert_nonnull (strstr (
-      error->message, " was written, but not the file that belongs beside it: cannot write “"));
+      error->message, " was written, but not the file that belongs with it: cannot write “"));
   g_assert_cmpint (g_rmdir (labels), ==, 0);
 }
 

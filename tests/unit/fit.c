@@ -265,12 +265,12 @@ test_other_modules (void)
 
   g_setenv ("CNN3D_BACKEND_PATH", folder, TRUE);
   g_assert_null (cnn3d_backend_load ("other", &error));
-  g_assert_nonnull (strstr (error->message, ": not there"));
+  g_assert_nonnull (strstr (error->message, ": not found"));
   lines = g_strsplit (error->message, "\n  ", -1);
   g_clear_error (&error);
   path = g_strdup (lines[1]);
   g_assert_true (g_str_has_prefix (path, folder));
-  *strstr (path, ": not there") = '\0';
+  *strstr (path, ": not found") = '\0';
   g_assert_cmpint (dladdr ((gpointer) g_free, &info), !=, 0);
   g_assert_cmpint (symlink (info.dli_fname, path), ==, 0);
   g_assert_null (cnn3d_backend_load ("other", &error));
@@ -290,7 +290,7 @@ test_other_modules (void)
   g_clear_error (&error);
   g_assert_null (backend->open (&card, &error));
   g_assert_cmpstr (error->message, ==,
-      "card.json describes a GPU, not a CPU: the CPU that plans are made for is this one");
+      "card.json describes a GPU, not a CPU: plans for a CPU are for this machine's");
   g_unlink (path);
   g_rmdir (folder);
   g_setenv ("CNN3D_BACKEND_PATH", before, TRUE);
@@ -723,8 +723,8 @@ test_too_large (void)
       cnn3d_fit_measure (backend, device, &p, 1, 1, CNN3D_RECOMPUTE_NONE, &fit, &error));
   g_assert_error (error, CNN3D_BACKEND_ERROR, CNN3D_BACKEND_ERROR_UNSUPPORTED);
   g_assert_cmpstr (error->message, ==,
-      "r3d_18 with base-width=1024 makes of a frame of 4096x4096 pixels 2048x2048 points of 1024 "
-      "channels, more than oneDNN can count: use smaller frames or a smaller base-width");
+      "r3d_18 with base-width=1024 turns a frame of 4096x4096 pixels into 2048x2048 points of 1024 "
+      "channels, more than oneDNN supports: use smaller frames or a smaller base-width");
 }
 
 /* --- numbers and names --- */

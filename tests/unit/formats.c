@@ -124,7 +124,7 @@ static const Case cases[] = {
   { "list-comments", "=== a.txt\n# by hand\na b.mp4 0\n  # more\n#c.mp4 1\n",
       "a b.mp4|0||train|\n#c.mp4|1||train|\n" },
   { "list-several-names", "=== a.txt\na.mp4 run\nb c.mp4 walk run\n", NULL,
-      "a.txt:2:9: several words behind the video's name: a clip has one class here, and names of "
+      "a.txt:2:9: several words after the video's name: a clip has one class here, and names of "
       "classes with blanks need a comma or a tab before them" },
   { "list-video-folder", "=== a.txt\na.mp4 x/b 1\nc.mp4 y/d 0\n",
       "a.mp4 x/b|1||train|\nc.mp4 y/d|0||train|\n" },
@@ -137,11 +137,11 @@ static const Case cases[] = {
   { "list-several", "=== a.txt\na.mp4 1\nb.mp4 1 2\n", NULL,
       "a.txt:2:7: several labels; a clip has one class here: keep one label in each line" },
   { "list-offset", "=== a.txt\nframes/a 1 6 0\n", NULL,
-      "a.txt:1:10: three numbers behind the path; write a CSV" },
+      "a.txt:1:10: three numbers after the path; write a CSV" },
   { "list-label", "=== a.txt\nb.mp4 1\na c.mp4\n", NULL,
       "a.txt:2:1: the label is missing: a line is path and label, with a blank between" },
   { "list-header", "=== a.txt\npath label start end\n", NULL,
-      "a.txt:1:1: columns with blanks between are path and label alone; separate more of them by "
+      "a.txt:1:1: columns separated by blanks can only be path and label; separate more columns by "
       "commas or tabs" },
   { "list-number", "=== a.txt\nframes/a 99999999999 0\n", NULL,
       "the number of frames \"99999999999\" is not a frame's" },
@@ -164,15 +164,15 @@ static const Case cases[] = {
   { "class-colon", "=== a.txt\na.mp4 0\nb.mp4 1\n=== names\n0: Jump\n1: run\n",
       "a.mp4|Jump||train|\nb.mp4|run||train|\n", .classes = "names" },
   { "class-json", "=== a.txt\na.mp4 0\nb.mp4 1\n=== names\n{\"Jump\":0}\n", NULL,
-      "names: JSON; write a name a line, or a number and a name", .classes = "names" },
+      "names: JSON; write one name per line, or a number and a name", .classes = "names" },
   { "class-missing", "=== a.txt\na.mp4 0\nb.mp4 2\n=== names\nx\ny\n", NULL,
       "names: no name for the class \"2\"; it names 2 classes, the first of which is \"0\"",
       .classes = "names" },
   { "class-twice", "=== a.txt\na.mp4 0\nb.mp4 1\n=== names\nx\nx\n", NULL,
       "names: two classes are called \"x\"; give each its own name", .classes = "names" },
   { "class-key", "=== a.txt\na.mp4 0\nb.mp4 1\n=== names\n0 x\ny\n", NULL,
-      "names:2: the line has no number, but the first one has; write a name a line, or a number "
-      "and a name",
+      "names:2: the line has no number, but the first one has; write one name per line, or a "
+      "number and a name",
       .classes = "names" },
   { "class-key-twice", "=== a.txt\na.mp4 0\nb.mp4 1\n=== names\n0 x\n0 y\n", NULL,
       "names:2: a second name of the class 0", .classes = "names" },
@@ -283,11 +283,11 @@ static const Case cases[] = {
   { "epic-format", "=== e/b.csv\n" EPIC_HEADER, NULL, "this format (EPIC-KITCHENS' CSV)",
       .background = "none" },
   { "ava", "=== a.csv\n-5KQ66BBWC4,0902,0.077,0.151,0.283,0.811,80,1\n", NULL,
-      "a.csv:1:1: rows as AVA has them, a box in a frame each and several labels a box; the "
-      "networks see whole frames and one class a clip: write a CSV with path, label, start and "
+      "a.csv:1:1: AVA's rows, with one box each and several labels per box; the networks use "
+      "whole frames and one class per clip: write a CSV with path, label, start and "
       "end" },
   { "ava-speech", "=== a.csv\nvideo_id,frame_timestamp,entity_box_x1,entity_box_y1,label\n", NULL,
-      "rows as AVA has them" },
+      "AVA's rows" },
   { "ava-format", "=== a.csv\n-5KQ66BBWC4,0902,0.077,0.151,0.283,0.811,80,1\n", NULL,
       "this format (AVA's CSV)", .annotator = "1" },
 
@@ -417,7 +417,7 @@ static const Case cases[] = {
   { "json-nul", "=== a.json\n[\"\\u0000\"]", NULL, "a.json:1:3: a NUL character in a text" },
   { "json-line", "=== a.json\n[\"a\nb\"]", NULL,
       "a line end or control character in a text; write it as \\n or \\u" },
-  { "json-behind", "=== a.json\n[] []", NULL, "a.json:1:4: text behind the end of the JSON" },
+  { "json-behind", "=== a.json\n[] []", NULL, "a.json:1:4: text after the end of the JSON" },
 
   /* ActivityNet, Kinetics, MMAction2, Something-Something */
   { "activitynet",
@@ -531,8 +531,8 @@ static const Case cases[] = {
       "a.json\n[{\"video\":\"b.mp4\",\"id\":2,\"choice\":\"Sit\",\"annotator\":1,\"annotation_id\":"
       "2},{\"video\":\"b.mp4\",\"id\":2,\"choice\":\"Run\",\"annotator\":2,\"annotation_id\":3}]",
       NULL,
-      "a second annotation of this video; set annotator to one annotator's, as the member "
-      "annotator has it" },
+      "a second annotation of this video; set annotator to one of the values of the member "
+      "annotator" },
   { "studio-min-video", "=== a.json\n[{\"id\":2,\"annotation_id\":2}]", NULL,
       "a.json:1:2: the row has no video" },
 
@@ -560,7 +560,7 @@ static const Case cases[] = {
   { "cvat-source", "=== a.xml\n<annotations><track label=\"x\"/></annotations>", NULL,
       "no video is named (meta has no source); export it as \"CVAT for video 1.1\"" },
   { "cvat-tasks", "=== a.xml\n" CVAT_META "<meta><source>b.mp4</source></meta></annotations>", NULL,
-      "a second video; export each task of the project alone" },
+      "a second video; export each task of the project separately" },
   { "cvat-frame",
       "=== a.xml\n" CVAT_META "<track label=\"x\"><box frame=\"-1\"/></track></annotations>", NULL,
       "the frame of a track's shape is not a whole number, 0 or more" },
@@ -590,7 +590,7 @@ static const Case cases[] = {
   { "no-rows", "=== a.csv\n" VIA_HEADER "", NULL,
       "it was read as VIA's CSV, where clips are rows with temporal coordinates and an attribute" },
   { "no-classes", "=== none/a/x.txt\n\n=== none/b.mp4\n\n", NULL,
-      "found: 1 folders without videos or pictures in them, 1 videos beside them, which are of no "
+      "found: 1 folders without videos or pictures in them, 1 videos beside them, which have no "
       "class; a folder has a sub-folder for each class",
       .location = "none" },
   { "other-results",
@@ -602,7 +602,7 @@ static const Case cases[] = {
               "1", "5", "\"a\"") "]}") "," STUDIO_TASK ("b.mp4",
           "{\"result\":[" STUDIO_RANGE ("1", "5", "\"b\"") "]}") "]\n",
       "a.mp4|a|#0-5|train|\nb.mp4|b|#0-5|train|\n", NULL,
-      "results that are no label of a time, by type, which are left out: videorectangle 2, "
+      "results that do not label a time range, by type, which are left out: videorectangle 2, "
       "textarea "
       "1, (no type) 1" },
 };

@@ -363,7 +363,8 @@ test_device (void)
   params.profile = turing;
   device = backend->open (&params, &error);
   g_assert_no_error (error);
-  g_assert_nonnull (strstr (backend->describe (device), "Tesla T4 (not here), workspaces by "));
+  g_assert_nonnull (
+      strstr (backend->describe (device), "Tesla T4 (not installed), workspaces by "));
   g_assert_false (backend->resolve_precision (device, &precision, &error));
   g_assert_error (error, CNN3D_BACKEND_ERROR, CNN3D_BACKEND_ERROR_UNSUPPORTED);
   g_clear_error (&error);
@@ -385,7 +386,7 @@ test_device (void)
   g_assert_null (backend->alloc (device, 64, &error));
   g_assert_error (error, CNN3D_BACKEND_ERROR, CNN3D_BACKEND_ERROR_UNSUPPORTED);
   g_assert_nonnull (
-      strstr (error->message, " runs nothing: it is a plan for a GPU that is not here"));
+      strstr (error->message, " cannot run: it is a plan for a GPU that is not installed"));
   backend->close (&device);
 
   params.profile = ada;
@@ -546,7 +547,7 @@ test_bound (void)
   g_test_trap_subprocess (NULL, 0, G_TEST_SUBPROCESS_DEFAULT);
   g_unsetenv ("CNN3D_CUDNN");
   g_test_trap_assert_passed ();
-  g_test_trap_assert_stdout ("*RTX 3080 (not here), workspaces by bound: *");
+  g_test_trap_assert_stdout ("*RTX 3080 (not installed), workspaces by bound: *");
 }
 
 /* slow_r50 on 16x224x224 trains on an 8 GB card, four clips and more unsplit, with Adam and

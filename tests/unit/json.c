@@ -36,7 +36,7 @@ test_limits (void)
   assert_load ("[\"\\ud83d\"]", 1, 5, "1:3: half of a surrogate pair in a text");
   assert_load ("[\"\\ud83d\\u0041\"]", 1, 5, "1:3: half of a surrogate pair in a text");
   assert_load ("[\"a\\ude00\"]", 1, 5, "1:4: half of a surrogate pair in a text");
-  assert_load ("{\"a\": 1} // b", 1, 5, "1:10: text behind the end of the JSON");
+  assert_load ("{\"a\": 1} // b", 1, 5, "1:10: text after the end of the JSON");
 }
 
 /* Names with colliding hashes do not take quadratic time. */

@@ -74,7 +74,7 @@ test_builder (void)
 
   cnn3d_keypoints_builder_init (&builder);
   g_assert_null (cnn3d_keypoints_builder_finish (&builder, &error));
-  g_assert_cmpstr (error->message, ==, "nobody is in it: it has no key points");
+  g_assert_cmpstr (error->message, ==, "it contains no persons with key points");
   g_clear_error (&error);
   g_assert_null (cnn3d_keypoints_builder_add (&builder, 0, 0, 0, &error));
   g_assert_cmpstr (error->message, ==, "a person has 0 points; 1 to 1024 are possible");
@@ -288,7 +288,7 @@ test_bad_npz (void)
         "member scores.npy: it is a NumPy array of Python objects" },
     { "scores.npy", "'<f4'", "(2, 1, 2)", scores, 16, 1, "its member scores.npy is encrypted" },
     { "kpt.npy", "'<f4'", "(536870912, 2, 3)", scores, 32, 0,
-        "member kpt.npy: its header tells of" },
+        "member kpt.npy: its header declares" },
   };
   Zip zip;
 
@@ -353,7 +353,7 @@ test_damaged_npz (void)
     }
     /* whichever part of it is inspected */
     g_assert_true (g_file_set_contents (path, copy, zip.data->len - 25, NULL));
-    assert_refused ("whose directory is damaged, or that was not written");
+    assert_refused ("whose directory is damaged or missing");
     copy[30 + 13 + 20 + 8] ^= 1;
     g_assert_true (g_file_set_contents (path, copy, zip.data->len, NULL));
     assert_refused ("its member keypoints.npy is damaged");
@@ -428,11 +428,11 @@ static void
 test_bad_coco (void)
 {
   static const gchar *const cases[][2] = {
-    { "[]", "nobody is in it" },
+    { "[]", "it contains no persons" },
     { "{}", "it is JSON, but has no list of annotations, predictions or instance_info" },
     { "[1]", "it is JSON, but not a list of objects with key points" },
-    { "[{\"image_id\":1}]", "nobody is in it" },
-    { "[{\"keypoints\":[1,2,3]}]", "its person 0 has no image_id, which tells the frame" },
+    { "[{\"image_id\":1}]", "it contains no persons" },
+    { "[{\"keypoints\":[1,2,3]}]", "its person 0 has no image_id, which identifies the frame" },
     { "[{\"image_id\":\"cat.jpg\",\"keypoints\":[1,2,3]}]",
         "the image_id of its person 0 is neither a frame's number nor a picture's name" },
     { "[{\"image_id\":-1,\"keypoints\":[1,2,3]}]", "is neither a frame's number" },
@@ -525,7 +525,7 @@ test_openpose (void)
   frame = g_build_filename (path, "v_000000000003_keypoints.json", NULL);
   g_unlink (frame);
   g_assert_cmpint (g_mkdir (frame, 0755), ==, 0);
-  assert_refused ("it is no file of at most 16 MiB");
+  assert_refused ("it is not a readable file of at most 16 MiB");
   g_rmdir (frame);
   g_free (frame);
   remove_folder ();
@@ -585,7 +585,7 @@ test_bad_table (void)
 {
   static const gchar *const cases[][2] = {
     { "frame,point,x\n0,0,1\n", "format is not recognised" },
-    { "frame,point,x,y\n", "nobody is in it" },
+    { "frame,point,x,y\n", "it contains no persons" },
     { "frame,point,x,y\n0,0,1\n", "line:2:1: 3 columns, but the header has 4" },
     { "frame,point,x,y\n0.5,0,1,2\n", "line:2:1: the frame \"0.5\" is not a number, 0 or more" },
     { "frame,point,x,y\n-1,0,1,2\n", "the frame \"-1\" is not a number" },
@@ -595,7 +595,7 @@ test_bad_table (void)
         "line:3:3: the point \"nose\" is not a number from 0" },
     { "frame,point,x,y\n0,1024,1,2\n", "the point \"1024\" is not a number from 0 to 1023" },
     { "frame,point,x,y\n0,nose,1,2\n0,tail,1,2\n",
-        "no skeleton is known that has all of its points, such as \"tail\"; number them" },
+        "no known skeleton has all of its points, such as \"tail\"; number them" },
     { "frame,point,x,y\n0,\"0,1,2\n", "line:2:3: this quote is never closed" },
   };
   Cnn3dSkeleton *skeleton = cnn3d_skeleton_new ("coco17", NULL, 0, NULL);

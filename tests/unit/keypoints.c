@@ -123,15 +123,15 @@ test_custom (void)
     { "custom:1025", NULL, 0, "is unknown" },
     { "custom:5x", NULL, 0, "is unknown" },
     { "custom:5", "1-2,3", 0,
-        "pairs \"1-2,3\" are no pairs of points; write them like 1-2,3-4, with" },
+        "pairs \"1-2,3\" is not a list of pairs of points; write it like 1-2,3-4, with" },
     { "custom:5", "1-5", 0, "from 0 to 4" },
     { "custom:5", "1-1", 0, "each once" },
     { "custom:5", "1-2,2-3", 0, "each once" },
-    { "custom:5", "1-2,", 0, "no pairs" },
-    { "custom:5", "1:2", 0, "no pairs" },
+    { "custom:5", "1-2,", 0, "is not a list of pairs" },
+    { "custom:5", "1:2", 0, "is not a list of pairs" },
     { "auto", "1-2", 17, "pairs are given, but skeleton is auto" },
     { "coco17", "1-2", 17, "pairs are given, but skeleton is coco17" },
-    { "auto", NULL, 18, "no skeleton is known that has 18 points; set skeleton=custom:18" },
+    { "auto", NULL, 18, "no known skeleton has 18 points; set skeleton=custom:18" },
     { "coco17", NULL, 25, "it has 25 points a person, but skeleton coco17 has 17" },
     { "custom:5", "1-2", 6, "it has 6 points a person, but skeleton custom:5 has 5" },
   };
@@ -287,14 +287,14 @@ test_bad_npy (void)
     { 1, "'<f4'", "False", "(8)", 32, "its shape is (8), but key points are" },
     { 1, "'<f4'", "False", "()", 4, "its shape is ()" },
     { 1, "'<f4'", "False", "(1, 2, 4)", 32, "its shape is (1, 2, 4)" },
-    { 1, "'<f4'", "False", "(0, 2, 3)", 0, "nobody is in it: its shape is (0, 2, 3)" },
-    { 1, "'<f4'", "False", "(1, 0, 2, 3)", 0, "nobody is in it" },
+    { 1, "'<f4'", "False", "(0, 2, 3)", 0, "it contains no persons: its shape is (0, 2, 3)" },
+    { 1, "'<f4'", "False", "(1, 0, 2, 3)", 0, "it contains no persons" },
     { 1, "'<f4'", "False", "(536870912, 1, 3)", 32,
-        "tells of 6442450944 bytes of data, but there are 32" },
-    { 1, "'<f4'", "False", "(4294967296, 4294967296, 3)", 32, "more elements than there can be" },
+        "declares 6442450944 bytes of data, but there are 32" },
+    { 1, "'<f4'", "False", "(4294967296, 4294967296, 3)", 32, "more elements than possible" },
     { 1, "'<f4'", "False", "(99999999999999999999, 1, 3)", 32, "header is not" },
-    { 1, "'<f8'", "False", "(4611686018427387904,)", 32, "more elements than there can be" },
-    { 1, "'<f4'", "False", "(1, 2, 3)", 32, "tells of 24 bytes of data, but there are 32" },
+    { 1, "'<f8'", "False", "(4611686018427387904,)", 32, "more elements than possible" },
+    { 1, "'<f4'", "False", "(1, 2, 3)", 32, "declares 24 bytes of data, but there are 32" },
     { 4, "'<f4'", "False", "(1, 2, 3)", 24, "of version 4 of NumPy's format" },
     { 0, "'<f4'", "False", "(1, 2, 3)", 24, "of version 0" },
     { 1, "'|u1'", "False", "(1, 1025, 2)", 2050,
@@ -552,7 +552,7 @@ test_bad_poses (void)
   params.first = params.last = 2;
   memset (keypoints->values + 2 * M * K * 3, 0, sizeof values[2]);
   g_assert_null (cnn3d_pose_new (keypoints, &params, &error));
-  g_assert_nonnull (strstr (error->message, "nobody is in it from frame 2 to 2"));
+  g_assert_nonnull (strstr (error->message, "it has no person from frame 2 to 2"));
   g_clear_error (&error);
   cnn3d_keypoints_free (keypoints);
 }

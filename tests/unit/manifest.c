@@ -237,10 +237,10 @@ test_keypoints (void)
   g_assert_null (cnn3d_keypoints_pattern_refuse (NULL));
   g_assert_null (cnn3d_keypoints_pattern_refuse ("{dir}/{stem}{name}{label}{group}.npy"));
   wrong = cnn3d_keypoints_pattern_refuse ("a/{path}/{stem}");
-  g_assert_cmpstr (wrong, ==, "{path} is none of {stem}, {name}, {dir}, {label} and {group}");
+  g_assert_cmpstr (wrong, ==, "{path} is not one of {stem}, {name}, {dir}, {label} and {group}");
   g_free (wrong);
   wrong = cnn3d_keypoints_pattern_refuse ("{");
-  g_assert_cmpstr (wrong, ==, "{ is none of {stem}, {name}, {dir}, {label} and {group}");
+  g_assert_cmpstr (wrong, ==, "{ is not one of {stem}, {name}, {dir}, {label} and {group}");
   g_free (wrong);
 }
 
@@ -418,13 +418,13 @@ static const Bad bads[] = {
       ":3:5: ", "the fps \"0\" is not a valid frame rate; write frames per second, such as 29.97" },
   { "fps-text.csv", "path,label,fps\na,x,25/1\nb,y,\n", -1, ":2:5: ", "write frames per second" },
   { "empty.csv", "", 0, ": ",
-      "no clips in it, for the file is empty; a manifest has a row a clip (path,label)" },
-  { "blank.csv", "\n\n  \n", -1, ": ", "no clips in it, for the file is empty; a manifest" },
+      "no clips in it, because the file is empty; a manifest has one row per clip (path,label)" },
+  { "blank.csv", "\n\n  \n", -1, ": ", "no clips in it, because the file is empty; a manifest" },
   { "only.csv", "path,label\n", -1, ": ",
-      "no clips in it; it was read as CSV, but no row is below the header" },
+      "no clips in it; it was read as CSV, but it has no row below the header" },
   { "class.csv", "a,x\nb,x\n", -1, ": ", "of one class, \"x\"" },
   { "val.csv", "path,label,split\na,x,val\nb,y,test\n", -1, ": ",
-      "none of its 2 clips is to train on; mark some as train in the split column" },
+      "none of its 2 clips is for training; mark some as train in the split column" },
   { "untrained.csv", "a,x,train\nb,y,train\nc,z,val\n", -1, ": ",
       "which no training clip is of; correct the label, or add training clips" },
   { "syntax.json", "{\"videos\": [", -1,
@@ -641,26 +641,26 @@ test_passes (void)
   }
 
   assert_params_error (&(Cnn3dDatasetParams) { .location = tested, .passes = CNN3D_PASSES_TRAIN },
-      CNN3D_DATASET_ERROR_EMPTY, "none of its 2 clips is to train on; mark some as train");
+      CNN3D_DATASET_ERROR_EMPTY, "none of its 2 clips is for training; mark some as train");
   assert_params_error (&(Cnn3dDatasetParams) { .location = plain, .passes = CNN3D_PASSES_TRAIN },
       CNN3D_DATASET_ERROR_CLASSES,
-      "every clip to train on is of one class, \"x\"; training needs at least two");
+      "all training clips are of one class, \"x\"; training needs at least two");
   assert_params_error (&(Cnn3dDatasetParams) { .location = plain, .passes = CNN3D_PASSES_VAL },
       CNN3D_DATASET_ERROR_EMPTY,
-      "none of its 2 clips is to validate on; set val-location or num-folds, or mark some as val");
+      "none of its 2 clips is for validation; set val-location or num-folds, or mark some as val");
   /* Training clips are not tested on by mistake */
   assert_params_error (&(Cnn3dDatasetParams) { .location = trained, .passes = CNN3D_PASSES_TEST },
       CNN3D_DATASET_ERROR_EMPTY,
-      "none of its clips is to test on; mark some as test in the split column");
+      "none of its clips is for testing; mark some as test in the split column");
   assert_params_error (
       &(Cnn3dDatasetParams) { .location = plain, .num_folds = 2, .passes = CNN3D_PASSES_TEST },
       CNN3D_DATASET_ERROR_EMPTY,
-      "none of its clips is to test on; mark some as test in the split column");
+      "none of its clips is for testing; mark some as test in the split column");
   assert_params_error (
       &(Cnn3dDatasetParams) {
           .location = plain, .val_location = tested, .passes = CNN3D_PASSES_TEST },
       CNN3D_DATASET_ERROR_EMPTY,
-      "none of its clips is to test on; mark some as test in the split column");
+      "none of its clips is for testing; mark some as test in the split column");
   g_free (splits);
   g_free (plain);
   g_free (tested);

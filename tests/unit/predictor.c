@@ -409,7 +409,7 @@ test_bad_clips (void)
   g_clear_error (&error);
   g_assert_false (cnn3d_predictor_run (p, frames, CNN3D_TYPE_UINT8, NULL, 2, logits, &error));
   assert_says (error, CNN3D_SESSION_ERROR,
-      "2 clips of 8-bit numbers came, but memory was planned for at most 1");
+      "2 clips of 8-bit numbers arrived, but memory was planned for at most 1");
   g_clear_error (&error);
   run (p, 0, 1, logits);
   cnn3d_predictor_free (&p);

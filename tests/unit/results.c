@@ -304,7 +304,7 @@ test_clear (void)
   g_assert_cmpint (g_mkdir (csv, 0777), ==, 0);
   g_assert_false (cnn3d_results_clear (dir, &error));
   g_assert_true (error->domain == G_IO_ERROR
-      && strstr (error->message, ", which another evaluation left, cannot be removed: "));
+      && strstr (error->message, " of an earlier evaluation cannot be removed: "));
   g_clear_error (&error);
   g_assert_cmpint (g_rmdir (csv), ==, 0);
 

@@ -510,7 +510,7 @@ static void
 test_misuse (void)
 {
   static const gchar *const reasons[] = { "tensor “a”: declared twice",
-    "a name that the format keeps for itself", ": not UTF-8", "tensor “c”: too large",
+    "a name reserved by the format", ": not UTF-8", "tensor “c”: too large",
     "declared after the first data", "metadata “k”: declared twice", "its value is not UTF-8",
     "1 bytes after the last tensor", "6 bytes for tensor “a”, which lacks 4",
     "tensor “b” lacks 2 bytes" };
@@ -588,7 +588,7 @@ test_atomic (void)
   g_clear_pointer (&contents, g_free);
   g_assert_false (cnn3d_atomic_file_set_contents (path, "three", -1, &error));
   g_assert_error (error, G_IO_ERROR, G_IO_ERROR_BUSY);
-  g_assert_true (g_str_has_suffix (error->message, ": another writer of it is at work"));
+  g_assert_true (g_str_has_suffix (error->message, ": it is already being written"));
   g_clear_error (&error);
   g_assert_true (cnn3d_atomic_file_finish (file, NULL));
   g_assert_false (cnn3d_atomic_file_write (file, "x", 1, &error));
@@ -641,7 +641,7 @@ test_large_header (void)
   cnn3d_safetensors_writer_metadata (writer, "k", value);
   g_assert_false (cnn3d_safetensors_writer_finish (writer, &error));
   g_assert_true (g_regex_match_simple (
-      "its header would have [0-9]+ bytes, which no reader takes", error->message, 0, 0));
+      "its header would have [0-9]+ bytes, more than readers accept", error->message, 0, 0));
 }
 
 /* A writer killed at any moment leaves a complete file, and at most one other. */

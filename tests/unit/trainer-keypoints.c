@@ -398,8 +398,7 @@ test_without_points (void)
   begin (t, 0);
   batch.points = NULL;
   g_assert_false (cnn3d_trainer_run (t, &batch, &progress, &error));
-  assert_says (
-      error, CNN3D_SESSION_ERROR, "a batch came without key points, which the network reads");
+  assert_says (error, CNN3D_SESSION_ERROR, "the network reads key points, but the batch has none");
   g_clear_error (&error);
   cnn3d_trainer_free (&t);
 
@@ -410,8 +409,7 @@ test_without_points (void)
   g_assert_no_error (error);
   g_assert_false (
       cnn3d_predictor_run (predictor, frames, CNN3D_TYPE_UINT8, NULL, 1, logits, &error));
-  assert_says (
-      error, CNN3D_SESSION_ERROR, "clips came without key points, which the network reads");
+  assert_says (error, CNN3D_SESSION_ERROR, "the network reads key points, but the clips have none");
   g_clear_error (&error);
   cnn3d_predictor_free (&predictor);
 
@@ -420,10 +418,10 @@ test_without_points (void)
     params.persons = i ? 2 : 1;
     g_assert_null (cnn3d_predictor_new (&params, &error));
     assert_says (error, CNN3D_NETWORK_ERROR,
-        i ? "was trained on 17 key points of 2 persons, but 18 of 2 come: use the same skeleton "
+        i ? "was trained on 17 key points of 2 persons, but 18 of 2 arrived: use the same skeleton "
             "and "
             "clipkpt persons=2"
-          : "but 17 of 1 come");
+          : "but 17 of 1 arrived");
     g_clear_error (&error);
   }
   remove_dir (dir);

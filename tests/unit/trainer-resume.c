@@ -324,8 +324,7 @@ test_bad_checkpoints (void)
   assert_resume_fails (&p, state);
   g_assert_true (g_file_get_contents (last, &weights, &bytes, NULL));
   g_assert_true (g_file_set_contents (state, weights, bytes, NULL));
-  assert_resume_fails (
-      &p, " is not a state that this version wrote: use resume=never to start over");
+  assert_resume_fails (&p, " was not written by this version: use resume=never to start over");
   g_free (weights);
   g_assert_true (g_file_set_contents (state, data, 0, NULL));
   assert_resume_fails (&p, state);
@@ -394,7 +393,7 @@ test_weights_alone (void)
   cnn3d_trainer_free (&t);
   g_assert_cmpint (g_rename (best, last), ==, 0);
   assert_resume_fails (
-      &p, " names no training state to resume from: use it as pretrained=, with resume=never");
+      &p, " has no training state to resume from: use it as pretrained=, with resume=never");
   remove_dir (dir);
 }
 
@@ -419,8 +418,8 @@ test_other_data (void)
   g_assert_true (cnn3d_trainer_resume (t, &position, &ended, &error));
   g_assert_cmpuint (position, ==, 6);
   g_assert_false (cnn3d_trainer_begin_pass (t, &pass, &error));
-  assert_says (error, CNN3D_SESSION_ERROR,
-      " stands at clip 6 of another data set or split: use the same one");
+  assert_says (
+      error, CNN3D_SESSION_ERROR, " is at clip 6 of another data set or split: use the same one");
   g_clear_error (&error);
   pass.clips = CLIPS;
   g_assert_true (cnn3d_trainer_begin_pass (t, &pass, &error));

@@ -334,8 +334,8 @@ test_bad_batches (void)
   t = start (&p);
   same = start (&p);
   g_assert_false (cnn3d_trainer_run (t, &batch, &progress, &error));
-  assert_says (
-      error, CNN3D_SESSION_ERROR, "a batch of 4 clips came, but memory was planned for at most 3");
+  assert_says (error, CNN3D_SESSION_ERROR,
+      "a batch of 4 clips arrived, but memory was planned for at most 3");
   g_clear_error (&error);
   batch.n = 0;
   g_assert_false (cnn3d_trainer_run (t, &batch, &progress, &error));

@@ -391,8 +391,9 @@ choose (CpuConvPass *c, Cnn3dModel *m, gint i, CpuPass pass, guint clips, gboole
     const dnnl_version_t *v = dnnl_version ();
 
     g_set_error (error, CNN3D_BACKEND_ERROR, CNN3D_BACKEND_ERROR_UNSUPPORTED,
-        "oneDNN %d.%d.%d computes a convolution of %s wrongly on this CPU, in every way that it "
-        "has (%s): use another version of oneDNN, another precision, or clips of another size",
+        "oneDNN %d.%d.%d computes a convolution of %s wrongly on this CPU, with each of its "
+        "implementations (%s): use another version of oneDNN, another precision, or clips of "
+        "another size",
         v->major, v->minor, v->patch, m->net->model, text);
   } else if (reason) {
     g_propagate_error (error, g_steal_pointer (&reason));

@@ -54,8 +54,7 @@ device_open (const Cnn3dDeviceParams *params, GError **error)
 
   if (params->profile) {
     g_set_error (error, CNN3D_BACKEND_ERROR, CNN3D_BACKEND_ERROR_UNSUPPORTED,
-        "%s describes a GPU, not a CPU: the CPU that plans are made for is this one",
-        params->profile);
+        "%s describes a GPU, not a CPU: plans for a CPU are for this machine's", params->profile);
     return NULL;
   }
   /* its engines and memory are SYCL's, not the CPU's */

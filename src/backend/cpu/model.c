@@ -39,8 +39,8 @@ check_frames (const Cnn3dModel *m, const Cnn3dOp *op, GError **error)
 
     if ((gint64) cpu_round_up (t->c, m->lanes) * t->h * t->w > G_MAXINT32) {
       g_set_error (error, CNN3D_BACKEND_ERROR, CNN3D_BACKEND_ERROR_UNSUPPORTED,
-          "%s with base-width=%u makes of a frame of %ux%u pixels %dx%d points of %d channels, "
-          "more than oneDNN can count: use smaller frames or a smaller base-width",
+          "%s with base-width=%u turns a frame of %ux%u pixels into %dx%d points of %d channels, "
+          "more than oneDNN supports: use smaller frames or a smaller base-width",
           m->net->model, m->net->params.base_width, m->net->params.height, m->net->params.width,
           t->h, t->w, t->c);
       return FALSE;

@@ -50,7 +50,7 @@ device_open (const Cnn3dDeviceParams *params, GError **error)
   version = cuda_dnn_version (&reason);
   if (!version) {
     d->name = g_strdup_printf (
-        "%s (not here), workspaces by bound: %s", d->profile->name, reason->message);
+        "%s (not installed), workspaces by bound: %s", d->profile->name, reason->message);
     return d;
   }
   d->dnn = cuda_dnn_gpu_new (d->profile->properties, error);
@@ -60,7 +60,7 @@ device_open (const Cnn3dDeviceParams *params, GError **error)
     g_prefix_error (error, "%s: ", shown);
     goto failed;
   }
-  d->name = g_strdup_printf ("%s (not here), workspaces by cuDNN %u.%u.%u", d->profile->name,
+  d->name = g_strdup_printf ("%s (not installed), workspaces by cuDNN %u.%u.%u", d->profile->name,
       version / 10000, version / 100 % 100, version % 100);
   return d;
 
@@ -74,7 +74,7 @@ gboolean
 cuda_runs_nothing (const Cnn3dDevice *d, GError **error)
 {
   g_set_error (error, CNN3D_BACKEND_ERROR, CNN3D_BACKEND_ERROR_UNSUPPORTED,
-      "%s runs nothing: it is a plan for a GPU that is not here", d->name);
+      "%s cannot run: it is a plan for a GPU that is not installed", d->name);
   return FALSE;
 }
 

@@ -427,7 +427,7 @@ cuda_dnn_plans (CudaDnnGpu *gpu, const CudaConvGraph *wanted, const CudaConvLimi
   g_mutex_unlock (&cuda_dnn_lock);
   if (!all.plans->len) {
     if (!gpu->handle)
-      but = g_strdup (" that runs: the GPU is not here");
+      but = g_strdup (" that runs: the GPU is not installed");
     else if (all.least < G_MAXSIZE)
       but = g_strdup_printf (" within a workspace of %" G_GSIZE_FORMAT
                              " bytes: the least is %" G_GSIZE_FORMAT,

@@ -558,7 +558,7 @@ test_planned (void)
 
   g_assert_no_error (error);
   g_assert_nonnull (
-      strstr (backend->describe (device), "RTX 3080 (not here), workspaces by cuDNN 9.19.0"));
+      strstr (backend->describe (device), "RTX 3080 (not installed), workspaces by cuDNN 9.19.0"));
   backend->close (&device);
 }
 
@@ -583,8 +583,8 @@ test_wide_frames (void)
   g_assert_true (cnn3d_trainer_begin_pass (t, &pass, &error));
   g_assert_false (cnn3d_trainer_run (t, &batch, &progress, &error));
   g_assert_error (error, CNN3D_SESSION_ERROR, CNN3D_SESSION_ERROR_DATA);
-  g_assert_cmpstr (
-      error->message, ==, "frames came as 32-bit numbers, but memory was planned for 8-bit ones");
+  g_assert_cmpstr (error->message, ==,
+      "frames arrived as 32-bit numbers, but memory was planned for 8-bit ones");
   g_clear_error (&error);
   batch.type = CNN3D_TYPE_UINT8;
   g_assert_true (cnn3d_trainer_run (t, &batch, &progress, &error));
