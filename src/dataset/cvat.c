@@ -198,6 +198,28 @@ element_starts (GMarkupParseContext *context, const gchar *name, const gchar **n
   }
 }
 
+/* CVAT's own reading of frame_filter: step\s*=\s*([1-9]\d*), or 1. */
+static gdouble
+parse_step (const gchar *filter)
+{
+  static const gchar blank[] = " \t\r\n";
+  const gchar *at = filter;
+  gdouble step;
+
+  while ((at = strstr (at, "step"))) {
+    at += strlen ("step");
+    at += strspn (at, blank);
+    if (*at != '=')
+      continue;
+    at++;
+    at += strspn (at, blank);
+    if (*at >= '1' && *at <= '9'
+        && cnn3d_number_parse (at, strspn (at, "0123456789"), FALSE, &step))
+      return step;
+  }
+  return 1;
+}
+
 static void
 element_ends (GMarkupParseContext *context, const gchar *name, gpointer data, GError **error)
 {
@@ -211,7 +233,7 @@ element_ends (GMarkupParseContext *context, const gchar *name, gpointer data, GE
   } else if (strcmp (name, "image") == 0) {
     cvat->image = -1;
   } else if (cvat->text) {
-    const gchar *text = g_strstrip (cvat->text->str), *step = strstr (text, "step=");
+    const gchar *text = g_strstrip (cvat->text->str);
 
     if (strcmp (name, "source") == 0)
       set_source (cvat, context, error);
@@ -219,8 +241,8 @@ element_ends (GMarkupParseContext *context, const gchar *name, gpointer data, GE
       cnn3d_number_parse (text, strlen (text), FALSE, &cvat->size);
     else if (strcmp (name, "start_frame") == 0)
       cnn3d_number_parse (text, strlen (text), FALSE, &cvat->first);
-    else if (step)
-      cnn3d_number_parse (step + 5, strspn (step + 5, "0123456789"), FALSE, &cvat->step);
+    else if (strcmp (name, "frame_filter") == 0)
+      cvat->step = parse_step (text);
     g_string_free (cvat->text, TRUE);
     cvat->text = NULL;
   }

@@ -556,6 +556,18 @@ static const Case cases[] = {
       "outside=\"1\"/></track></annotations>\n=== c2/v/a.mp4\n-\n",
       "v/a.mp4|x|#110-121|train|\nv/a.mp4|none|#100-110|train|\nv/a.mp4|none|#121-150|train|\n",
       .background = "none" },
+  { "cvat-step-0",
+      "=== "
+      "a.xml\n<annotations><meta><frame_filter>step=0</frame_filter><source>a.mp4</source></meta>"
+      "<track label=\"x\"><box frame=\"2\"/><box frame=\"4\"/></track><track label=\"y\"><box "
+      "frame=\"6\"/></track></annotations>",
+      "a.mp4|x|#2-5|train|\na.mp4|y|#6-7|train|\n" },
+  { "cvat-step-blanks",
+      "=== a.xml\n<annotations><meta><frame_filter>step = 10</frame_filter><source>a.mp4</source>"
+      "</meta><track label=\"x\"><box frame=\"2\"/><box frame=\"4\"/></track><track "
+      "label=\"y\"><box "
+      "frame=\"6\"/></track></annotations>",
+      "a.mp4|x|#20-41|train|\na.mp4|y|#60-61|train|\n" },
   { "cvat-syntax", "=== a.xml\n<annotations><meta>", NULL, "a.xml: not valid XML: " },
   { "cvat-source", "=== a.xml\n<annotations><track label=\"x\"/></annotations>", NULL,
       "no video is named (meta has no source); export it as \"CVAT for video 1.1\"" },
