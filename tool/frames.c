@@ -24,6 +24,7 @@
 #define MOST_BYTES (32u << 20) /* of frames */
 #define MOST_SAID (1u << 20)   /* bytes of messages */
 #define GRACE 1000             /* ms, for what is interrupted to end */
+#define ENDING 5000            /* us, between looks at a process that has closed its pipes */
 
 typedef struct {
   Cnn3dReportClip *const *clips; /* NULL: none runs */
@@ -261,13 +262,15 @@ clear (Decoder *self, Child *child)
   self->running--;
 }
 
+/* Takes what a process left, if it has ended. One that has closed its pipes may go on. */
 static void
 end (Decoder *self, Child *child)
 {
   gint status = 0;
+  const pid_t pid = waitpid (child->pid, &status, WNOHANG);
 
-  while (waitpid (child->pid, &status, 0) < 0 && errno == EINTR)
-    ;
+  if (pid == 0 || (pid < 0 && errno == EINTR))
+    return;
   if (status == 0)
     take_frames (child);
   else if (!self->problem)
@@ -299,15 +302,17 @@ static void
 wait_and_read (Decoder *self, gint64 deadline)
 {
   struct pollfd fds[2 * MOST_CHILDREN];
-  const gint64 left = deadline - g_get_monotonic_time ();
+  gint64 left = deadline - g_get_monotonic_time ();
 
   for (guint i = 0; i < MOST_CHILDREN; i++) {
     const Child *child = &self->children[i];
 
+    if (child->clips && child->frames_fd < 0 && child->said_fd < 0)
+      left = MIN (left, ENDING);
     fds[2 * i] = (struct pollfd) { child->clips ? child->frames_fd : -1, POLLIN, 0 };
     fds[2 * i + 1] = (struct pollfd) { child->clips ? child->said_fd : -1, POLLIN, 0 };
   }
-  if (poll (fds, G_N_ELEMENTS (fds), (gint) (MAX (left, 0) / 1000) + 1) <= 0)
+  if (poll (fds, G_N_ELEMENTS (fds), (gint) (MAX (left, 0) / 1000) + 1) < 0)
     return;
   for (guint i = 0; i < MOST_CHILDREN; i++) {
     Child *child = &self->children[i];

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Frames of misclassified clips in a report are the correct ones, for any path and kind of file; failures to
 decode are reported; no files or processes remain."""
+import concurrent.futures
 import csv
 import os
 import resource
@@ -226,12 +227,18 @@ def stuck(folder):
         time.sleep(0.05)
     assert not processes(mark) and os.listdir(run) == ["test"] and not os.listdir(home)
 
+    # one that has closed its pipes, and does not end either, at the same time
+    closed = tool_folder(os.path.join(folder, "closed"),
+                         "exec python3 -c 'import os, time; os.closerange(0, 256); time.sleep(%s)'\n" % mark)
+    runs = [run, by_hand(folder, [(path, "", "")] * 3, "other")]
     began = time.monotonic()
-    report(run, PATH=way)
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        list(pool.map(lambda run, way: report(run, PATH=way), runs, (way, closed)))
     took = time.monotonic() - began
-    found, _ = strips(run)
-    assert all(said == "No frames: the 10 seconds allowed for the frames of a page are over"
-               for _, said in found.values()) and len(found) == 3, found
+    for run in runs:
+        found, _ = strips(run)
+        assert all(said == "No frames: the 10 seconds allowed for the frames of a page are over"
+                   for _, said in found.values()) and len(found) == 3, found
     assert took < launch.limit(15) and not processes(mark), took
 
 
