@@ -10,6 +10,8 @@
 /* Packets come in decoding order. A clock that goes back by more than this was reset, as in
  * concatenated files. */
 #define RESTART (GST_SECOND / 2)
+/* A clock ends this far from zero, in ns: those of damaged files would overflow */
+#define FARTHEST (G_MAXINT64 / 4)
 
 /* Video File Format Specification 10, annex E.4.1. A demuxer reads a tag's type and size first,
  * then the rest of its header, its data and its size again. */
@@ -144,18 +146,21 @@ next_time (Clock *clock, GstClockTime time, gboolean joins)
   const guint64 now = g_array_index (clock->pending, PacketTime, 0).time;
   /* the counter may have wrapped */
   const gint64 ticks = distance (clock->bits, clock->last, now);
+  const gint64 farthest = FARTHEST / GST_SECOND * clock->rate;
 
   g_array_remove_index (clock->pending, 0);
   clock->last = now;
   if (clock->packets > 0
       && (!joins || ticks >= -(gint64) gst_util_uint64_scale (RESTART, clock->rate, GST_SECOND))) {
-    clock->ticks += ticks;
+    clock->ticks = CLAMP (clock->ticks + ticks, -farthest, farthest);
   } else {
     if (clock->packets > 0)
       clock->zero = in_time (clock,
           clock->ticks + (clock->packets > 1 ? clock->ticks / (gint64) (clock->packets - 1) : 0));
     else
-      clock->zero = GST_CLOCK_TIME_IS_VALID (time) ? time : 0;
+      clock->zero =
+          GST_CLOCK_TIME_IS_VALID (time) ? (gint64) MIN (time, (GstClockTime) FARTHEST) : 0;
+    clock->zero = CLAMP (clock->zero, -FARTHEST, FARTHEST);
     clock->ticks = 0;
     clock->packets = 0;
   }
@@ -167,7 +172,7 @@ next_time (Clock *clock, GstClockTime time, gboolean joins)
 static GstClockTime
 moved (GstClockTime time, gint64 later)
 {
-  return GST_CLOCK_TIME_IS_VALID (time) && (later >= 0 || time >= (GstClockTime) -later)
+  return GST_CLOCK_TIME_IS_VALID (time) && (later >= 0 || time >= -(GstClockTime) later)
       ? time + later
       : time;
 }
@@ -223,8 +228,8 @@ correct (GstPad *pad, GstPadProbeInfo *info, gpointer data)
   shown = in_ns (clock, g_array_index (clock->pending, PacketTime, 0).later);
   now = next_time (clock, time, stream->joins);
   if (GST_CLOCK_TIME_IS_VALID (time)) {
-    later = now - (gint64) time;
-    if (ABS (later) <= NEAR)
+    later = (gint64) ((guint64) now - time);
+    if (later >= -NEAR && later <= NEAR)
       later = 0;
     /* PTS and DTS may be from different rounds of the counter */
     apart = ABS (shown) > TS_FAR || (stream->raw && pts != time);
