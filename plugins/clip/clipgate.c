@@ -79,30 +79,57 @@ unfold_event (ClipChain *self, GstEvent *event)
   return event;
 }
 
+/* Whether the stream declares the matrix that a decoder's caps have. libavcodec's decoders also
+ * find it where parsers do not look, as in MPEG-2's sequences and in DNxHD; others guess. */
+static gboolean
+declares_matrix (ClipChain *self, const GstVideoColorimetry *decoded)
+{
+  GstPad *src;
+  GstElement *decoder;
+  gboolean declares;
+
+  if (self->has_matrix || decoded->matrix == GST_VIDEO_COLOR_MATRIX_UNKNOWN)
+    return self->has_matrix;
+  src = gst_pad_get_peer (self->gate_sink);
+  decoder = src ? gst_pad_get_parent_element (src) : NULL;
+  declares = decoder && g_str_has_prefix (clip_links_kind (decoder), "avdec_");
+  gst_clear_object (&decoder);
+  gst_clear_object (&src);
+
+  return declares;
+}
+
 /* Caps for the next element. If the matrix is unknown GStreamer guesses the whole colorimetry
- * from the picture's size, even if the range is known. FFmpeg, which other tools' frames come
- * from, assumes BT.601. */
+ * from the picture's size, even if the range is known; an unknown range it converts like a full
+ * one. FFmpeg, which other tools' frames come from, assumes BT.601 and studio range. */
 static GstEvent *
 translate_caps (ClipChain *self, GstEvent *event)
 {
-  GstVideoColorRange range;
+  GstVideoColorimetry decoded;
+  gboolean declared;
   GstVideoInfo info;
   GstCaps *caps;
   gchar *text;
 
   gst_event_parse_caps (event, &caps);
-  range = clip_chain_read_colorimetry (gst_caps_get_structure (caps, 0), "colorimetry").range;
+  decoded = clip_chain_read_colorimetry (gst_caps_get_structure (caps, 0), "colorimetry");
+  declared = declares_matrix (self, &decoded);
   if (!gst_video_info_from_caps (&info, caps)
-      || !(GST_VIDEO_INFO_IS_GRAY (&info) || (GST_VIDEO_INFO_IS_YUV (&info) && !self->has_matrix)))
+      || !(GST_VIDEO_INFO_IS_GRAY (&info)
+          || (GST_VIDEO_INFO_IS_YUV (&info)
+              && !(declared && decoded.range != GST_VIDEO_COLOR_RANGE_UNKNOWN))))
     return gst_event_ref (event);
-  info.colorimetry.matrix = GST_VIDEO_COLOR_MATRIX_BT601;
+  if (GST_VIDEO_INFO_IS_GRAY (&info) || !declared)
+    info.colorimetry.matrix = GST_VIDEO_COLOR_MATRIX_BT601;
   /* FFmpeg treats every grey picture as full range */
   if (GST_VIDEO_INFO_IS_GRAY (&info))
-    range = GST_VIDEO_COLOR_RANGE_0_255;
-  else if (range == GST_VIDEO_COLOR_RANGE_UNKNOWN)
-    range = self->range;
-  if (range != GST_VIDEO_COLOR_RANGE_UNKNOWN)
-    info.colorimetry.range = range;
+    info.colorimetry.range = GST_VIDEO_COLOR_RANGE_0_255;
+  else if (decoded.range != GST_VIDEO_COLOR_RANGE_UNKNOWN)
+    info.colorimetry.range = decoded.range;
+  else if (self->range != GST_VIDEO_COLOR_RANGE_UNKNOWN)
+    info.colorimetry.range = self->range;
+  else
+    info.colorimetry.range = GST_VIDEO_COLOR_RANGE_16_235;
   text = gst_video_colorimetry_to_string (&info.colorimetry);
   caps = gst_caps_copy (caps);
   gst_caps_set_simple (caps, "colorimetry", G_TYPE_STRING, text, NULL);
