@@ -67,10 +67,48 @@ read_clock (const Box *header, guint32 *scale, guint8 **duration, gboolean *is_l
   return *scale > 0;
 }
 
-/* 8.6.6: the end of a track's edit list by the track's clock, in the movie's timescale. Empty
- * edits, whose media_time is negative, come first. */
+/* 8.6.1.2, 8.6.1.3: the sum of the samples' durations, and the farthest time that one of them is
+ * presented after its decoding time; in the track's timescale. */
 static guint64
-find_end (const Box *track, guint32 movie_scale)
+find_samples_end (const Box *media)
+{
+  Box information, table, times, offsets;
+  guint64 end = 0;
+  gint32 later = 0;
+
+  if (!find_box (media, "minf", &information) || !find_box (&information, "stbl", &table)
+      || !find_box (&table, "stts", &times))
+    return 0;
+  for (gsize at = 8; at + 8 <= times.size && end <= MAX_TICKS; at += 8)
+    end += (guint64) clip_read_32_be (times.data + at) * clip_read_32_be (times.data + at + 4);
+  if (find_box (&table, "ctts", &offsets))
+    for (gsize at = 8; at + 8 <= offsets.size; at += 8)
+      later = MAX (later, (gint32) clip_read_32_be (offsets.data + at + 4));
+
+  return end + later;
+}
+
+/* A duration of 0 is unknown, as that of a fragmented file. TRUE: it was changed. */
+static gboolean
+lengthen (guint8 *duration, gboolean is_long, guint64 end)
+{
+  const guint64 declared = is_long ? clip_read_64_be (duration) : clip_read_32_be (duration);
+
+  if (declared == 0 || declared >= end || (!is_long && end >= G_MAXUINT32))
+    return FALSE;
+  if (is_long)
+    clip_write_64_be (duration, end);
+  else
+    clip_write_32_be (duration, end);
+
+  return TRUE;
+}
+
+/* 8.6.6: the end of a track's edit list by the track's clock, in the movie's timescale. Empty
+ * edits, whose media_time is negative, come first. Without a list the track is lengthened to the
+ * end of its samples. *changed is set if it was. */
+static guint64
+find_end (const Box *track, guint32 movie_scale, gboolean *changed)
 {
   Box media, header, edits, list;
   guint64 shown = 0, end = 0;
@@ -79,8 +117,16 @@ find_end (const Box *track, guint32 movie_scale)
   gboolean is_long;
 
   if (!find_box (track, "mdia", &media) || !find_box (&media, "mdhd", &header)
-      || !read_clock (&header, &scale, &duration, &is_long) || !find_box (track, "edts", &edits)
-      || !find_box (&edits, "elst", &list) || list.size < 8)
+      || !read_clock (&header, &scale, &duration, &is_long))
+    return 0;
+  if (!find_box (track, "edts", &edits)) {
+    end = find_samples_end (&media);
+    if (end > MAX_TICKS)
+      return 0;
+    *changed |= lengthen (duration, is_long, end);
+    return gst_util_uint64_scale_ceil (end, movie_scale, scale);
+  }
+  if (!find_box (&edits, "elst", &list) || list.size < 8)
     return 0;
   is_long = list.data[0] == 1;
   for (gsize at = 8, n = is_long ? 20 : 12; at + n <= list.size; at += n) {
@@ -107,7 +153,7 @@ clip_quicktime_lengthen (guint8 *data, gsize size)
   guint64 end = 0;
   guint32 scale;
   guint8 *duration;
-  gboolean is_long;
+  gboolean is_long, changed = FALSE;
   gsize at = 0;
 
   if (!next_box (&file, &at, &movie) || movie.type != clip_read_32_be ("moov")
@@ -115,19 +161,9 @@ clip_quicktime_lengthen (guint8 *data, gsize size)
     return FALSE;
   for (at = 0; next_box (&movie, &at, &box);)
     if (box.type == clip_read_32_be ("trak"))
-      end = MAX (end, find_end (&box, scale));
-  /* a duration of 0 means a fragmented file, whose length is unknown */
-  if (is_long) {
-    if (clip_read_64_be (duration) == 0 || clip_read_64_be (duration) >= end)
-      return FALSE;
-    clip_write_64_be (duration, end);
-  } else {
-    if (clip_read_32_be (duration) == 0 || end >= G_MAXUINT32 || clip_read_32_be (duration) >= end)
-      return FALSE;
-    clip_write_32_be (duration, end);
-  }
+      end = MAX (end, find_end (&box, scale, &changed));
 
-  return TRUE;
+  return lengthen (duration, is_long, end) || changed;
 }
 
 /* 8.4.3, 8.5.2, 8.12: the type of a video track's sample entry, which has another name if it is
@@ -167,6 +203,22 @@ clip_quicktime_is_encrypted (guint8 *data, gsize size)
   return encrypted;
 }
 
+/* Whether no track has an edit box, 8.6.5, as far as the movie's box is not compressed. */
+static gboolean
+is_unedited (guint8 *data, gsize size)
+{
+  Box file = { .data = data, .size = size }, movie, box, edits;
+  gsize at = 0;
+
+  if (!next_box (&file, &at, &movie) || find_box (&movie, "cmov", &box))
+    return FALSE;
+  for (at = 0; next_box (&movie, &at, &box);)
+    if (box.type == clip_read_32_be ("trak") && find_box (&box, "edts", &edits))
+      return FALSE;
+
+  return TRUE;
+}
+
 /* Movie extends box: 8.8.1. */
 static gboolean
 is_fragmented (guint8 *data, gsize size)
@@ -195,6 +247,8 @@ clip_quicktime_watch (GstPad *pad, GstPadProbeInfo *info, gpointer data)
       g_atomic_int_set (&file->encrypted, 1);
     if (is_fragmented (map.data, map.size))
       g_atomic_int_set (&file->fragmented, 1);
+    if (is_unedited (map.data, map.size))
+      g_atomic_int_set (&file->unedited, 1);
     gst_buffer_unmap (buffer, &map);
   }
 

@@ -8,9 +8,9 @@
 
 G_BEGIN_DECLS
 
-/* Extends the movie's duration in a complete `moov` box to the last time of an edit list by the
- * tracks' own clocks. qtdemux compares the two, and would end a file too early by what is cut
- * off its beginning. TRUE: the duration was changed. */
+/* In a complete `moov` box, extends the duration of tracks without an edit list to the end of
+ * their samples, and the movie's to the last time of all tracks by their own clocks. qtdemux ends
+ * a track there, and would lose frames of what was cut or copied. TRUE: a duration was changed. */
 gboolean clip_quicktime_lengthen (guint8 *data, gsize size);
 
 /* Whether all video tracks in a `moov` box are encrypted. */
@@ -18,9 +18,10 @@ gboolean clip_quicktime_is_encrypted (guint8 *data, gsize size);
 
 /* Properties of a file, 1 once they are known. Atomic.
  * encrypted:  its video is encrypted
- * fragmented: its samples are in fragments */
+ * fragmented: its samples are in fragments
+ * unedited:   no track has an edit list */
 typedef struct {
-  gint encrypted, fragmented;
+  gint encrypted, fragmented, unedited;
 } ClipQuicktime;
 
 /* A probe for GST_PAD_PROBE_TYPE_PULL | GST_PAD_PROBE_TYPE_BUFFER that does both with what is

@@ -151,6 +151,9 @@ describe_packet (ClipTrack *track, GstBuffer *buffer, ClipPacket *packet)
     packet->flags |= CLIP_PACKET_PART;
   watch_open (track, buffer, packet->flags);
   track->part = FALSE;
+  /* with samples in the movie's box and in fragments, the segment begins with the first fragment */
+  if (g_atomic_int_get (&track->chain->quicktime.unedited))
+    return;
   if (pts < segment->start)
     packet->flags |= CLIP_PACKET_OUTSIDE;
   else if (pts >= segment->stop)
