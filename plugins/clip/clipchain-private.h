@@ -20,9 +20,6 @@ G_BEGIN_DECLS
 #define CLIP_TYPE_CHAIN (clip_chain_get_type ())
 G_DECLARE_FINAL_TYPE (ClipChain, clip_chain, CLIP, CHAIN, GstBin)
 
-/* A field of packets' caps: the colorimetry that the container declares */
-#define CLIP_CHAIN_COLORIMETRY "container-colorimetry"
-
 typedef struct _ClipTrack ClipTrack;
 
 /* Containers that need special treatment */
@@ -75,6 +72,7 @@ struct _ClipChain {
   ClipPictures *pictures; /* an image sequence; NULL: a file */
   guint64 size;           /* of the file, bytes */
   ClipContainer container;
+  gboolean libav;     /* the demuxer is libavformat's */
   ClipClocks *clocks; /* owned by the demuxer's streaming thread */
   ClipQuicktime quicktime;
   ClipIndex *index;                  /* NULL: read the file to make one */

@@ -3,6 +3,7 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "clipchain-private.h"
 #include "clipav1.h"
+#include "clipparser.h"
 
 /* Caps */
 
@@ -14,7 +15,7 @@ feed_caps (ClipChain *self, GstBuffer *packet)
   GstCaps *caps = gst_caps_copy (self->fed_caps);
   GstStructure *s = gst_caps_get_structure (caps, 0);
   GstVideoColorimetry own = clip_chain_read_colorimetry (s, "colorimetry");
-  const GstVideoColorimetry container = clip_chain_read_colorimetry (s, CLIP_CHAIN_COLORIMETRY);
+  const GstVideoColorimetry container = clip_chain_read_colorimetry (s, CLIP_PARSER_COLORIMETRY);
   gboolean full;
   gchar *text;
 
@@ -33,7 +34,7 @@ feed_caps (ClipChain *self, GstBuffer *packet)
   if (text)
     gst_structure_set (s, "colorimetry", G_TYPE_STRING, text, NULL);
   g_free (text);
-  gst_structure_remove_field (s, CLIP_CHAIN_COLORIMETRY);
+  gst_structure_remove_field (s, CLIP_PARSER_COLORIMETRY);
   if (!gst_structure_has_name (s, "video/x-raw") || !gst_video_info_from_caps (&self->raw, caps))
     gst_video_info_init (&self->raw);
   self->has_matrix = own.matrix != GST_VIDEO_COLOR_MATRIX_UNKNOWN;

@@ -15,6 +15,7 @@
 
 #include "clipimage.h"
 #include "cliplinks.h"
+#include "clipparser.h"
 
 GST_DEBUG_CATEGORY_EXTERN (clip_chain_debug);
 #define GST_CAT_DEFAULT clip_chain_debug
@@ -57,79 +58,6 @@ is_other (const gchar *name)
 {
   return g_str_has_prefix (name, "audio/") || g_str_has_prefix (name, "text/")
       || g_str_has_prefix (name, "subpicture/") || g_str_has_prefix (name, "closedcaption/");
-}
-
-/* Parsers */
-
-/* Replaces the caps of an event; takes `caps`. */
-static void
-replace_caps (GstPadProbeInfo *info, GstCaps *caps)
-{
-  gst_event_unref (GST_PAD_PROBE_INFO_EVENT (info));
-  GST_PAD_PROBE_INFO_DATA (info) = gst_event_new_caps (caps);
-  gst_caps_unref (caps);
-}
-
-/* If mpegvideoparse gets the stream's header in codec_data, it does not detect that the stream
- * may have field pictures, and splits frames into fields. */
-static GstPadProbeReturn
-take_mpeg_caps (GstPad *pad, GstPadProbeInfo *info, gpointer data)
-{
-  GstEvent *event = GST_PAD_PROBE_INFO_EVENT (info);
-  GstCaps *caps;
-
-  if (GST_EVENT_TYPE (event) != GST_EVENT_CAPS)
-    return GST_PAD_PROBE_OK;
-  gst_event_parse_caps (event, &caps);
-  caps = gst_caps_copy (caps);
-  gst_structure_remove_field (gst_caps_get_structure (caps, 0), "codec_data");
-  replace_caps (info, caps);
-
-  return GST_PAD_PROBE_OK;
-}
-
-/* A parser's caps. Without codec_data, the parser has to repeat the parameter sets before each
- * keyframe, which may be the first that the decoder receives. A container's colorimetry may lack
- * the range, and the parser would prefer it to the stream's, so it is passed on in another
- * field. */
-static GstPadProbeReturn
-take_parser_caps (GstPad *pad, GstPadProbeInfo *info, gpointer data)
-{
-  GstEvent *event = GST_PAD_PROBE_INFO_EVENT (info);
-  const GstStructure *s;
-  const GValue *value;
-  GstCaps *caps;
-
-  if (GST_EVENT_TYPE (event) != GST_EVENT_CAPS)
-    return GST_PAD_PROBE_OK;
-  gst_event_parse_caps (event, &caps);
-  s = gst_caps_get_structure (caps, 0);
-  if (!gst_structure_has_field (s, "codec_data"))
-    g_object_set (GST_PAD_PARENT (pad), "config-interval", -1, NULL);
-  value = gst_structure_get_value (s, "colorimetry");
-  if (!value)
-    return GST_PAD_PROBE_OK;
-  caps = gst_caps_copy (caps);
-  gst_caps_set_value (caps, CLIP_CHAIN_COLORIMETRY, value);
-  gst_structure_remove_field (gst_caps_get_structure (caps, 0), "colorimetry");
-  replace_caps (info, caps);
-
-  return GST_PAD_PROBE_OK;
-}
-
-static void
-set_up_parser (GstElement *parser)
-{
-  GParamSpec *spec = g_object_class_find_property (G_OBJECT_GET_CLASS (parser), "config-interval");
-  const gboolean mpeg = g_str_equal (clip_links_kind (parser), "mpegvideoparse");
-  GstPad *sink;
-
-  if (!mpeg && (!spec || spec->value_type != G_TYPE_INT))
-    return;
-  sink = gst_element_get_static_pad (parser, "sink");
-  gst_pad_add_probe (sink, GST_PAD_PROBE_TYPE_EVENT_DOWNSTREAM,
-      mpeg ? take_mpeg_caps : take_parser_caps, NULL, NULL);
-  gst_object_unref (sink);
 }
 
 /* Demuxers. `root` is the demuxer's pad that a stream comes from. */
@@ -206,8 +134,9 @@ add_reader (ClipChain *self, GstElementFactory *factory, GstPad *src, GstPad *ro
   if (!element)
     return FALSE;
   if (parses) {
-    set_up_parser (element);
+    clip_parser_set_up (element);
   } else {
+    self->libav |= g_str_has_prefix (GST_OBJECT_NAME (factory), "avdemux_");
     clip_clocks_watch (self->clocks, element, src);
     g_signal_connect (element, "pad-added", G_CALLBACK (pad_added), self);
     g_signal_connect (element, "pad-removed", G_CALLBACK (pad_removed), self);

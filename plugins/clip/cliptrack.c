@@ -15,7 +15,7 @@ GST_DEBUG_CATEGORY_EXTERN (clip_chain_debug);
 /* Approximate overhead of a packet */
 #define PACKET_BYTES 1024
 
-/* A demuxer that reads past the file's end this many times does not detect it: libav's for GIF */
+/* A demuxer that reads past the file's end this many times does not detect it */
 #define MAX_PAST_END 1000
 
 struct _ClipTrack {
@@ -428,7 +428,7 @@ clip_chain_watch_end (GstPad *pad, GstPadProbeInfo *info, gpointer data)
   if (info->offset < self->size)
     return GST_PAD_PROBE_PASS;
   g_mutex_lock (&self->job->lock);
-  ends = ++self->past_end > MAX_PAST_END + 1;
+  ends = ++self->past_end > MAX_PAST_END + 1 || self->libav;
   if (self->past_end == MAX_PAST_END + 1) {
     /* it will not find any video then, either */
     if (self->tracks->len == 0)
@@ -439,7 +439,8 @@ clip_chain_watch_end (GstPad *pad, GstPadProbeInfo *info, gpointer data)
   g_mutex_unlock (&self->job->lock);
   if (!ends)
     return GST_PAD_PROBE_PASS;
-  /* the demuxer treats a read error as the end, and a parser after it outputs its last packet */
+  /* the demuxer treats a read error as the end, and a parser after it outputs its last packet.
+   * libavformat's do not detect the end otherwise */
   info->data = NULL;
   GST_PAD_PROBE_INFO_FLOW_RETURN (info) = GST_FLOW_FLUSHING;
 
