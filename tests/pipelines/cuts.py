@@ -75,7 +75,7 @@ def in_pairs(packet):
     packet.dts = min(packet.dts, packet.pts)
 
 
-def join_packets(source, path, count):
+def join_packets(source, path, count, change=lambda data: data):
     """A transport stream with this many pictures per PES packet."""
     import fractions
 
@@ -86,11 +86,27 @@ def join_packets(source, path, count):
         copy = target.add_stream_from_template(stream)
         packets = [packet for packet in file.demux(stream) if packet.size]
         for i in range(0, len(packets), count):
-            packet = av.Packet(b"".join(bytes(one) for one in packets[i:i + count]))
+            packet = av.Packet(b"".join(change(bytes(one)) for one in packets[i:i + count]))
             packet.stream, packet.time_base = copy, fractions.Fraction(1, 90000)
             packet.pts, packet.dts = (round(time * packets[i].time_base * 90000) for time in (
                 packets[i].pts, packets[i].dts))
             target.mux(packet)
+
+
+def zero_later(data):
+    """The first byte of each picture's start code behind the picture before, as a remuxed H.265 stream has it"""
+    assert data[:4] == b"\0\0\0\1"
+    return data[1:] + b"\0"
+
+
+def understate(path):
+    """An MP4 file tells nine tenths of its durations."""
+    data = bytearray(launch.read(path))
+    for name in (b"mvhd", b"mdhd"):
+        at = data.index(name) + 20
+        data[at:at + 4] = (int.from_bytes(data[at:at + 4], "big") * 9 // 10).to_bytes(4, "big")
+    with open(path, "wb") as file:
+        file.write(data)
 
 
 def full_range_av1(path):
@@ -164,6 +180,25 @@ def make_shown(folder):
     frames.copy_packets(path("27.mp4"), files[-1], later_key)
     files.append(path("two.ts"))
     join_packets(path("h264.ts"), files[-1], 2)
+    frames.encode(path("hevc.ts"), "hevc", options("hevc"))
+    for codec in ("h264", "hevc"):
+        files.append(path("zeros-%s.ts" % codec))
+        join_packets(path(codec + ".ts"), files[-1], 1, zero_later)
+        # the parameter sets are in the header alone, with start codes
+        add(codec + ".nut", codec)
+    # shorter than what libavformat reads to find out what it is
+    add("short.nut", "mpeg4", count=3)
+    # one frame in the movie's box, the others in fragments, and no edit list
+    files.append(path("one-and-fragments.mp4"))
+    frames.encode(files[-1], "h264", {"preset": "veryfast", "x264-params": "keyint=1:bframes=0"},
+                  muxer={"movflags": "frag_keyframe"})
+    add("understated.mp4", "h264", muxer={"use_editlist": "0"})
+    understate(files[-1])
+    # only the decoder finds the matrix; and it finds no range
+    files.append(path("matrix.ts"))
+    frames.encode(files[-1], "mpeg2", options("mpeg2"), matrix=1)
+    files.append(path("matrix.mxf"))
+    frames.encode(files[-1], "dnxhd", {"profile": "dnxhr_sq"}, "yuv422p", count=20, size=(256, 128), matrix=1)
     rows = []
     for name in files:
         with av.open(name) as container:

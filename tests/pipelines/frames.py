@@ -634,14 +634,18 @@ def make_fields(folder):
     print(json.dumps(rows))
 
 
-def encode(path, codec, options, pix_fmt="yuv420p", count=60, place=lambda i: i, size=(96, 64), draw=None):
+def encode(path, codec, options, pix_fmt="yuv420p", count=60, place=lambda i: i, size=(96, 64), draw=None, muxer=None,
+           matrix=None):
+    """muxer: its options; matrix: number of the colour matrix that is declared"""
     import fractions
 
     import av
 
-    with av.open(path, "w") as container:
+    with av.open(path, "w", options=muxer or {}) as container:
         stream = container.add_stream(ENCODERS.get(codec, codec), rate=25, options=options)
         stream.width, stream.height, stream.pix_fmt = *size, pix_fmt
+        if matrix is not None:
+            stream.codec_context.colorspace = matrix
         # slices of several threads would increase the size of still scenes
         stream.codec_context.thread_count = 1
         for i in range(count):
