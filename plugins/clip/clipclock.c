@@ -22,6 +22,9 @@
 #define TAG_H264 7
 #define FLV_STREAM 0
 
+/* Bytes of an Ogg page up to the end of its serial number */
+#define PAGE_HEAD 18
+
 /* A transport stream packet. Recordings may have a timestamp of four bytes before each. */
 #define TS_BYTES 188
 #define TS_BEFORE 4
@@ -52,8 +55,10 @@ struct _ClipClocks {
   GHashTable *clocks; /* stream -> Clock */
   gsize tag;          /* bytes of the video tag that is read next; or 0 */
   guint64 raw;        /* packets of a demuxer that outputs timestamps unchanged */
-  GstBuffer *read[2]; /* the last two buffers read of a transport stream */
+  GstBuffer *read[2]; /* the last two buffers read of a transport stream or of Ogg */
   guint64 read_at[2];
+  GHashTable *early; /* serial numbers of Ogg streams with pages before zero */
+  gint is_early;     /* one of these has video; atomic */
 };
 
 /* raw:   the demuxer outputs the file's timestamps, and there is no other source for them
@@ -64,6 +69,13 @@ typedef struct {
   guint stream;
   gboolean raw, joins;
 } Stream;
+
+/* end: of the last packet, ns */
+typedef struct {
+  ClipClocks *clocks;
+  guint serial;
+  GstClockTime end;
+} Follower;
 
 static void
 clock_free (gpointer data)
@@ -80,6 +92,7 @@ clip_clocks_new (void)
   ClipClocks *self = g_new0 (ClipClocks, 1);
 
   self->clocks = g_hash_table_new_full (NULL, NULL, NULL, clock_free);
+  self->early = g_hash_table_new (NULL, NULL);
 
   return self;
 }
@@ -88,6 +101,7 @@ void
 clip_clocks_free (ClipClocks *self)
 {
   g_hash_table_unref (self->clocks);
+  g_hash_table_unref (self->early);
   gst_clear_buffer (&self->read[0]);
   gst_clear_buffer (&self->read[1]);
   g_free (self);
@@ -379,6 +393,65 @@ clip_clocks_take (ClipClocks *self, GstMessage *message)
   return TRUE;
 }
 
+/* Ogg */
+
+/* An Ogg page has the time at which its last packet ends. oggdemux gives that packet the time of
+ * one frame before, and keeps the end in the buffer's offset. A packet begins where the one before
+ * it ends. */
+static GstPadProbeReturn
+follow (GstPad *pad, GstPadProbeInfo *info, gpointer data)
+{
+  GstBuffer *buffer = GST_PAD_PROBE_INFO_BUFFER (info);
+  Follower *self = data;
+
+  if (g_hash_table_contains (self->clocks->early, GUINT_TO_POINTER (self->serial)))
+    g_atomic_int_set (&self->clocks->is_early, 1);
+  if (GST_BUFFER_FLAG_IS_SET (buffer, GST_BUFFER_FLAG_DISCONT))
+    self->end = GST_CLOCK_TIME_NONE;
+  if (GST_BUFFER_PTS_IS_VALID (buffer) && GST_CLOCK_TIME_IS_VALID (self->end)) {
+    info->data = buffer = gst_buffer_make_writable (buffer);
+    GST_BUFFER_PTS (buffer) = self->end;
+  }
+  /* headers, and pictures that are not shown, have none */
+  if (GST_BUFFER_DURATION_IS_VALID (buffer) && GST_BUFFER_DURATION (buffer) > 0)
+    self->end = GST_BUFFER_OFFSET (buffer);
+
+  return GST_PAD_PROBE_OK;
+}
+
+/* RFC 3533 6: the granule position, in which -1 means that no packet ends on the page, and the
+ * serial number. oggdemux leaves out what is before zero. */
+static GstPadProbeReturn
+take_pages (GstPad *pad, GstPadProbeInfo *info, gpointer data)
+{
+  ClipClocks *self = data;
+  const gsize before = self->read[1] ? gst_buffer_get_size (self->read[1]) : 0;
+  GstBuffer *both = gst_buffer_ref (GST_PAD_PROBE_INFO_BUFFER (info));
+  GstMapInfo map;
+
+  /* a page's header may begin in the buffer before */
+  if (before >= PAGE_HEAD && self->read_at[1] + before == info->offset)
+    both = gst_buffer_append (gst_buffer_copy_region (self->read[1], GST_BUFFER_COPY_MEMORY,
+                                  before - (PAGE_HEAD - 1), PAGE_HEAD - 1),
+        both);
+  take_read (pad, info, data);
+  if (gst_buffer_map (both, &map, GST_MAP_READ)) {
+    for (gsize i = 0; i + PAGE_HEAD <= map.size; i++)
+      if (!memcmp (map.data + i, "OggS", 5) && (gint64) GST_READ_UINT64_LE (map.data + i + 6) < -1)
+        g_hash_table_add (self->early, GUINT_TO_POINTER (GST_READ_UINT32_LE (map.data + i + 14)));
+    gst_buffer_unmap (both, &map);
+  }
+  gst_buffer_unref (both);
+
+  return GST_PAD_PROBE_OK;
+}
+
+gboolean
+clip_clocks_is_early (ClipClocks *self)
+{
+  return g_atomic_int_get (&self->is_early);
+}
+
 /* FLV: each tag is read right before the demuxer outputs its content */
 static GstPadProbeReturn
 take_tag (GstPad *pad, GstPadProbeInfo *info, gpointer data)
@@ -419,6 +492,12 @@ is_raw (GstElement *demuxer)
 }
 
 static gboolean
+is_ogg (GstElement *demuxer)
+{
+  return g_str_equal (clip_links_kind (demuxer), "oggdemux");
+}
+
+static gboolean
 reports_times (GstElement *demuxer)
 {
   return g_object_class_find_property (G_OBJECT_GET_CLASS (demuxer), "emit-stats") != NULL;
@@ -438,6 +517,9 @@ clip_clocks_watch (ClipClocks *self, GstElement *demuxer, GstPad *src)
   } else if (is_flv (demuxer)) {
     gst_pad_add_probe (
         src, GST_PAD_PROBE_TYPE_PULL | GST_PAD_PROBE_TYPE_BUFFER, take_tag, self, NULL);
+  } else if (is_ogg (demuxer)) {
+    gst_pad_add_probe (
+        src, GST_PAD_PROBE_TYPE_PULL | GST_PAD_PROBE_TYPE_BUFFER, take_pages, self, NULL);
   }
 }
 
@@ -445,9 +527,17 @@ void
 clip_clocks_correct (ClipClocks *self, GstElement *demuxer, GstPad *pad)
 {
   const gchar *number = strrchr (GST_OBJECT_NAME (pad), '_');
+  Follower *follower;
   GstCaps *caps;
   Stream *stream;
 
+  /* a pad is named after the serial number, in hexadecimal */
+  if (is_ogg (demuxer) && number) {
+    follower = g_new (Follower, 1);
+    *follower = (Follower) { self, g_ascii_strtoull (number + 1, NULL, 16), GST_CLOCK_TIME_NONE };
+    gst_pad_add_probe (pad, GST_PAD_PROBE_TYPE_BUFFER, follow, follower, g_free);
+    return;
+  }
   if (!is_flv (demuxer) && !((reports_times (demuxer) || is_raw (demuxer)) && number))
     return;
   caps = gst_pad_get_current_caps (pad);

@@ -22,6 +22,9 @@ void clip_clocks_watch (ClipClocks *self, GstElement *demuxer, GstPad *src);
 /* Corrects the timestamps of the packets from a pad of that demuxer. */
 void clip_clocks_correct (ClipClocks *self, GstElement *demuxer, GstPad *pad);
 
+/* Whether an Ogg file has video before time zero, which the demuxer leaves out. For any thread. */
+gboolean clip_clocks_is_early (ClipClocks *self);
+
 /* Takes a timestamp that a demuxer reports. FALSE: not such a message. */
 gboolean clip_clocks_take (ClipClocks *self, GstMessage *message);
 

@@ -256,6 +256,27 @@ is_joined_avi (ClipChain *self)
   return FALSE;
 }
 
+/* Whether a file that was recognised by the pictures in it is another container of such: one
+ * that is only pictures begins with a start code. */
+static gboolean
+is_unknown_container (ClipChain *self, const GstCaps *caps)
+{
+  const GstStructure *s = gst_caps_get_structure (caps, 0);
+  gboolean system = TRUE;
+  guint8 head[64];
+  gssize n, at = 0;
+
+  gst_structure_get_boolean (s, "systemstream", &system);
+  if (!gst_structure_has_name (s, "video/x-h264") && !gst_structure_has_name (s, "video/x-h265")
+      && (!gst_structure_has_name (s, "video/mpeg") || system))
+    return FALSE;
+  n = pread (self->file, head, sizeof head, 0);
+  while (at < n && head[at] == 0)
+    at++;
+
+  return n > 0 && at < n && (at < 2 || head[at] != 1);
+}
+
 static GstCaps *
 find_type (ClipChain *self)
 {
@@ -277,6 +298,8 @@ find_type (ClipChain *self)
         FALSE);
     gst_clear_caps (&caps);
   }
+  if (caps && is_unknown_container (self, caps))
+    gst_clear_caps (&caps);
   close (self->file);
   if (!caps)
     clip_chain_set_error (self, g_strdup ("its file type is not recognised"), FALSE);

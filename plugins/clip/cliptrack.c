@@ -538,6 +538,23 @@ is_better (const ClipTrack *a, const ClipTrack *b)
   return a_default && !b_default;
 }
 
+/* Whether the demuxer lost the timestamps of packets. avdemux makes all of them 0 if it does not
+ * know the first one, and matroskademux drops those of ProRes. */
+static gboolean
+lacks_times (const ClipChain *self, const ClipTrack *track)
+{
+  const ClipPacket *packets = (const ClipPacket *) track->packets->data;
+
+  if (!self->libav && !is_timed (self))
+    return FALSE;
+  for (guint i = 1; i < track->packets->len; i++)
+    if ((GST_CLOCK_TIME_IS_VALID (packets[i].pts) || GST_CLOCK_TIME_IS_VALID (packets[i].dts))
+        && !(self->libav && packets[i].pts == packets[0].pts && packets[i].dts == packets[0].dts))
+      return FALSE;
+
+  return track->packets->len > 1;
+}
+
 gboolean
 clip_chain_make_index (ClipChain *self)
 {
@@ -562,6 +579,20 @@ clip_chain_make_index (ClipChain *self)
         g_strdup (
             "its edit list begins with pictures that depend on earlier ones, which GStreamer's "
             "qtdemux leaves out; encode it again, or let the list begin at a key frame"),
+        FALSE);
+    return FALSE;
+  }
+  if (lacks_times (self, best)) {
+    clip_chain_set_error_locked (self,
+        g_strdup ("GStreamer's demuxer loses its times; copy it to another container: ffmpeg -i "
+                  "FILE -c copy FILE.mov"),
+        FALSE);
+    return FALSE;
+  }
+  if (clip_clocks_is_early (self->clocks)) {
+    clip_chain_set_error_locked (self,
+        g_strdup ("its first pictures have times before zero, which GStreamer's oggdemux leaves "
+                  "out; cut it from its source again, into another container"),
         FALSE);
     return FALSE;
   }

@@ -17,6 +17,7 @@ import launch
 # Open or closed groups of pictures, always with two B pictures in a row
 OPEN, CLOSED = ({name: "keyint=12:min-keyint=12:bframes=2:b-adapt=0:b-pyramid=0:scenecut=0:ref=1:open-gop=%d" % is_open
                  for name in ("x264-params", "x265-params")} for is_open in (1, 0))
+VP8 = {"g": "12", "b": "1000000", "deadline": "realtime", "cpu-used": "8"}
 # Pause between two parts in seconds, by the muxer's clock
 LATER = 97.06
 
@@ -66,6 +67,11 @@ def show_later(seconds):
         packet.pts += round(seconds / packet.time_base)
 
     return change
+
+
+def earlier(packet):
+    half = round(0.5 / packet.time_base)
+    packet.pts, packet.dts = packet.pts - half, packet.dts - half
 
 
 def in_pairs(packet):
@@ -170,7 +176,6 @@ def make_shown(folder):
     frames.copy_packets(path("mpeg2.mkv"), files[-1], later_key)
     files.append(path("range.mkv"))
     full_range_av1(files[-1])
-    add("mpeg4.nut", "mpeg4")
     copy("h264.ts", "h264.mxf", lambda packet: None)
     for codec in ("h264", "mpeg4"):
         copy(codec + ".mp4", "pairs-%s.mkv" % codec, in_pairs)
@@ -187,13 +192,17 @@ def make_shown(folder):
         # the parameter sets are in the header alone, with start codes
         add(codec + ".nut", codec)
     # shorter than what libavformat reads to find out what it is
-    add("short.nut", "mpeg4", count=3)
+    files.append(path("short.nut"))
+    frames.encode(files[-1], "mjpeg", {"qscale": "3"}, "yuvj420p", count=3)
     # one frame in the movie's box, the others in fragments, and no edit list
     files.append(path("one-and-fragments.mp4"))
     frames.encode(files[-1], "h264", {"preset": "veryfast", "x264-params": "keyint=1:bframes=0"},
                   muxer={"movflags": "frag_keyframe"})
     add("understated.mp4", "h264", muxer={"use_editlist": "0"})
     understate(files[-1])
+    # Ogg's clock ticks faster than the frames
+    frames.encode(path("vp8.mkv"), "vp8", VP8, place=lambda i: i + i * i // 7)
+    copy("vp8.mkv", "vp8.ogg", lambda packet: None)
     # only the decoder finds the matrix; and it finds no range
     files.append(path("matrix.ts"))
     frames.encode(files[-1], "mpeg2", options("mpeg2"), matrix=1)
@@ -221,6 +230,20 @@ def make_refused(folder):
     frames.encode(path("refresh.mkv"), "h264", {"preset": "veryfast", "x264-params": "keyint=30:scenecut=0:bframes=0:intra-refresh=1"})
     frames.copy_packets(path("refresh.mkv"), path("in-refresh.mkv"), lambda i, packet: i == 35)
     rows = [(path(name), cut_away) for name in ("no-key.mkv", "in-refresh.mkv")]
+    lost = "GStreamer's demuxer loses its times; copy it to another container"
+    rows += [(path(name), lost) for name in ("prores.mkv", "mpeg4.nut")]
+    frames.encode(path("prores.mkv"), "prores_ks", {}, "yuv422p10le", count=5)
+    # libavformat does not know when it starts
+    frames.encode(path("mpeg4.nut"), "mpeg4", options("mpeg4"))
+    rows.append((path("early.ogg"), "its first pictures have times before zero, which GStreamer's oggdemux leaves out"))
+    frames.encode(path("vp8.mkv"), "vp8", VP8)
+    frames.copy_packets(path("vp8.mkv"), rows[-1][0], lambda i, packet: True, earlier)
+    # pictures in a container that nobody knows
+    frames.encode(path("h264.ts"), "h264", options("h264"), count=5)
+    rows.append((path("unknown.bin"), "its file type is not recognised"))
+    with open(rows[-1][0], "wb") as file:
+        frames.copy_packets(path("h264.ts"), path("bare.h264"), lambda i, packet: True)
+        file.write(b"Unknown container" + launch.read(path("bare.h264")))
     for codec in ("h264", "hevc"):
         rows.append((path("edit-%s.mp4" % codec), "its edit list begins with pictures that depend on earlier ones"))
         frames.encode(rows[-1][0], codec, options(codec, True))
