@@ -470,6 +470,8 @@ attempt (const ClipChainSettings *settings, ClipJob *job, const ClipVideo *video
     if (!self->fatal && self->tracks->len == 0
         && (self->has_other || g_atomic_int_get (&self->quicktime.encrypted)))
       *reason = describe_nothing (self);
+    else if (!self->fatal && self->tracks->len == 0 && self->libav && self->past_end > 0)
+      *reason = g_strdup ("it is truncated: it ends within its first packets");
     else
       *reason = g_steal_pointer (&self->error);
   } else if (outcome == OUTCOME_DONE && job->frames == 0) {
