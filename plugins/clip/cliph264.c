@@ -59,7 +59,7 @@ take_sequence (ClipH264 *self, const guint8 *data, gsize size)
   s.frame_num_bits = clip_bits_ue (&b) + 4;
   order = clip_bits_ue (&b);
   if (order == 0) {
-    clip_bits_ue (&b);
+    s.order_bits = clip_bits_ue (&b) + 4;
   } else if (order == 1) {
     guint n;
 
@@ -75,7 +75,7 @@ take_sequence (ClipH264 *self, const guint8 *data, gsize size)
   clip_bits_ue (&b); /* width, height */
   clip_bits_ue (&b);
   s.frames_only = clip_bits_1 (&b);
-  if (id < CLIP_H264_SETS && b.at <= size && s.frame_num_bits <= 16)
+  if (id < CLIP_H264_SETS && b.at <= size && s.frame_num_bits <= 16 && s.order_bits <= 16)
     self->sequences[id] = s;
 }
 
@@ -134,10 +134,13 @@ typedef struct {
   const ClipH264Sequence *sequence;
   gboolean field, bottom;
   guint frame_num;
+  gboolean ordered; /* it has a pic_order_cnt_lsb: `order` */
+  guint order;
 } Slice;
 
+/* idr: the NAL unit is of an IDR picture */
 static Slice
-parse_slice (const ClipH264 *self, const guint8 *data, gsize size)
+parse_slice (const ClipH264 *self, gboolean idr, const guint8 *data, gsize size)
 {
   ClipBits b = { .data = data, .size = MIN (size, HEADER_BYTES) };
   Slice slice = { 0 };
@@ -158,6 +161,10 @@ parse_slice (const ClipH264 *self, const guint8 *data, gsize size)
     slice.field = clip_bits_1 (&b);
   if (slice.field)
     slice.bottom = clip_bits_1 (&b);
+  if (idr)
+    clip_bits_ue (&b);
+  slice.order = clip_bits (&b, slice.sequence->order_bits);
+  slice.ordered = slice.sequence->order_bits > 0 && b.at <= b.size;
 
   return slice;
 }
@@ -243,6 +250,19 @@ recovers (ClipH264 *self, const Slice *slice, gboolean reset, gboolean used, gin
   return seems_recovered (self, slice) ? CLIP_PACKET_INTRA : 0;
 }
 
+/* 8.2.1.1: whether a picture is presented before the one that precedes it. */
+static gboolean
+is_backward (ClipH264 *self, const Slice *slice, gboolean reset)
+{
+  const guint before = self->order;
+  const gboolean follows = self->ordered && slice->ordered && !reset;
+
+  self->order = slice->order;
+  self->ordered = slice->ordered;
+
+  return follows && ((slice->order - before) >> (slice->sequence->order_bits - 1) & 1);
+}
+
 guint
 clip_h264_parse (ClipH264 *self, guint length_size, const guint8 *data, gsize size)
 {
@@ -259,7 +279,7 @@ clip_h264_parse (ClipH264 *self, guint length_size, const guint8 *data, gsize si
     if (type == 6) {
       count = MAX (count, recovery_count (unit + 1, n - 1));
     } else if (type == 1 || type == 2 || type == 5) {
-      const Slice slice = parse_slice (self, unit + 1, n - 1);
+      const Slice slice = parse_slice (self, type == 5, unit + 1, n - 1);
 
       if (slices++ == 0)
         first = slice;
@@ -288,7 +308,8 @@ clip_h264_parse (ClipH264 *self, guint length_size, const guint8 *data, gsize si
   else
     flags = (count == 0 && intra ? CLIP_PACKET_START : 0) | (used ? 0 : CLIP_PACKET_UNUSED);
   if (first.sequence)
-    flags |= recovers (self, &first, reset, used, count);
+    flags |= recovers (self, &first, reset, used, count)
+        | (is_backward (self, &first, reset) ? CLIP_PACKET_BACKWARD : 0);
   else if (flags & CLIP_PACKET_START)
     flags |= CLIP_PACKET_RECOVERED;
 

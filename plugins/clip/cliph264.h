@@ -14,6 +14,7 @@ G_BEGIN_DECLS
 typedef struct {
   gboolean known, planes, frames_only, baseline;
   guint frame_num_bits;
+  guint order_bits; /* of pic_order_cnt_lsb; 0: slices do not have it */
   guint references; /* max_num_ref_frames */
 } ClipH264Sequence;
 
@@ -25,7 +26,8 @@ typedef struct {
 
 /* Zeroed before the first packet.
  * field:      the last picture is a first field without its second one
- * bottom, frame_num: of the last picture
+ * bottom, frame_num, order: of the last picture
+ * ordered:    there was one with an `order`
  * recovery:   frame_num of the next recovered picture, plus 1; 0: none is pending
  * ordinary:   the counts of recovery points are meant as specified; see recovers()
  * marked:     there was an IDR picture or a recovery point
@@ -33,8 +35,8 @@ typedef struct {
 typedef struct {
   ClipH264Sequence sequences[CLIP_H264_SETS];
   ClipH264Picture pictures[CLIP_H264_PICTURE_SETS];
-  gboolean field, bottom, ordinary, marked;
-  guint frame_num, recovery, references;
+  gboolean field, bottom, ordered, ordinary, marked;
+  guint frame_num, order, recovery, references;
 } ClipH264;
 
 /* Takes the parameter sets from an AVCDecoderConfigurationRecord. */

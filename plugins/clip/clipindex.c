@@ -127,15 +127,16 @@ is_joined (const ClipIndex *self, Shown *shown, guint n)
 static gboolean
 has_decoding_times (const ClipIndex *self, const Shown *shown, guint n)
 {
-  gboolean backward = FALSE;
+  guint backward = 0;
 
   for (guint i = 1; i < n; i++) {
     if ((gint64) shown[i].time < (gint64) shown[i - 1].time)
       return FALSE;
-    backward |= self->packets[shown[i].packet].flags & CLIP_PACKET_BACKWARD;
+    backward += (self->packets[shown[i].packet].flags & CLIP_PACKET_BACKWARD) != 0;
   }
 
-  return backward;
+  /* in H.264 the count that tells them may begin anew a few times */
+  return backward > (self->codec == CLIP_CODEC_H264 ? n / 32 : 0);
 }
 
 /* Puts frames in presentation order and assigns the existing timestamps to them in turn. */
@@ -308,6 +309,9 @@ order_part (const ClipIndex *self, ClipCodec codec, gboolean packed, Shown *show
   }
   if (all_pts && marked && is_joined (self, shown, n))
     return TRUE;
+  /* which pictures are presented in between is not marked */
+  if (all_pts && codec == CLIP_CODEC_H264 && has_decoding_times (self, shown, n))
+    return FALSE;
   if (all_pts || (!known && any_pts && add_early_times (self, shown, n))) {
     if (!(known && !marked) && sort_tied_times (shown, n)) {
       if (marked)

@@ -247,7 +247,7 @@ test_h264_fields (void)
     /* an open group: I top, P bottom; B, B; only the I picture decodes correctly */
     P (SPS PPS SEI SLICE ("\x61", "\x88\x84"), START | RECOVERED | FIELD),
     P (SLICE ("\x61", "\x9a\x18"), HIDDEN | SECOND),
-    P (SLICE ("\x01", "\x9e\x30"), UNUSED | FIELD),
+    P (SLICE ("\x01", "\x9e\x30"), UNUSED | BACKWARD | FIELD),
     P (SLICE ("\x01", "\x9e\x38"), UNUSED | HIDDEN | SECOND),
     /* both fields in one packet */
     P (SLICE ("\x61", "\x9a\x30") SLICE ("\x61", "\x9a\x38"), 0),
@@ -256,7 +256,7 @@ test_h264_fields (void)
     P (SLICE ("\x61", "\x9a\x50"), FIELD),
     P (SLICE ("\x61", "\x9a\x78"), FIELD),
     /* a frame */
-    P (SLICE ("\x61", "\x9a\x80"), 0),
+    P (SLICE ("\x61", "\x9a\x80"), BACKWARD),
     P (SLICE ("\x65", "\x88\x80"), START | RESET | RECOVERED),
   };
 

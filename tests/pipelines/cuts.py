@@ -69,6 +69,11 @@ def show_later(seconds):
     return change
 
 
+def shown_when_decoded(packet):
+    packet.dts += round(1 / packet.time_base)
+    packet.pts = packet.dts
+
+
 def earlier(packet):
     half = round(0.5 / packet.time_base)
     packet.pts, packet.dts = packet.pts - half, packet.dts - half
@@ -203,6 +208,8 @@ def make_shown(folder):
     # Ogg's clock ticks faster than the frames
     frames.encode(path("vp8.mkv"), "vp8", VP8, place=lambda i: i + i * i // 7)
     copy("vp8.mkv", "vp8.ogg", lambda packet: None)
+    # as recorders have them that know one time of each picture
+    copy("h264.mp4", "decoded.mkv", shown_when_decoded)
     # only the decoder finds the matrix; and it finds no range
     files.append(path("matrix.ts"))
     frames.encode(files[-1], "mpeg2", options("mpeg2"), matrix=1)
@@ -213,7 +220,7 @@ def make_shown(folder):
         with av.open(name) as container:
             times = [frame.time for frame in container.decode(container.streams.best("video"))]
         # FFmpeg has wrong times, or only some
-        if os.path.basename(name) in ("h264.mxf", "two.ts", "pause.mpg", "early.mpg"):
+        if os.path.basename(name) in ("h264.mxf", "two.ts", "pause.mpg", "early.mpg", "decoded.mkv"):
             times = [i / 25 + (LATER if "pause" in name and i >= 60 else 0) for i in range(len(times))]
         times = [time - times[0] for time in times]
         rows.append((name, frames.clips(name, times, draw, 3)))
