@@ -180,18 +180,46 @@ take (GstPad *pad, GstPadProbeInfo *info, gpointer data)
   return GST_PAD_PROBE_OK;
 }
 
+/* av1parse starts again at new caps, and drops pictures until the next sequence header. qtdemux
+ * sends caps with another frame rate for each fragment. */
+static GstPadProbeReturn
+keep_caps (GstPad *pad, GstPadProbeInfo *info, gpointer data)
+{
+  GstEvent *event = GST_PAD_PROBE_INFO_EVENT (info);
+  GstCaps *before = gst_pad_get_current_caps (pad), *now;
+  gboolean same;
+
+  if (GST_EVENT_TYPE (event) != GST_EVENT_CAPS || !before) {
+    gst_clear_caps (&before);
+    return GST_PAD_PROBE_OK;
+  }
+  gst_event_parse_caps (event, &now);
+  now = gst_caps_copy (now);
+  before = gst_caps_make_writable (before);
+  gst_structure_remove_field (gst_caps_get_structure (before, 0), "framerate");
+  gst_structure_remove_field (gst_caps_get_structure (now, 0), "framerate");
+  same = gst_caps_is_equal (before, now);
+  gst_caps_unref (before);
+  gst_caps_unref (now);
+
+  return same ? GST_PAD_PROBE_DROP : GST_PAD_PROBE_OK;
+}
+
 void
 clip_parser_set_up (GstElement *parser)
 {
   GParamSpec *spec = g_object_class_find_property (G_OBJECT_GET_CLASS (parser), "config-interval");
   const gboolean mpeg = g_str_equal (clip_links_kind (parser), "mpegvideoparse");
+  const gboolean av1 = g_str_equal (clip_links_kind (parser), "av1parse");
   GstPad *sink;
 
-  if (!mpeg && (!spec || spec->value_type != G_TYPE_INT))
+  if (!mpeg && !av1 && (!spec || spec->value_type != G_TYPE_INT))
     return;
   sink = gst_element_get_static_pad (parser, "sink");
   if (mpeg)
     gst_pad_add_probe (sink, GST_PAD_PROBE_TYPE_EVENT_DOWNSTREAM, take_mpeg_caps, NULL, NULL);
+  else if (av1)
+    gst_pad_add_probe (sink, GST_PAD_PROBE_TYPE_EVENT_DOWNSTREAM, keep_caps, NULL, NULL);
   else
     gst_pad_add_probe (sink,
         GST_PAD_PROBE_TYPE_BUFFER | GST_PAD_PROBE_TYPE_EVENT_DOWNSTREAM

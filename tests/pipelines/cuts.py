@@ -208,6 +208,10 @@ def make_shown(folder):
     # Ogg's clock ticks faster than the frames
     frames.encode(path("vp8.mkv"), "vp8", VP8, place=lambda i: i + i * i // 7)
     copy("vp8.mkv", "vp8.ogg", lambda packet: None)
+    # each fragment has another rate, and ends with a picture that is only shown
+    files.append(path("fragments-av1.mp4"))
+    frames.encode(files[-1], "av1", {"g": "5", "preset": "10", "crf": "25"}, place=lambda i: i + (i > 0),
+                  muxer={"movflags": "frag_keyframe+empty_moov+default_base_moof"})
     # as recorders have them that know one time of each picture
     copy("h264.mp4", "decoded.mkv", shown_when_decoded)
     # only the decoder finds the matrix; and it finds no range
