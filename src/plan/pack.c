@@ -79,11 +79,12 @@ typedef struct {
   Order by;
   guint *order;  /* buffers, in the order of placement */
   gsize *offset; /* [buffer] */
-  /* Placed buffers, found by their lifetime. Few live long, however many slices a batch has. */
+  /* Placed buffers, found by their lifetime. Few live long, however many slices a batch has: they
+   * are kept sorted by offset. */
   guint *lasting, n_lasting;
   guint *brief;  /* [step]: the last placed buffer that begins there; NONE: none */
   guint *before; /* [buffer]: the previously placed one that begins at the same step */
-  Region *near;  /* capacity n */
+  Region *near, *briefs; /* capacity n each */
 } Packing;
 
 /* Distance in steps from the buffer's lifetime to the peak step. */
@@ -125,29 +126,52 @@ lower_first (gconstpointer a, gconstpointer b)
   return x->offset < y->offset ? -1 : x->offset > y->offset;
 }
 
+/* By offset. Most of the time there are a few, for which qsort()'s calls cost the most. */
 static void
-add_near (Packing *p, guint i, guint *n)
+sort_regions (Region *regions, guint n)
 {
-  p->near[(*n)++] = (Region) { p->offset[i], p->offset[i] + aligned (p->buffers[i].bytes) };
+  if (n > 64) {
+    qsort (regions, n, sizeof *regions, lower_first);
+    return;
+  }
+  for (guint i = 1; i < n; i++) {
+    const Region r = regions[i];
+    guint j = i;
+
+    for (; j > 0 && regions[j - 1].offset > r.offset; j--)
+      regions[j] = regions[j - 1];
+    regions[j] = r;
+  }
 }
 
-/* Finds the placed buffers that are alive while `b` is, by offset; returns their number. */
+static inline Region
+region_of (const Packing *p, guint i)
+{
+  return (Region) { p->offset[i], p->offset[i] + aligned (p->buffers[i].bytes) };
+}
+
+/* Finds the placed buffers that are alive while `b` is, by offset: p->near; returns their number. */
 static guint
 find_near (Packing *p, const Cnn3dBuffer *b)
 {
-  guint n = 0;
+  guint n_brief = 0, taken = 0, n = 0;
 
-  for (guint k = 0; k < p->n_lasting; k++) {
-    const Cnn3dBuffer *other = &p->buffers[p->lasting[k]];
-
-    if (other->first <= b->last && other->last >= b->first)
-      add_near (p, p->lasting[k], &n);
-  }
   for (guint s = b->first - MIN (b->first, BRIEF); s <= b->last; s++)
     for (guint i = p->brief[s]; i != NONE; i = p->before[i])
       if (p->buffers[i].last >= b->first)
-        add_near (p, i, &n);
-  qsort (p->near, n, sizeof *p->near, lower_first);
+        p->briefs[n_brief++] = region_of (p, i);
+  sort_regions (p->briefs, n_brief);
+  for (guint k = 0; k < p->n_lasting; k++) {
+    const guint i = p->lasting[k];
+
+    if (p->buffers[i].first > b->last || p->buffers[i].last < b->first)
+      continue;
+    while (taken < n_brief && p->briefs[taken].offset < p->offset[i])
+      p->near[n++] = p->briefs[taken++];
+    p->near[n++] = region_of (p, i);
+  }
+  while (taken < n_brief)
+    p->near[n++] = p->briefs[taken++];
   return n;
 }
 
@@ -155,25 +179,33 @@ static void
 note_placed (Packing *p, guint i)
 {
   const Cnn3dBuffer *b = &p->buffers[i];
+  guint k;
 
-  if (b->last - b->first > BRIEF) {
-    p->lasting[p->n_lasting++] = i;
-  } else {
+  if (b->last - b->first <= BRIEF) {
     p->before[i] = p->brief[b->first];
     p->brief[b->first] = i;
+    return;
   }
+  for (k = p->n_lasting++; k > 0 && p->offset[p->lasting[k - 1]] > p->offset[i]; k--)
+    p->lasting[k] = p->lasting[k - 1];
+  p->lasting[k] = i;
 }
 
-/* Places the buffers in order, each in the tightest or the lowest gap; returns the arena's size. */
+/* Places the buffers in order, each in the tightest or the lowest gap; the first `kept` of the order
+ * stay where they are. Returns the arena's size, or the size so far once it is above `most`. */
 static gsize
-place (Packing *p, gboolean lowest)
+place (Packing *p, guint kept, gboolean lowest, gsize most)
 {
   gsize total = 0;
 
   p->n_lasting = 0;
   for (guint s = 0; s < p->n_steps; s++)
     p->brief[s] = NONE;
-  for (guint k = 0; k < p->n; k++) {
+  for (guint k = 0; k < kept; k++) {
+    total = MAX (total, region_of (p, p->order[k]).end);
+    note_placed (p, p->order[k]);
+  }
+  for (guint k = kept; k < p->n && total <= most; k++) {
     const Cnn3dBuffer *b = &p->buffers[p->order[k]];
     const gsize bytes = aligned (b->bytes);
     const guint n_near = find_near (p, b);
@@ -201,8 +233,8 @@ place (Packing *p, gboolean lowest)
 #define PACK_GOOD 1.003  /* of the live bytes: not worth another try */
 
 /* Moves the highest buffer to an earlier, random place in the order, or, also at random, one that
- * was in its way. */
-static void
+ * was in its way; returns that place. */
+static guint
 hurry_one (Packing *p, const gsize *offset, gsize total, gboolean other, GRand *random)
 {
   guint highest = 0, late, from, to;
@@ -222,6 +254,7 @@ hurry_one (Packing *p, const gsize *offset, gsize total, gboolean other, GRand *
   late = p->order[from];
   memmove (p->order + to + 1, p->order + to, (from - to) * sizeof *p->order);
   p->order[to] = late;
+  return to;
 }
 
 static void
@@ -249,15 +282,17 @@ climb (Packing *p, Cnn3dBuffer *buffers, guint tries, gsize good, GRand *random,
 {
   g_autofree guint *order = g_memdup2 (p->order, p->n * sizeof *p->order);
   g_autofree gsize *offset = NULL;
-  gsize now = place (p, FALSE);
+  gsize now = place (p, 0, FALSE, G_MAXSIZE);
 
   offset = g_memdup2 (p->offset, p->n * sizeof *p->offset);
   for (guint t = 0; t < tries && *best > good; t++) {
+    guint kept;
     gsize total;
 
     memcpy (p->order, order, p->n * sizeof *order);
-    hurry_one (p, offset, now, t % 2, random);
-    total = place (p, FALSE);
+    memcpy (p->offset, offset, p->n * sizeof *offset);
+    kept = hurry_one (p, offset, now, t % 2, random);
+    total = place (p, kept, FALSE, now);
     /* an equal result is kept: another buffer is highest then */
     if (total > now)
       continue;
@@ -275,7 +310,7 @@ cnn3d_plan_pack (Cnn3dBuffer *buffers, guint n)
   g_autofree guint *order = g_new (guint, n), *lasting = g_new (guint, n),
                    *before = g_new (guint, n);
   g_autofree gsize *offset = g_new (gsize, n);
-  g_autofree Region *near = g_new (Region, n);
+  g_autofree Region *near = g_new (Region, n), *briefs = g_new (Region, n);
   g_autofree guint *brief = NULL;
   Packing p = { .buffers = buffers,
     .n = n,
@@ -283,7 +318,8 @@ cnn3d_plan_pack (Cnn3dBuffer *buffers, guint n)
     .offset = offset,
     .lasting = lasting,
     .before = before,
-    .near = near };
+    .near = near,
+    .briefs = briefs };
   gsize good, best = G_MAXSIZE;
   GRand *random;
 
@@ -295,7 +331,7 @@ cnn3d_plan_pack (Cnn3dBuffer *buffers, guint n)
   good = most_alive (buffers, n, &p.crowd) * PACK_GOOD;
   for (guint t = 0; t < 2 * N_ORDERS && best > good; t++) {
     sort_by (&p, t / 2);
-    keep_better (&p, buffers, place (&p, t % 2), &best);
+    keep_better (&p, buffers, place (&p, 0, t % 2, best), &best);
   }
   random = g_rand_new_with_seed (n); /* fixed seed: the same numbers for the same buffers */
   for (guint s = 0; s < G_N_ELEMENTS (starts) && best > good; s++) {
