@@ -4,8 +4,8 @@
 #
 #   tests/run.sh                    all parts
 #   tests/run.sh unit elements      some of: unit long elements pipelines parity
-#                                   sanitizers leaks fuzz threads
-#   tests/run.sh fuzz SECONDS       tests/fuzz with this many seconds per target (2)
+#                                   sanitizers fuzz threads
+#   tests/run.sh fuzz SECONDS       tests/fuzz for so many seconds a target (2)
 #
 # long has the unit tests that take minutes and rarely fail: they do not run under
 # the sanitizers. fuzz needs clang's libFuzzer, and is skipped if it is not available.
@@ -28,7 +28,7 @@ esac
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 exec </dev/null
 
-all="unit long elements pipelines parity sanitizers leaks fuzz"
+all="unit long elements pipelines parity sanitizers fuzz"
 parts='' fuzz_seconds=2
 for part in "$@"; do
   case $part in
@@ -147,9 +147,10 @@ for part in $parts; do
       ;;
     sanitizers)
       build_in "$build_asan" -Db_sanitize=address,undefined -Db_lundef=false
-      # the leaks tracer finds leaks: GLib and GStreamer keep some allocations
+      # GLib and GStreamer keep some memory to the end: GStreamer's tracer looks for leaked objects
       ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 \
       UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
+      GST_TRACERS=leaks GST_DEBUG=GST_TRACER:7,leaks:5 GST_DEBUG_NO_COLOR=1 \
         meson_part "$part" "$build_asan" unit elements
       ;;
     threads)
@@ -175,10 +176,6 @@ for part in $parts; do
       # there are fewer than 20 targets
       limit=$((limit + 20 * fuzz_seconds)) CNN3D_BACKEND_PATH=$build/src/backend/cpu \
         tap_test "$part" libfuzzer tests/fuzz/run.sh "$build_fuzz" "$fuzz_seconds"
-      ;;
-    leaks)
-      GST_TRACERS=leaks GST_DEBUG=GST_TRACER:7,leaks:5 GST_DEBUG_NO_COLOR=1 \
-        meson_part "$part" "$build" elements
       ;;
     pipelines)
       "$build/pipelines/demo/make-demo-videos" "$CNN3D_DEMO" \

@@ -4,9 +4,11 @@
 
 usage: tap-summary.py FILE...
 
-FILE is PART.json, meson's own log of a part (one JSON object per line), or PART.NAME.tap, a test's output, with
-its exit status in PART.NAME.tap.rc. In the part "leaks" each of meson's tests counts as one more test: that the
-tracer found no live objects at its end. The exit status is 1 if anything failed, or if nothing passed at all."""
+FILE is PART.json, meson's own log of a part (one JSON object a line), or
+PART.NAME.tap, what one test printed, with its exit status in PART.NAME.tap.rc.
+In the part "sanitizers" each test of the suite "elements" counts as one test
+more: that the leaks tracer found nothing alive at its end. The exit status is 1 if anything failed,
+or if nothing passed at all."""
 import json
 import os
 import re
@@ -80,7 +82,7 @@ def from_meson(path):
             if entry["result"] not in MESON_FINE:
                 problem = "%s, exit status %s" % (entry["result"].lower(), entry.get("returncode"))
             yield Test(name, entry.get("stdout", ""), problem, errors)
-            if part == "leaks":
+            if part == "sanitizers" and ":elements" in entry["name"]:
                 alive = [text for text in errors.splitlines() if ALIVE.search(text)]
                 ending = "ok"
                 if "checking for leaks" not in errors:

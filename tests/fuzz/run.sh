@@ -4,12 +4,12 @@
 #
 #   tests/fuzz/run.sh BUILD SECONDS [TARGET...]
 #
-# BUILD was set up by clang with -Dlibfuzzer=true (tests/run.sh fuzz does that).
-# Each target, or each one named, runs for SECONDS, one after the other. Inputs with
-# new coverage are kept in BUILD/fuzz/corpus between runs, without redundant ones;
-# those that show a defect are BUILD/fuzz/findings/TARGET-*:
-# `BUILD/tests/fuzz/fuzz-TARGET FILE` runs one again. The input of a fixed defect
-# goes to tests/fuzz/corpus/TARGET.
+# BUILD was set up by clang with -Dlibfuzzer=true (tests/run.sh fuzz does that),
+# and each target, or each of those named, runs for so many seconds, two at a
+# time. Inputs that reach something new are kept in BUILD/fuzz/corpus from
+# run to run, without what others reach, too; those that show a defect are
+# BUILD/fuzz/findings/TARGET-*: `BUILD/tests/fuzz/fuzz-TARGET FILE` runs one
+# again. A mended defect's input goes to tests/fuzz/corpus/TARGET.
 #
 # CNN3D_BACKEND_PATH is a folder with libcnn3d-cpu.so, which target checkpoint
 # needs and clang does not compile; the target is skipped without it.
@@ -55,7 +55,6 @@ fuzz () {
     grep -a -m 8 -A 12 -E '^==|runtime error|^SUMMARY|^[a-z][a-z ]*: ' "$log" | tail -n 30 | cut -c1-200 \
       | sed 's/^/# /'
     echo "not ok $n - $target: see $log"
-    failed=1
     return
   fi
   count=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")
@@ -76,9 +75,14 @@ minimise () {
 
 mkdir -p "$build/fuzz/findings"
 echo "1..$#"
-n=0 failed=0
+n=0
 for target in "$@"; do
   n=$((n + 1))
-  fuzz "$target"
+  [ "$(jobs -pr | wc -l)" -lt 2 ] || wait -n
+  fuzz "$target" >"$TMPDIR/result-$n" &
 done
-exit $failed
+wait
+for n in $(seq $#); do
+  cat "$TMPDIR/result-$n"
+done
+! grep -q '^not ok' "$TMPDIR"/result-*

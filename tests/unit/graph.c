@@ -19,10 +19,10 @@
 #define BF16_LOGITS_BOUND 3e-2
 
 #ifdef __SANITIZE_ADDRESS__
-#define CASES 2 /* of each model */
+#define CASES 1 /* of each model */
 #define MAX_MACS 4000000
 #else
-#define CASES 8
+#define CASES 4
 #define MAX_MACS 12000000 /* of a batch, forward */
 #endif
 
