@@ -11,7 +11,7 @@ typedef struct {
   GstClipMeta clip; /* as announced */
   ClipWindow window;
   guint n;
-  guint64 *wanted; /* [n], view after view */
+  guint64 *wanted; /* [n], clip after clip */
 } ClipPlan;
 
 /* Adds a plan to a queue of them. It replaces the clip's last one.

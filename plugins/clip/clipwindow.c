@@ -29,9 +29,9 @@ spreads (const ClipWindow *window)
 }
 
 guint
-clip_window_views (const ClipWindow *window, gboolean training)
+clip_window_clips (const ClipWindow *window, gboolean training)
 {
-  return training || spreads (window) ? 1 : window->views;
+  return training || spreads (window) ? 1 : window->clips_per_video;
 }
 
 void
@@ -39,11 +39,11 @@ clip_window_plan (const ClipWindow *window, guint64 total, gboolean training, gu
     guint64 sample, guint64 *wanted)
 {
   const guint num = window->num_frames;
-  const guint views = clip_window_views (window, training);
+  const guint clips = clip_window_clips (window, training);
   const guint64 length = (guint64) (num - 1) * window->interval + 1;
-  guint view, i;
+  guint clip, i;
 
-  for (view = 0; view < views; view++, wanted += num) {
+  for (clip = 0; clip < clips; clip++, wanted += num) {
     guint64 start;
 
     if (spreads (window) || total < length) {
@@ -52,8 +52,8 @@ clip_window_plan (const ClipWindow *window, guint64 total, gboolean training, gu
       continue;
     }
 
-    if (views > 1) {
-      start = clip_window_linspace (total - length, views, view);
+    if (clips > 1) {
+      start = clip_window_linspace (total - length, clips, clip);
     } else if (training && window->mode == CNN3D_WINDOW_RANDOM) {
       const Cnn3dRandomKey key = { window->seed, epoch, CNN3D_RANDOM_WINDOW, sample };
 
@@ -70,7 +70,7 @@ void
 clip_window_plan_times (const ClipWindow *window, const guint64 *times, guint64 n,
     gboolean training, guint epoch, guint64 sample, guint64 *wanted)
 {
-  const guint total = clip_window_views (window, training) * window->num_frames;
+  const guint total = clip_window_clips (window, training) * window->num_frames;
 
   clip_window_plan (
       window, frame_rate_count (window->rate, times, n), training, epoch, sample, wanted);

@@ -7,11 +7,11 @@
 #include "src/settings/choices.h"
 
 typedef struct {
-  guint num_frames; /* per view, at least 1 */
-  guint interval;   /* distance of successive frames; 0: spread evenly */
-  FrameRate rate;   /* at which frames are counted */
-  gint mode;        /* Cnn3dWindow */
-  guint views;      /* at least 1; ignored in training */
+  guint num_frames;      /* per clip, at least 1 */
+  guint interval;        /* distance of successive frames; 0: spread evenly */
+  FrameRate rate;        /* at which frames are counted */
+  gint mode;             /* Cnn3dWindow */
+  guint clips_per_video; /* at least 1; ignored in training */
   guint64 seed;
 } ClipWindow;
 
@@ -19,12 +19,12 @@ typedef struct {
  * even: numpy.linspace(0, stop, num).round()[i]. */
 guint64 clip_window_linspace (guint64 stop, guint num, guint i);
 
-/* Views per clip: 1 in training, or if frames are spread evenly over the whole clip. */
-guint clip_window_views (const ClipWindow *window, gboolean training);
+/* Clips taken of a video: 1 in training, or if frames are spread evenly over all of it. */
+guint clip_window_clips (const ClipWindow *window, gboolean training);
 
-/* Fills wanted[views * num_frames] with frame numbers below `total`, view after view. They do
- * not decrease within a view.
- * total: frames in the clip, at least 1
+/* Fills wanted[clips * num_frames] with frame numbers below `total`, clip after clip. They do
+ * not decrease within a clip.
+ * total: frames in the video, at least 1
  * sample, epoch: determine a random window, with the seed */
 void clip_window_plan (const ClipWindow *window, guint64 total, gboolean training, guint epoch,
     guint64 sample, guint64 *wanted);

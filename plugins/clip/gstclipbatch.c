@@ -87,10 +87,10 @@ struct _GstClipBatch {
   gboolean have_clip; /* `clip` is valid */
   GstClipMeta clip;   /* the current clip, or the last one; frame: last one received */
 
-  gboolean in_passes; /* the stream has clip-epoch events */
-  guint64 listed[2];  /* [training]: clips per pass; 0: none, or unknown */
-  guint views;        /* clips per video in validation and test passes */
-  gboolean pass_open; /* clip-epoch-done has not come yet */
+  gboolean in_passes;    /* the stream has clip-epoch events */
+  guint64 listed[2];     /* [training]: clips per pass; 0: none, or unknown */
+  guint clips_per_video; /* in validation and test passes */
+  gboolean pass_open;    /* clip-epoch-done has not come yet */
   gboolean have_segment;
   guint32 segment_seqnum;
   GstFlowReturn flow; /* of a batch pushed from an event */
@@ -147,7 +147,7 @@ gst_clip_batch_reset (GstClipBatch *self)
   self->points_sent = FALSE;
   self->in_passes = self->pass_open = FALSE;
   self->listed[0] = self->listed[1] = 0;
-  self->views = 1;
+  self->clips_per_video = 1;
   self->have_segment = FALSE;
   self->flow = GST_FLOW_OK;
   GST_OBJECT_LOCK (self);
@@ -342,7 +342,7 @@ gst_clip_batch_forward (GstClipBatch *self, GstEvent *event)
 static GstFlowReturn
 gst_clip_batch_check_passes (GstClipBatch *self)
 {
-  const guint64 clips[2] = { self->listed[1], self->listed[0] * self->views };
+  const guint64 clips[2] = { self->listed[1], self->listed[0] * self->clips_per_video };
   guint batch_size, i;
   gboolean drop_last;
 
@@ -631,7 +631,7 @@ gst_clip_batch_take_counts (GstClipBatch *self, GstEvent *event)
     self->listed[0] = data.validation_clips;
     self->listed[1] = data.training_clips;
   } else if (gst_event_parse_clip_preparation (event, &preparation)) {
-    self->views = preparation.views;
+    self->clips_per_video = preparation.clips_per_video;
   }
 }
 
@@ -794,7 +794,7 @@ static void
 gst_clip_batch_init (GstClipBatch *self)
 {
   settings_init (&settings, self);
-  self->views = 1;
+  self->clips_per_video = 1;
   self->first = TRUE;
   clip_pack_init (&self->pack);
   g_queue_init (&self->held);

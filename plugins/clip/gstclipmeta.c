@@ -237,7 +237,7 @@ gst_event_new_clip_preparation (const GstClipPreparation *preparation)
       "sampling", G_TYPE_STRING, preparation->sampling, "add-borders", G_TYPE_BOOLEAN,
       preparation->add_borders, "diff-gain", G_TYPE_DOUBLE, preparation->diff_gain, "frame-rate",
       GST_TYPE_FRACTION, preparation->frame_rate_n, MAX (preparation->frame_rate_d, 1),
-      "clips-per-video", G_TYPE_UINT, MAX (preparation->views, 1), NULL);
+      "clips-per-video", G_TYPE_UINT, MAX (preparation->clips_per_video, 1), NULL);
 
   if (preparation->scaling)
     gst_structure_set (s, "scaling", G_TYPE_STRING, preparation->scaling, NULL);
@@ -249,7 +249,7 @@ gboolean
 gst_event_parse_clip_preparation (GstEvent *event, GstClipPreparation *preparation)
 {
   const GstStructure *s;
-  GstClipPreparation p = { .frame_rate_d = 1, .views = 1 };
+  GstClipPreparation p = { .frame_rate_d = 1, .clips_per_video = 1 };
 
   s = event_structure (event, GST_EVENT_CUSTOM_DOWNSTREAM_STICKY, PREPARATION_NAME);
   if (!s
@@ -260,7 +260,7 @@ gst_event_parse_clip_preparation (GstEvent *event, GstClipPreparation *preparati
   p.scaling = gst_structure_get_string (s, "scaling");
   gst_structure_get_double (s, "diff-gain", &p.diff_gain);
   gst_structure_get_fraction (s, "frame-rate", &p.frame_rate_n, &p.frame_rate_d);
-  gst_structure_get_uint (s, "clips-per-video", &p.views);
+  gst_structure_get_uint (s, "clips-per-video", &p.clips_per_video);
   if (!p.sampling || p.frame_rate_n < 0)
     return FALSE;
 

@@ -105,7 +105,7 @@ GST_CLIP_API guint64 *gst_event_parse_clip_class_counts (GstEvent *event);
  * diff_gain:      gain of the clipdiff that the frames went through; 0: none
  * frame_rate_n/d: frames per second that the video is converted to before sampling; 0/d: not
  *                 converted
- * views:          views per clip in validation and test passes
+ * clips_per_video: taken of each video in validation and test passes
  * Parsed strings are owned by the event. */
 typedef struct {
   guint num_frames;
@@ -115,7 +115,7 @@ typedef struct {
   gboolean add_borders;
   gdouble diff_gain;
   gint frame_rate_n, frame_rate_d;
-  guint views;
+  guint clips_per_video;
 } GstClipPreparation;
 GST_CLIP_API GstEvent *gst_event_new_clip_preparation (const GstClipPreparation *preparation);
 /* preparation may be NULL. FALSE: another event, or an invalid one; *preparation is unchanged. */

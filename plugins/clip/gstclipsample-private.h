@@ -32,10 +32,10 @@ struct _GstClipSample {
   gboolean complete; /* the current clip needs no more frames */
   GstClipMeta clip;  /* the current clip; frame: last one received */
   ClipWindow window; /* the settings with which it started */
-  guint views;
-  guint64 *wanted;   /* frame numbers [views * num_frames] */
+  guint clips;       /* taken of the current one */
+  guint64 *wanted;   /* frame numbers [clips * num_frames] */
   GstBuffer **slots; /* these frames, until they are pushed */
-  guint *filled;     /* slots filled so far [views] */
+  guint *filled;     /* slots filled so far [clips] */
   guint next;        /* the next slot to push */
   GstBuffer *last;   /* the last frame received */
   GArray *kept;      /* of Kept */

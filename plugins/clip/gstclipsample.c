@@ -73,7 +73,7 @@ clear_kept (gpointer kept)
 static void
 gst_clip_sample_drop (GstClipSample *self)
 {
-  guint i, n = self->views * self->window.num_frames;
+  guint i, n = self->clips * self->window.num_frames;
 
   for (i = self->next; self->slots && i < n; i++)
     gst_clear_buffer (&self->slots[i]);
@@ -103,15 +103,15 @@ gst_clip_sample_reset (GstClipSample *self)
 }
 
 static void
-gst_clip_sample_allocate (GstClipSample *self, guint views)
+gst_clip_sample_allocate (GstClipSample *self, guint clips)
 {
-  const guint n = views * self->window.num_frames;
+  const guint n = clips * self->window.num_frames;
 
-  self->views = views;
+  self->clips = clips;
   self->next = 0;
   self->wanted = g_new (guint64, n);
   self->slots = g_new0 (GstBuffer *, n);
-  self->filled = g_new0 (guint, views);
+  self->filled = g_new0 (guint, clips);
 }
 
 /* Settings apply from one clip's first frame to the next one's. An announced clip has those with
@@ -148,7 +148,7 @@ gst_clip_sample_begin (GstClipSample *self, const GstClipMeta *clip, gboolean li
   self->clip = *clip;
   self->clip.path = self->clip.group = self->clip.file = self->clip.keypoints = NULL;
   self->stride = 1;
-  self->views = 0;
+  self->clips = 0;
 
   if (live) {
     guint i;
@@ -163,7 +163,7 @@ gst_clip_sample_begin (GstClipSample *self, const GstClipMeta *clip, gboolean li
   /* without a plan, the selection by time is unknown until the clip's end */
   if (!wanted && (!clip->num_frames || self->window.rate.n))
     return;
-  gst_clip_sample_allocate (self, clip_window_views (&self->window, clip->training));
+  gst_clip_sample_allocate (self, clip_window_clips (&self->window, clip->training));
   if (wanted) {
     g_free (self->wanted);
     self->wanted = wanted;
@@ -184,7 +184,7 @@ gst_clip_sample_report (GstClipSample *self)
     .scaling = "none",
     .frame_rate_n = self->window.rate.n,
     .frame_rate_d = self->window.rate.d,
-    .views = clip_window_views (&self->window, FALSE) };
+    .clips_per_video = clip_window_clips (&self->window, FALSE) };
   ClipScaling scaling;
   GstEvent *event;
 
@@ -212,7 +212,7 @@ gst_clip_sample_push (GstClipSample *self)
   const guint num = self->window.num_frames;
   GstFlowReturn ret = GST_FLOW_OK;
 
-  while (ret == GST_FLOW_OK && self->next < self->views * num && self->slots[self->next]) {
+  while (ret == GST_FLOW_OK && self->next < self->clips * num && self->slots[self->next]) {
     GstBuffer *buffer = self->slots[self->next];
     GstClipMeta *meta;
 
@@ -229,7 +229,7 @@ gst_clip_sample_push (GstClipSample *self)
     self->next++;
     ret = gst_pad_push (self->srcpad, buffer);
   }
-  if (self->next == self->views * num || ret != GST_FLOW_OK)
+  if (self->next == self->clips * num || ret != GST_FLOW_OK)
     gst_clip_sample_drop (self);
 
   return ret;
@@ -296,8 +296,8 @@ gst_clip_sample_choose (GstClipSample *self)
 {
   guint slot, n, at = 0;
 
-  gst_clip_sample_allocate (self, clip_window_views (&self->window, self->clip.training));
-  n = self->views * self->window.num_frames;
+  gst_clip_sample_allocate (self, clip_window_clips (&self->window, self->clip.training));
+  n = self->clips * self->window.num_frames;
   if (self->window.rate.n) {
     clip_window_plan_times (&self->window, (guint64 *) self->times->data, self->times->len,
         self->clip.training, self->clip.epoch, self->clip.sample, self->wanted);
@@ -336,7 +336,7 @@ gst_clip_sample_finish (GstClipSample *self)
     return GST_FLOW_OK;
   }
 
-  n = self->views * self->window.num_frames;
+  n = self->clips * self->window.num_frames;
   for (slot = self->next; slot < n; slot++) {
     if (!self->slots[slot])
       self->slots[slot] = gst_buffer_ref (self->last);
@@ -381,7 +381,7 @@ gst_clip_sample_frame (GstClipSample *self, GstBuffer *buffer)
   GstClipMeta *meta = gst_buffer_get_clip_meta (buffer);
   GstFlowReturn ret = GST_FLOW_OK;
   GstClipMeta clip;
-  guint view;
+  guint nth;
 
   if (meta) {
     clip = *meta;
@@ -408,17 +408,17 @@ gst_clip_sample_frame (GstClipSample *self, GstBuffer *buffer)
     gst_clip_sample_keep (self, clip.frame, buffer);
     goto done;
   }
-  for (view = 0; view < self->views; view++) {
+  for (nth = 0; nth < self->clips; nth++) {
     const guint num = self->window.num_frames;
-    guint *filled = &self->filled[view];
+    guint *filled = &self->filled[nth];
 
-    while (*filled < num && self->wanted[view * num + *filled] <= clip.frame)
-      self->slots[view * num + (*filled)++] = gst_buffer_ref (buffer);
+    while (*filled < num && self->wanted[nth * num + *filled] <= clip.frame)
+      self->slots[nth * num + (*filled)++] = gst_buffer_ref (buffer);
   }
   /* drop our reference, so that a buffer that is pushed now need not be copied */
   gst_buffer_unref (buffer);
   buffer = NULL;
-  if (self->filled[self->views - 1] == self->window.num_frames)
+  if (self->filled[self->clips - 1] == self->window.num_frames)
     gst_clear_buffer (&self->last);
   ret = gst_clip_sample_push (self);
 
@@ -507,7 +507,7 @@ gst_clip_sample_end (GstClipSample *self)
 static gboolean
 gst_clip_sample_holds (GstClipSample *self)
 {
-  guint i, n = self->views * self->window.num_frames;
+  guint i, n = self->clips * self->window.num_frames;
 
   for (i = self->next; self->slots && i < n; i++) {
     if (self->slots[i])
@@ -605,7 +605,7 @@ gst_clip_sample_answer (GstClipSample *self, GstQuery *query)
   if (clip.num_frames == 0 || (window.rate.n && !times))
     return FALSE;
 
-  n = clip_window_views (&window, clip.training) * window.num_frames;
+  n = clip_window_clips (&window, clip.training) * window.num_frames;
   wanted = g_new (guint64, n);
   if (window.rate.n)
     clip_window_plan_times (
@@ -616,7 +616,7 @@ gst_clip_sample_answer (GstClipSample *self, GstQuery *query)
   clip_plans_put (&self->plans, &clip, &window, window.rate.n ? wanted : NULL, n);
   GST_OBJECT_UNLOCK (self);
   plan = g_memdup2 (wanted, n * sizeof *wanted);
-  /* views follow one another, and may overlap */
+  /* clips follow one another, and may overlap */
   qsort (wanted, n, sizeof *wanted, compare_frames);
   for (guint i = 0; i < n; i++)
     if (i == 0 || wanted[i] != wanted[i - 1])

@@ -9,7 +9,7 @@ static const SettingsField fields[] = {
   { "frame-interval", FIELD (interval) },
   { "frame-rate", FIELD (rate) },
   { "mode", FIELD (mode) },
-  { "clips-per-video", FIELD (views) },
+  { "clips-per-video", FIELD (clips_per_video) },
   { "seed", FIELD (seed) },
 };
 

@@ -66,8 +66,8 @@ show_result (EvalRun *self, const Cnn3dMetrics *m, gboolean complete, gdouble se
 {
   GString *line = g_string_new (complete ? "evaluated" : "cut short at");
 
-  g_string_append_printf (line, " %" G_GUINT64_FORMAT " clips", m->views);
-  if (m->videos != m->views)
+  g_string_append_printf (line, " %" G_GUINT64_FORMAT " clips", m->clips);
+  if (m->videos != m->clips)
     g_string_append_printf (line, " of %" G_GUINT64_FORMAT " videos", m->videos);
   if (self->skipped.count > 0)
     g_string_append_printf (line, ", skipped %" G_GUINT64_FORMAT, self->skipped.count);
@@ -82,7 +82,7 @@ show_result (EvalRun *self, const Cnn3dMetrics *m, gboolean complete, gdouble se
   if (isfinite (m->loss))
     cnn3d_string_append_printf (line, "  loss %.4g", m->loss);
   if (seconds > 0)
-    cnn3d_string_append_printf (line, "  %.3g clips/s", m->views / seconds);
+    cnn3d_string_append_printf (line, "  %.3g clips/s", m->clips / seconds);
   progress_note (self->progress, "%s", line->str);
   g_string_free (line, TRUE);
 }
@@ -101,14 +101,14 @@ eval_run_report_result (EvalRun *self, gboolean complete, GError **error)
   self->metrics->f1 = m.f1_macro;
   self->metrics->auroc = m.auroc_macro;
   self->metrics->loss = m.loss;
-  self->metrics->clips = m.views;
+  self->metrics->clips = m.clips;
   GST_OBJECT_UNLOCK (self->element);
   element_post (self->element,
       gst_structure_new ("cnn3deval-result", "epoch", G_TYPE_UINT, self->pass.epoch, "training",
           G_TYPE_BOOLEAN, self->announced && self->pass.training, "complete", G_TYPE_BOOLEAN,
-          complete, "clips", G_TYPE_UINT64, m.views, "videos", G_TYPE_UINT64, m.videos, "skipped",
+          complete, "clips", G_TYPE_UINT64, m.clips, "videos", G_TYPE_UINT64, m.videos, "skipped",
           G_TYPE_UINT64, self->skipped.count, "accuracy", G_TYPE_DOUBLE, m.accuracy,
-          "view-accuracy", G_TYPE_DOUBLE, m.view_accuracy, "top5-accuracy", G_TYPE_DOUBLE,
+          "view-accuracy", G_TYPE_DOUBLE, m.clip_accuracy, "top5-accuracy", G_TYPE_DOUBLE,
           m.top5_accuracy, "precision", G_TYPE_DOUBLE, m.precision_macro, "recall", G_TYPE_DOUBLE,
           m.recall_macro, "f1", G_TYPE_DOUBLE, m.f1_macro, "auroc", G_TYPE_DOUBLE, m.auroc_macro,
           "loss", G_TYPE_DOUBLE, m.loss, "seconds", G_TYPE_DOUBLE, seconds, NULL));

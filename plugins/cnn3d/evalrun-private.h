@@ -31,8 +31,8 @@ struct _EvalRun {
   guint room;        /* capacity, in clips, of: */
   gint32 *labels;
   const GstClipMeta **metas;
-  /* view number of each clip within its video, from 0 */
-  guint *views;
+  /* number of each clip within its video, from 0 */
+  guint *parts;
 
   gboolean has_clips; /* the stream has a clip-classes event */
   gboolean announced; /* the stream has clip-epoch events */
@@ -42,11 +42,11 @@ struct _EvalRun {
   guint64 clips, right;          /* of the pass */
   Cnn3dSkipped skipped;          /* of the pass */
   guint batches;
-  /* number from its meta; more views of it may follow */
+  /* number from its meta; more clips of its video may follow */
   guint64 last_clip;
   GRefString *last_path; /* path from its meta; NULL: unknown */
   gint32 last_label;
-  guint view;        /* view number of the last clip */
+  guint part;        /* number of the last clip within its video */
   gint64 pass_began; /* monotonic microseconds */
   GstFlowReturn flow;
 

@@ -75,7 +75,7 @@ begin_pass (EvalRun *self)
   self->clips = self->right = 0;
   cnn3d_skipped_clear (&self->skipped);
   cnn3d_skipped_init (&self->skipped);
-  self->batches = self->view = 0;
+  self->batches = self->part = 0;
   if (self->announced && self->pass.training && !self->training_warned) {
     self->training_warned = TRUE;
     GST_ELEMENT_WARNING (self->element, STREAM, FAILED,
@@ -253,10 +253,10 @@ set_last_path (EvalRun *self, GRefString *path)
   g_clear_pointer (&last, g_ref_string_release);
 }
 
-/* Finds the view number of each clip of the batch within its video, from 0.
- * FALSE if clip *wrong would be a view of another file. */
+/* Finds the number of each clip of the batch within its video, from 0.
+ * FALSE if clip *wrong would be one of another file. */
 static gboolean
-count_views (EvalRun *self, guint *wrong)
+count_parts (EvalRun *self, guint *wrong)
 {
   const guint n = self->settings.clips_per_video;
   guint i;
@@ -272,7 +272,7 @@ count_views (EvalRun *self, guint *wrong)
       *wrong = i;
       return FALSE;
     }
-    self->view = self->views[i] = more ? self->view + 1 : 0;
+    self->part = self->parts[i] = more ? self->part + 1 : 0;
     self->last_clip = clip;
     set_last_path (self, path);
   }
@@ -288,7 +288,7 @@ draw_features (gpointer user, const Cnn3dFeatureMap *map, GError **error)
   const guint n = piece->first + map->clip;
 
   return cnn3d_feature_map_write (
-      self->settings.output_dir, clip_number (self, n, piece->number), self->views[n], map, error);
+      self->settings.output_dir, clip_number (self, n, piece->number), self->parts[n], map, error);
 }
 
 static void
@@ -311,7 +311,7 @@ show_progress (EvalRun *self)
 static gboolean
 take_clip (EvalRun *self, GstBuffer *buffer, guint n, const gfloat *logits)
 {
-  const gboolean more = self->views[n] > 0;
+  const gboolean more = self->parts[n] > 0;
   const GstClipMeta *meta = self->metas[n];
   const guint classes = self->info->network.num_classes;
   guint best = 0, i;
@@ -337,7 +337,7 @@ take_clip (EvalRun *self, GstBuffer *buffer, guint n, const gfloat *logits)
 other_label:
   name = tensor_batch_clip_name (buffer, n, self->clips - n);
   GST_ELEMENT_ERROR (self->element, STREAM, FORMAT,
-      ("%s would be a view of the video before it, but has another label: set clips-per-video to "
+      ("%s would be a clip of the video before it, but has another label: set clips-per-video to "
        "clipsample's value, or to 0.",
           name),
       (NULL));
@@ -394,7 +394,7 @@ take (EvalRun *self, GstBuffer *buffer, const TensorBatch *mapped)
     self->room = self->layout.clips;
     self->labels = g_renew (gint32, self->labels, self->room);
     self->metas = g_renew (const GstClipMeta *, self->metas, self->room);
-    self->views = g_renew (guint, self->views, self->room);
+    self->parts = g_renew (guint, self->parts, self->room);
   }
   tensor_batch_metas (buffer, self->metas, self->layout.clips);
   if (!tensor_layout_read_labels (
@@ -402,7 +402,7 @@ take (EvalRun *self, GstBuffer *buffer, const TensorBatch *mapped)
     goto bad_label;
   for (i = 0; self->numbers && i < self->layout.clips; i++)
     self->labels[i] = self->numbers[self->labels[i]];
-  if (!count_views (self, &clip))
+  if (!count_parts (self, &clip))
     goto other_video;
   /* a part of a larger memory may be unaligned, numbers may not */
   if ((guintptr) frames % self->layout.item_size)
@@ -427,7 +427,7 @@ bad_label:
 other_video:
   name = tensor_batch_clip_name (buffer, clip, self->clips);
   GST_ELEMENT_ERROR (self->element, STREAM, FORMAT,
-      ("%s would be a view of the video before it, which is another file: set clips-per-video to "
+      ("%s would be a clip of the video before it, which is another file: set clips-per-video to "
        "clipsample's value, or to 0.",
           name),
       (NULL));
@@ -670,7 +670,7 @@ eval_run_free (EvalRun **run)
   g_free (self->numbers);
   g_free (self->labels);
   g_free (self->metas);
-  g_free (self->views);
+  g_free (self->parts);
   g_free (self->logits);
   g_free (self->reported);
   set_last_path (self, NULL);

@@ -13,9 +13,9 @@
 struct _Cnn3dPredictions {
   guint num_classes;
   GArray *list;         /* of Cnn3dPrediction */
-  gdouble *one;         /* [num_classes]: the latest view's probabilities */
-  gdouble *sum;         /* [num_classes]: of the latest video's views */
-  guint64 views, right; /* clips, and correctly classified ones */
+  gdouble *one;         /* [num_classes]: the latest clip's probabilities */
+  gdouble *sum;         /* [num_classes]: of the latest video's clips */
+  guint64 clips, right; /* clips, and correctly classified ones */
   gdouble loss;         /* sum over clips */
 };
 
@@ -102,7 +102,7 @@ cnn3d_predictions_add (Cnn3dPredictions *self, const gchar *path, guint64 clip, 
   const guint best = largest_logit (logits, n);
   Cnn3dPrediction *p;
 
-  self->views++;
+  self->clips++;
   if (label >= 0 && (guint) label < n) {
     self->right += best == (guint) label;
     self->loss += loss_of (logits, n, label);
@@ -114,7 +114,7 @@ cnn3d_predictions_add (Cnn3dPredictions *self, const gchar *path, guint64 clip, 
       .clip = clip,
       .label = label,
       .prediction = best,
-      .views = 1,
+      .clips = 1,
       .probabilities = g_memdup2 (self->one, n * sizeof (gdouble)) };
 
     /* probabilities can be equal where logits are not */
@@ -123,10 +123,10 @@ cnn3d_predictions_add (Cnn3dPredictions *self, const gchar *path, guint64 clip, 
     return;
   }
   p = &g_array_index (self->list, Cnn3dPrediction, self->list->len - 1);
-  p->views++;
+  p->clips++;
   for (guint i = 0; i < n; i++) {
     self->sum[i] += self->one[i];
-    p->probabilities[i] = self->sum[i] / p->views;
+    p->probabilities[i] = self->sum[i] / p->clips;
   }
   p->prediction = largest (p->probabilities, n);
 }
@@ -270,7 +270,7 @@ cnn3d_predictions_measure (const Cnn3dPredictions *self, Cnn3dMetrics *m)
   guint64 *right = g_new0 (guint64, n);
   guint64 all_right = 0, near = 0;
 
-  *m = (Cnn3dMetrics) { .num_classes = n, .videos = self->list->len, .views = self->views };
+  *m = (Cnn3dMetrics) { .num_classes = n, .videos = self->list->len, .clips = self->clips };
   m->classes = g_new0 (Cnn3dClassMetrics, n);
   if (n <= CNN3D_MOST_CONFUSION)
     m->confusion = g_new0 (guint64, (gsize) n * n);
@@ -291,8 +291,8 @@ cnn3d_predictions_measure (const Cnn3dPredictions *self, Cnn3dMetrics *m)
   }
   m->accuracy = m->videos ? (gdouble) all_right / m->videos : NAN;
   m->top5_accuracy = m->videos ? (gdouble) near / m->videos : NAN;
-  m->view_accuracy = m->views ? (gdouble) self->right / m->views : NAN;
-  m->loss = m->views ? self->loss / m->views : NAN;
+  m->clip_accuracy = m->clips ? (gdouble) self->right / m->clips : NAN;
+  m->loss = m->clips ? self->loss / m->clips : NAN;
   measure_classes (self, right, m);
   g_free (right);
 }

@@ -22,12 +22,12 @@ typedef struct {
 
 typedef struct {
   guint num_classes;
-  guint64 videos;        /* predictions; views of one video are averaged */
-  guint64 views;         /* clips that they were computed from */
+  guint64 videos;        /* predictions; clips of one video are averaged */
+  guint64 clips;         /* that they were computed from */
   gdouble accuracy;      /* top 1: the first of the largest probabilities is the label's */
   gdouble top5_accuracy; /* of min (5, num_classes) */
-  gdouble view_accuracy; /* of single views, as in a validation pass of training */
-  gdouble loss;          /* mean of -log probability of the label, over single views */
+  gdouble clip_accuracy; /* of single clips, as in a validation pass of training */
+  gdouble loss;          /* mean of -log probability of the label, over single clips */
   /* Means over the classes that are labelled or predicted at all; auroc: over those where it is
    * defined. NaN: undefined. */
   gdouble precision_macro, recall_macro, f1_macro, auroc_macro;
@@ -44,8 +44,8 @@ typedef struct {
   guint64 clip; /* its number in the data set or stream */
   gint label;
   guint prediction;
-  guint views;
-  gdouble *probabilities; /* [num_classes], mean of its views' */
+  guint clips;
+  gdouble *probabilities; /* [num_classes], mean of its clips' */
   gchar *file;            /* where the path is; NULL: not known, nor are the next three */
   gdouble start, end;     /* seconds; end may be infinite */
   gdouble fps;            /* of a clip that is pictures */
@@ -58,7 +58,7 @@ CNN3D_API Cnn3dPredictions *cnn3d_predictions_new (guint num_classes);
 CNN3D_API void cnn3d_predictions_free (Cnn3dPredictions *predictions);
 G_DEFINE_AUTOPTR_CLEANUP_FUNC (Cnn3dPredictions, cnn3d_predictions_free)
 
-/* Adds a clip's logits, [num_classes]. continues: it is a further view of the previous clip's
+/* Adds a clip's logits, [num_classes]. continues: it is a further one of the previous clip's
  * video. path: copied; may be NULL. */
 CNN3D_API void cnn3d_predictions_add (Cnn3dPredictions *predictions, const gchar *path,
     guint64 clip, gint label, const gfloat *logits, gboolean continues);

@@ -279,10 +279,10 @@ write_metrics (const gchar *path, const gchar *model, const Cnn3dModelInfo *info
   add_string (b, "network", info->network.model);
   json_builder_set_member_name (b, "complete");
   json_builder_add_boolean_value (b, complete);
-  add_count (b, "clips", m->views);
+  add_count (b, "clips", m->clips);
   add_count (b, "videos", m->videos);
   add_number (b, "accuracy", m->accuracy);
-  add_number (b, "view-accuracy", m->view_accuracy);
+  add_number (b, "view-accuracy", m->clip_accuracy);
   add_number (b, "top5-accuracy", m->top5_accuracy);
   add_number (b, "loss", m->loss);
   add_number (b, "precision-macro", m->precision_macro);

@@ -161,7 +161,7 @@ metric_tiles (GString *page, JsonObject *metrics)
     g_autofree gchar *text =
         all[i].kind == 0 ? page_share (value) : page_number (value, all[i].kind == 1 ? 4 : 0);
 
-    /* with one view a video the two accuracies are equal */
+    /* with one clip a video the two accuracies are equal */
     if (!json_object_has_member (metrics, all[i].name)
         || (strcmp (all[i].name, "videos") == 0 && value == report_json_number (metrics, "clips"))
         || (strcmp (all[i].name, "skipped") == 0 && value == 0))

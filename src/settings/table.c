@@ -78,11 +78,11 @@ static Cnn3dSetting settings[] = {
       .about = "Position of the window of frames in its clip, if frame-interval is not 0" },
   { UINT ("clipsample", "clips-per-video", "Clips per video", 1, 64, 1), .unit = "clips",
       .key = "data.clips_per_video", .tests = TRUE,
-      .about = "Views: windows placed evenly over a clip, each sent as a separate clip with the "
+      .about = "Windows placed evenly over a clip, each sent as a separate clip with the "
                "same clip number, in validation and test passes and if frame-interval is not 0" },
   { UINT ("cnn3deval", "clips-per-video", "Clips per video", 0, 1000000, 0), .unit = "clips",
       .about =
-          "Number of consecutive clips that are views of one video, whose probabilities are "
+          "Number of consecutive clips that are of one video, whose probabilities are "
           "averaged; 0: clips with the same clip number, as from clipsample's clips-per-video" },
   { NUMBER ("clipdiff", "gain", "Gain", 0, 100, 1), .unit = "as a factor", .key = "data.diff_gain",
       .without = "0", .becomes = "`gain` of a clipdiff", .tests = TRUE,

@@ -300,7 +300,7 @@ test_drop_all (void)
   static const struct {
     guint batch_size;
     guint64 training, validation;
-    guint views;       /* 0: no clip-preparation event */
+    guint clips;       /* of a video; 0: no clip-preparation event */
     const gchar *says; /* NULL: accepted */
   } cases[] = {
     { 4, 3, 8, 0, "The 3 clips of a training pass do not fill a batch of 4" },
@@ -316,16 +316,17 @@ test_drop_all (void)
   for (i = 0; i < G_N_ELEMENTS (cases); i++)
     for (drops = 0; drops < 2; drops++) {
       GstClipData data = { 9, cases[i].training, cases[i].validation, "a", "b", "c" };
-      GstClipPreparation preparation = {
-        .num_frames = 2, .sampling = "center", .frame_interval = 1, .views = cases[i].views
-      };
+      GstClipPreparation preparation = { .num_frames = 2,
+        .sampling = "center",
+        .frame_interval = 1,
+        .clips_per_video = cases[i].clips };
       gchar *line = g_strdup_printf ("batch-size=%u drop-last=%d", cases[i].batch_size, drops);
       GstHarness *h = batcher (line, CLIPS_GRAY);
       const gboolean refused = drops && cases[i].says;
       GstClipMeta m = clip_of (0, 2);
 
       gst_harness_push_event (h, gst_event_new_clip_data (&data));
-      if (cases[i].views)
+      if (cases[i].clips)
         gst_harness_push_event (h, gst_event_new_clip_preparation (&preparation));
       push_epoch (h, 0, TRUE);
       g_assert_cmpint (clips_push (h, &m, 0, 0), ==, refused ? GST_FLOW_ERROR : GST_FLOW_OK);
@@ -439,9 +440,9 @@ test_incomplete (void)
   teardown (h);
 }
 
-/* Views of one video: clips with the same number. */
+/* Clips of one video have the same number. */
 static void
-test_views (void)
+test_clips_per_video (void)
 {
   static const guint64 clips[] = { 1, 1, 1, 2 };
   GstHarness *h = batcher ("batch-size=4", CLIPS_GRAY);
@@ -874,7 +875,7 @@ main (int argc, char **argv)
   g_test_add_func ("/clipbatch/passes-apart", test_passes_apart);
   g_test_add_func ("/clipbatch/flush-and-segment", test_flush_and_segment);
   g_test_add_func ("/clipbatch/incomplete", test_incomplete);
-  g_test_add_func ("/clipbatch/views", test_views);
+  g_test_add_func ("/clipbatch/clips-per-video", test_clips_per_video);
   g_test_add_func ("/clipbatch/uncounted", test_uncounted);
   g_test_add_func ("/clipbatch/other-length", test_other_length);
   g_test_add_func ("/clipbatch/bad-frames", test_bad_frames);

@@ -242,14 +242,14 @@ test_odd_counts (void)
 }
 
 static void
-test_views (void)
+test_clips_per_video (void)
 {
   static const guint64 wanted[][3] = { { 0, 2, 4 }, { 2, 4, 6 }, { 5, 7, 9 } };
   static const guint64 even[] = { 0, 4, 9 };
   GstHarness *h = sampler ("num-frames=3 frame-interval=2 clips-per-video=3 mode=center");
   GstClipMeta m = { .clip = 4, .num_frames = 10 };
   guint64 first, last;
-  guint known, view;
+  guint known, nth;
 
   g_assert_true (ask (h, &m, &first, &last));
   g_assert_cmpuint (first, ==, 0);
@@ -260,8 +260,8 @@ test_views (void)
     clips_push (h, &m, 0, 9);
     if (!known)
       gst_harness_push_event (h, gst_event_new_stream_start ("next"));
-    for (view = 0; view < 3; view++)
-      assert_clip (h, m.clip, 3, wanted[view]);
+    for (nth = 0; nth < 3; nth++)
+      assert_clip (h, m.clip, 3, wanted[nth]);
     assert_nothing (h);
     if (!known) {
       GstSegment segment;
@@ -659,7 +659,7 @@ main (int argc, char **argv)
   g_test_add_func ("/clipsample/unknown-long", test_unknown_long);
   g_test_add_func ("/clipsample/early-end", test_early_end);
   g_test_add_func ("/clipsample/odd-counts", test_odd_counts);
-  g_test_add_func ("/clipsample/views", test_views);
+  g_test_add_func ("/clipsample/clips-per-video", test_clips_per_video);
   g_test_add_func ("/clipsample/reuse", test_reuse);
   g_test_add_func ("/clipsample/edit-list", test_edit_list);
   g_test_add_func ("/clipsample/caps-change", test_caps_change);

@@ -166,10 +166,10 @@ test_class_names (void)
   g_free (other);
 }
 
-/* --- views --- */
+/* --- clips of one video --- */
 
 static void
-test_views (void)
+test_clips_per_video (void)
 {
   gchar *dir = make_dir (), *line = g_strconcat ("output-dir=", dir, NULL);
   guint64 clips, videos;
@@ -227,7 +227,7 @@ test_views (void)
   set_label (buffer, 1, 0);
   g_assert_cmpint (gst_harness_push (r.h, with_metas (buffer, 4, 7, FALSE)), ==, GST_FLOW_ERROR);
   assert_error (&r, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT,
-      "Clip 1 (second.mp4) would be a view of the video before it, which is another file: set "
+      "Clip 1 (second.mp4) would be a clip of the video before it, which is another file: set "
       "clips-per-video");
   rig_free (&r);
 
@@ -712,7 +712,7 @@ main (int argc, char **argv)
   g_test_add_func ("/cnn3deval/chunks", test_chunks);
   g_test_add_func ("/cnn3deval/figures", test_figures);
   g_test_add_func ("/cnn3deval/class-names", test_class_names);
-  g_test_add_func ("/cnn3deval/views", test_views);
+  g_test_add_func ("/cnn3deval/clips-per-video", test_clips_per_video);
   g_test_add_func ("/cnn3deval/passes", test_passes);
   g_test_add_func ("/cnn3deval/cut-short", test_cut_short);
   g_test_add_func ("/cnn3deval/device-and-folder", test_device_and_folder);

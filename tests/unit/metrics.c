@@ -55,9 +55,9 @@ test_by_hand (void)
 
   g_assert_cmpuint (m.num_classes, ==, 3);
   g_assert_cmpuint (m.videos, ==, 6);
-  g_assert_cmpuint (m.views, ==, 6);
+  g_assert_cmpuint (m.clips, ==, 6);
   assert_near (m.accuracy, 3 / 6.0);
-  assert_near (m.view_accuracy, 3 / 6.0);
+  assert_near (m.clip_accuracy, 3 / 6.0);
   assert_near (m.top5_accuracy, 1);
   /* logits are floats: seven digits */
   g_assert_cmpfloat_with_epsilon (
@@ -120,7 +120,7 @@ test_missing (void)
   cnn3d_predictions_measure (p, &m);
   g_assert_cmpuint (m.videos, ==, 0);
   g_assert_true (isnan (m.accuracy) && isnan (m.loss) && isnan (m.f1_macro) && isnan (m.auroc_macro)
-      && isnan (m.top5_accuracy) && isnan (m.view_accuracy) && isnan (m.classes[0].auroc));
+      && isnan (m.top5_accuracy) && isnan (m.clip_accuracy) && isnan (m.classes[0].auroc));
   cnn3d_metrics_clear (&m);
 
   add (p, 0, first, 4, FALSE);
@@ -145,7 +145,7 @@ test_missing (void)
 
 /* Views of one video are averaged; each is counted as a clip, too. */
 static void
-test_views (void)
+test_clips_of_video (void)
 {
   static const gdouble wrong[2] = { .6, .4 }, right[2] = { .1, .9 };
   Cnn3dPredictions *p = cnn3d_predictions_new (2);
@@ -158,17 +158,17 @@ test_views (void)
   add (p, 0, right, 2, FALSE);
   g_assert_cmpuint (cnn3d_predictions_count (p), ==, 2);
   video = cnn3d_predictions_nth (p, 0);
-  g_assert_cmpuint (video->views, ==, 3);
+  g_assert_cmpuint (video->clips, ==, 3);
   g_assert_cmpint (video->label, ==, 1);
   g_assert_cmpuint (video->prediction, ==, 1);
   g_assert_cmpstr (video->path, ==, "clip.mp4");
   g_assert_cmpfloat_with_epsilon (video->probabilities[1], 1.7 / 3, 1e-7);
-  g_assert_cmpuint (cnn3d_predictions_nth (p, 1)->views, ==, 1);
+  g_assert_cmpuint (cnn3d_predictions_nth (p, 1)->clips, ==, 1);
   cnn3d_predictions_measure (p, &m);
   g_assert_cmpuint (m.videos, ==, 2);
-  g_assert_cmpuint (m.views, ==, 4);
+  g_assert_cmpuint (m.clips, ==, 4);
   assert_near (m.accuracy, .5);
-  assert_near (m.view_accuracy, .25);
+  assert_near (m.clip_accuracy, .25);
   g_assert_cmpfloat_with_epsilon (m.loss, -(2 * log (.4) + log (.9) + log (.1)) / 4, 1e-6);
   cnn3d_metrics_clear (&m);
   cnn3d_predictions_free (p);
@@ -329,7 +329,7 @@ main (int argc, char **argv)
   g_test_add_func ("/metrics/by-hand", test_by_hand);
   g_test_add_func ("/metrics/ties", test_ties);
   g_test_add_func ("/metrics/missing", test_missing);
-  g_test_add_func ("/metrics/views", test_views);
+  g_test_add_func ("/metrics/clips-of-video", test_clips_of_video);
   g_test_add_func ("/metrics/extremes", test_extremes);
   g_test_add_func ("/metrics/many-classes", test_many_classes);
   g_test_add_func ("/metrics/random", test_random);
