@@ -20,7 +20,7 @@ clip_plans_put (GQueue *plans, const GstClipMeta *clip, const ClipWindow *window
 
   for (at = plans->head; at; at = at->next) {
     plan = at->data;
-    if (plan->clip.clip == clip->clip) {
+    if (plan->clip.clip == clip->clip && plan->clip.view == clip->view) {
       free_plan (plan);
       g_queue_delete_link (plans, at);
       break;
@@ -39,7 +39,7 @@ clip_plans_put (GQueue *plans, const GstClipMeta *clip, const ClipWindow *window
 static gboolean
 is_same (const GstClipMeta *a, const GstClipMeta *b)
 {
-  return a->clip == b->clip && a->sample == b->sample && a->epoch == b->epoch
+  return a->clip == b->clip && a->sample == b->sample && a->view == b->view && a->epoch == b->epoch
       && !a->training == !b->training && a->num_frames == b->num_frames;
 }
 

@@ -57,7 +57,7 @@ struct _GstClipAugment {
   gboolean in_clip;
   guint64 clip;
   guint64 sample;
-  guint epoch;
+  guint view, epoch;
   guint64 frame; /* the last one seen */
   ClipDraw draw;
   gboolean changes;        /* the draw changes frames */
@@ -114,6 +114,7 @@ gst_clip_augment_begin (GstClipAugment *self, const GstClipMeta *meta)
   self->in_clip = TRUE;
   self->clip = meta->clip;
   self->sample = meta->sample;
+  self->view = meta->view;
   self->epoch = meta->epoch;
   GST_LOG_OBJECT (self, "clip %" G_GUINT64_FORMAT ": %ux%u at %u, %u%s", meta->clip, draw->width,
       draw->height, draw->x, draw->y, draw->flip ? ", mirrored" : "");
@@ -133,7 +134,7 @@ gst_clip_augment_prepare_output_buffer (GstBaseTransform *trans, GstBuffer *in, 
   }
 
   if (!self->in_clip || meta->clip != self->clip || meta->sample != self->sample
-      || meta->epoch != self->epoch || meta->frame < self->frame)
+      || meta->view != self->view || meta->epoch != self->epoch || meta->frame < self->frame)
     gst_clip_augment_begin (self, meta);
   self->frame = meta->frame;
   if (!self->changes) {

@@ -42,7 +42,7 @@ struct _GstClipDiff {
   GstBuffer *before; /* the previous frame */
   guint64 clip;      /* fields of its clip meta, if it had one */
   guint64 sample;
-  guint epoch;
+  guint view, epoch;
   gboolean training;
   guint64 frame;
   GstEvent *preparation; /* clip-preparation as received; NULL: none */
@@ -69,8 +69,9 @@ static GstStaticPadTemplate src_template =
 static gboolean
 gst_clip_diff_begins (GstClipDiff *self, const GstClipMeta *meta)
 {
-  return meta->clip != self->clip || meta->sample != self->sample || meta->epoch != self->epoch
-      || !meta->training != !self->training || meta->frame <= self->frame;
+  return meta->clip != self->clip || meta->sample != self->sample || meta->view != self->view
+      || meta->epoch != self->epoch || !meta->training != !self->training
+      || meta->frame <= self->frame;
 }
 
 /* Reports the gain downstream in clip-preparation. */
@@ -139,6 +140,7 @@ gst_clip_diff_transform_frame (GstVideoFilter *filter, GstVideoFrame *in, GstVid
   if (meta) {
     self->clip = meta->clip;
     self->sample = meta->sample;
+    self->view = meta->view;
     self->epoch = meta->epoch;
     self->training = meta->training;
     self->frame = meta->frame;

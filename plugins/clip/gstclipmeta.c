@@ -3,6 +3,7 @@
 #include "gstclipmeta.h"
 
 #define CLASSES_NAME "clip-classes"
+#define VIEWS_NAME "clip-views"
 #define PREPARATION_NAME "clip-preparation"
 #define DATA_NAME "clip-data"
 #define EPOCH_NAME "clip-epoch"
@@ -17,6 +18,8 @@ gst_clip_meta_set (GstClipMeta *meta, const GstClipMeta *from)
 {
   meta->clip = from->clip;
   meta->sample = from->sample;
+  meta->view = from->view;
+  meta->views = from->views;
   meta->epoch = from->epoch;
   meta->training = from->training;
   meta->label = from->label;
@@ -131,37 +134,38 @@ event_structure (GstEvent *event, GstEventType type, const gchar *name)
   return gst_event_get_structure (event);
 }
 
-GstEvent *
-gst_event_new_clip_classes (const gchar *const *classes)
+/* A sticky event with an array of names in a field. */
+static GstEvent *
+new_names (const gchar *event, const gchar *field, const gchar *const *names)
 {
   GValue array = G_VALUE_INIT;
-  GstStructure *s = gst_structure_new_empty (CLASSES_NAME);
+  GstStructure *s = gst_structure_new_empty (event);
   gsize i;
 
   g_value_init (&array, GST_TYPE_ARRAY);
-  for (i = 0; classes && classes[i]; i++) {
+  for (i = 0; names && names[i]; i++) {
     GValue name = G_VALUE_INIT;
 
     g_value_init (&name, G_TYPE_STRING);
-    g_value_set_string (&name, classes[i]);
+    g_value_set_string (&name, names[i]);
     gst_value_array_append_and_take_value (&array, &name);
   }
-  gst_structure_take_value (s, "classes", &array);
+  gst_structure_take_value (s, field, &array);
 
   return gst_event_new_custom (GST_EVENT_CUSTOM_DOWNSTREAM_STICKY, s);
 }
 
-gboolean
-gst_event_parse_clip_classes (GstEvent *event, gchar ***classes)
+static gboolean
+parse_names (GstEvent *event, const gchar *name_of_event, const gchar *field, gchar ***names)
 {
   const GstStructure *s;
   const GValue *array;
   guint i, n;
 
-  s = event_structure (event, GST_EVENT_CUSTOM_DOWNSTREAM_STICKY, CLASSES_NAME);
+  s = event_structure (event, GST_EVENT_CUSTOM_DOWNSTREAM_STICKY, name_of_event);
   if (!s)
     return FALSE;
-  array = gst_structure_get_value (s, "classes");
+  array = gst_structure_get_value (s, field);
   if (!array || !GST_VALUE_HOLDS_ARRAY (array))
     return FALSE;
   n = gst_value_array_get_size (array);
@@ -172,13 +176,25 @@ gst_event_parse_clip_classes (GstEvent *event, gchar ***classes)
       return FALSE;
   }
 
-  if (classes) {
-    *classes = g_new0 (gchar *, (gsize) n + 1);
+  if (names) {
+    *names = g_new0 (gchar *, (gsize) n + 1);
     for (i = 0; i < n; i++)
-      (*classes)[i] = g_value_dup_string (gst_value_array_get_value (array, i));
+      (*names)[i] = g_value_dup_string (gst_value_array_get_value (array, i));
   }
 
   return TRUE;
+}
+
+GstEvent *
+gst_event_new_clip_classes (const gchar *const *classes)
+{
+  return new_names (CLASSES_NAME, "classes", classes);
+}
+
+gboolean
+gst_event_parse_clip_classes (GstEvent *event, gchar ***classes)
+{
+  return parse_names (event, CLASSES_NAME, "classes", classes);
 }
 
 GstEvent *
@@ -227,6 +243,18 @@ gst_event_parse_clip_class_counts (GstEvent *event)
     clips[i] = g_value_get_uint64 (gst_value_array_get_value (array, i));
 
   return clips;
+}
+
+GstEvent *
+gst_event_new_clip_views (const gchar *const *views)
+{
+  return new_names (VIEWS_NAME, "views", views);
+}
+
+gboolean
+gst_event_parse_clip_views (GstEvent *event, gchar ***views)
+{
+  return parse_names (event, VIEWS_NAME, "views", views);
 }
 
 GstEvent *
@@ -412,11 +440,15 @@ gst_event_parse_clip_skipped (GstEvent *event, GstClipSkipped *skipped)
 GstQuery *
 gst_query_new_clip_window (const GstClipMeta *clip, gint fps_n, gint fps_d)
 {
-  return gst_query_new_custom (GST_QUERY_CUSTOM,
-      gst_structure_new (WINDOW_NAME, "clip", G_TYPE_UINT64, clip->clip, "sample", G_TYPE_UINT64,
-          clip->sample, "epoch", G_TYPE_UINT, clip->epoch, "training", G_TYPE_BOOLEAN,
-          clip->training, "num-frames", G_TYPE_UINT64, clip->num_frames, "framerate",
-          GST_TYPE_FRACTION, fps_n, fps_d > 0 ? fps_d : 1, NULL));
+  GstStructure *s = gst_structure_new (WINDOW_NAME, "clip", G_TYPE_UINT64, clip->clip, "sample",
+      G_TYPE_UINT64, clip->sample, "epoch", G_TYPE_UINT, clip->epoch, "training", G_TYPE_BOOLEAN,
+      clip->training, "num-frames", G_TYPE_UINT64, clip->num_frames, "framerate", GST_TYPE_FRACTION,
+      fps_n, fps_d > 0 ? fps_d : 1, NULL);
+
+  if (clip->views > 1)
+    gst_structure_set (s, "view", G_TYPE_UINT, clip->view, "views", G_TYPE_UINT, clip->views, NULL);
+
+  return gst_query_new_custom (GST_QUERY_CUSTOM, s);
 }
 
 static const GstStructure *
@@ -445,6 +477,7 @@ gst_query_parse_clip_window (GstQuery *query, GstClipMeta *clip, gint *fps_n, gi
           "epoch", G_TYPE_UINT, &c.epoch, "training", G_TYPE_BOOLEAN, &c.training, "num-frames",
           G_TYPE_UINT64, &c.num_frames, "framerate", GST_TYPE_FRACTION, &n, &d, NULL))
     return FALSE;
+  gst_structure_get (s, "view", G_TYPE_UINT, &c.view, "views", G_TYPE_UINT, &c.views, NULL);
 
   if (clip)
     *clip = c;

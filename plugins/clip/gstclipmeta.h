@@ -13,12 +13,16 @@ G_BEGIN_DECLS
  *
  * clipsrc adds one to every decoded frame; clipsample forwards it with `frame` and `num_frames`
  * of the sampled clip. A batch from clipbatch has one for each of its clips, in the batch's
- * order (frame 0), so that evaluation can name the file.
+ * order (frame 0), so that evaluation can name the file; with views, one for each view, clip by
+ * clip. That of a missing view has no path and no file.
  *
  * clip:       position in the run's order, over all epochs, training and validation passes
  *             alike, skipped clips included; the position of a seek in GST_FORMAT_DEFAULT
  * sample:     the clip's row in the data set (its number in the manifest); with the epoch it is
  *             the key of random draws
+ * view:       number of the view, from 0: which of several cameras, whose clips of one scene are
+ *             one sample and have the same clip, sample and label
+ * views:      views of a sample; 0 or 1: there are no views
  * epoch:      from 0
  * training:   a training pass; otherwise a validation or test pass
  * label:      class number, from 0; -1: unknown
@@ -44,6 +48,7 @@ typedef struct {
   GstMeta meta;
   guint64 clip;
   guint64 sample;
+  guint view, views;
   guint epoch;
   gboolean training;
   gint label;
@@ -88,6 +93,14 @@ GST_CLIP_API gboolean gst_event_parse_clip_classes (GstEvent *event, gchar ***cl
  * NULL: not in the event. */
 GST_CLIP_API guint64 *gst_event_parse_clip_class_counts (GstEvent *event);
 
+/* Sticky event `clip-views`: the names of the views, view 0 first. Without views it is not sent.
+ * fields: views (GstValueArray of strings).
+ * views: NULL-terminated; copied. */
+GST_CLIP_API GstEvent *gst_event_new_clip_views (const gchar *const *views);
+/* *views: (transfer full) free with g_strfreev(); views may be NULL. FALSE: another event, or an
+ * invalid one; *views is unchanged. */
+GST_CLIP_API gboolean gst_event_parse_clip_views (GstEvent *event, gchar ***views);
+
 /* Sticky event `clip-preparation`: how clips are prepared for a network. A model file records
  * it, so that test clips can be compared with it. clipsample sends it before its first frame,
  * and again when it changes.
@@ -126,7 +139,7 @@ GST_CLIP_API gboolean gst_event_parse_clip_preparation (
  * check that it has not changed.
  * fields: rows, training-clips, validation-clips (uint64), clips, labels, order (string).
  *
- * rows:   rows of the data set that are used for training or validation
+ * rows:   rows of the data set that are used for training or validation; with views, clips
  * training_clips, validation_clips: clips listed per pass
  * clips:  digest of the rows' paths, segments and splits, in any order
  * labels: the same with their labels
@@ -192,11 +205,11 @@ GST_CLIP_API gboolean gst_event_parse_clip_skipped (GstEvent *event, GstClipSkip
  * decoded. Unanswered: all frames.
  * in: clip, sample (uint64), epoch (uint), training (boolean), num-frames (uint64: frames in the
  *     clip; 0: unknown), framerate (fraction: the file's mean; 0/1: unknown), times (optional:
- *     timestamps of the frames)
+ *     timestamps of the frames), view, views (uint; only with views)
  * out: first, last (uint64: inclusive, counted from the clip's first frame), frames (optional:
  *      which of these, if not all) */
 GST_CLIP_API GstQuery *gst_query_new_clip_window (const GstClipMeta *clip, gint fps_n, gint fps_d);
-/* Fills clip, sample, epoch, training and num_frames of *clip (strings are NULL). All outputs
+/* Fills clip, sample, view, views, epoch, training and num_frames of *clip (strings are NULL). All outputs
  * may be NULL. FALSE: another query. */
 GST_CLIP_API gboolean gst_query_parse_clip_window (
     GstQuery *query, GstClipMeta *clip, gint *fps_n, gint *fps_d);

@@ -387,8 +387,8 @@ gst_clip_sample_frame (GstClipSample *self, GstBuffer *buffer)
     clip = *meta;
     if (self->in_clip
         && (clip.clip != self->clip.clip || clip.sample != self->clip.sample
-            || clip.epoch != self->clip.epoch || !clip.training != !self->clip.training
-            || clip.frame < self->clip.frame)) {
+            || clip.view != self->clip.view || clip.epoch != self->clip.epoch
+            || !clip.training != !self->clip.training || clip.frame < self->clip.frame)) {
       ret = gst_clip_sample_finish (self);
       self->in_clip = FALSE;
       if (ret != GST_FLOW_OK)

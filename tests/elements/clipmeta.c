@@ -12,6 +12,8 @@ example (void)
 {
   GstClipMeta m = { .clip = G_GUINT64_CONSTANT (5000000000),
     .sample = 7,
+    .view = 1,
+    .views = 3,
     .epoch = 3,
     .training = TRUE,
     .label = -1,
@@ -44,6 +46,8 @@ assert_equal (const GstClipMeta *a, const GstClipMeta *b)
   g_assert_nonnull (b);
   g_assert_cmpuint (a->clip, ==, b->clip);
   g_assert_cmpuint (a->sample, ==, b->sample);
+  g_assert_cmpuint (a->view, ==, b->view);
+  g_assert_cmpuint (a->views, ==, b->views);
   g_assert_cmpuint (a->epoch, ==, b->epoch);
   g_assert_cmpint (a->training, ==, b->training);
   g_assert_cmpint (a->label, ==, b->label);
@@ -184,6 +188,27 @@ test_classes (void)
 }
 
 static void
+test_views (void)
+{
+  const gchar *names[] = { "front", "from the left", NULL };
+  GstEvent *event = gst_event_new_clip_views (names);
+  gchar **back = NULL;
+
+  g_assert_true (GST_EVENT_IS_STICKY (event));
+  g_assert_true (GST_EVENT_IS_SERIALIZED (event));
+  g_assert_true (gst_event_parse_clip_views (event, NULL));
+  g_assert_true (gst_event_parse_clip_views (event, &back));
+  g_assert_cmpstrv (back, names);
+  g_strfreev (back);
+  g_assert_false (gst_event_parse_clip_classes (event, NULL));
+  gst_event_unref (event);
+
+  event = gst_event_new_clip_classes (names);
+  g_assert_false (gst_event_parse_clip_views (event, &back));
+  gst_event_unref (event);
+}
+
+static void
 test_preparation (void)
 {
   GstClipPreparation in = { 16, 2, "center", "bilinear", TRUE, 2.5, 30000, 1001 }, out;
@@ -319,6 +344,8 @@ test_window (void)
   g_assert_true (gst_query_parse_clip_window (query, &out, &n, &d));
   g_assert_cmpuint (out.clip, ==, in.clip);
   g_assert_cmpuint (out.sample, ==, in.sample);
+  g_assert_cmpuint (out.view, ==, 1);
+  g_assert_cmpuint (out.views, ==, 3);
   g_assert_cmpuint (out.epoch, ==, in.epoch);
   g_assert_true (out.training);
   g_assert_cmpuint (out.num_frames, ==, 16);
@@ -361,6 +388,15 @@ test_window (void)
   g_assert_false (gst_query_get_clip_window (query, NULL, NULL));
   g_assert_null (gst_query_get_clip_window_times (query));
   gst_query_unref (query);
+
+  /* without views nothing is said of them */
+  in.view = in.views = 0;
+  query = gst_query_new_clip_window (&in, 25, 1);
+  g_assert_true (gst_query_parse_clip_window (query, &out, NULL, NULL));
+  g_assert_cmpuint (out.views, ==, 0);
+  g_assert_false (gst_structure_has_field (gst_query_get_structure (query), "view"));
+  g_assert_false (gst_structure_has_field (gst_query_get_structure (query), "views"));
+  gst_query_unref (query);
   g_ref_string_release (in.path);
 }
 
@@ -375,6 +411,7 @@ main (int argc, char **argv)
   g_test_add_func ("/clipmeta/several", test_several);
   g_test_add_func ("/clipmeta/through-scaler", test_through_scaler);
   g_test_add_func ("/clipmeta/classes", test_classes);
+  g_test_add_func ("/clipmeta/views", test_views);
   g_test_add_func ("/clipmeta/preparation", test_preparation);
   g_test_add_func ("/clipmeta/data", test_data);
   g_test_add_func ("/clipmeta/skipped", test_skipped);
