@@ -4,15 +4,44 @@
 
 #include "src/escape.h"
 
+#define MOST 4 /* memories */
+
+/* Whether each clip has a view, and nothing but 0 and 1 is in the mask. *clip: the first one for
+ * which this is not so */
+static gboolean
+is_mask (const guint8 *present, const TensorLayout *layout, guint *clip)
+{
+  for (*clip = 0; *clip < layout->clips; (*clip)++) {
+    guint there = 0;
+
+    for (guint v = 0; v < layout->views; v++, present++) {
+      if (*present > 1)
+        return FALSE;
+      there += *present;
+    }
+    if (there == 0)
+      return FALSE;
+  }
+
+  return TRUE;
+}
+
 gboolean
 tensor_batch_map (TensorBatch *batch, GstBuffer *buffer, const TensorLayout *layout, GError **error)
 {
-  static const gchar *const names[3] = { "frames", "labels", "key points" };
-  const gsize sizes[3] = { layout->frames_size, layout->labels_size, layout->points_size };
-  const guint n = layout->points ? 3 : 2;
+  const gchar *names[MOST] = { "frames", "labels", "key points" };
+  gsize sizes[MOST] = { layout->frames_size, layout->labels_size, layout->points_size };
+  const guint points = 2, mask = layout->points ? 3 : 2;
+  const guint n = mask + (layout->views > 1);
+  guint clip;
 
   batch->n = 0;
   batch->points = NULL;
+  batch->present = NULL;
+  if (layout->views > 1) {
+    names[mask] = "the mask";
+    sizes[mask] = layout->present_size;
+  }
   if (gst_buffer_n_memory (buffer) != n)
     goto other_number;
   while (batch->n < n) {
@@ -27,10 +56,14 @@ tensor_batch_map (TensorBatch *batch, GstBuffer *buffer, const TensorLayout *lay
   }
   batch->frames = batch->maps[0].data;
   batch->labels = batch->maps[1].data;
-  if (n == 3)
-    batch->points = (const gfloat *) batch->maps[2].data;
+  if (layout->points)
+    batch->points = (const gfloat *) batch->maps[points].data;
   if ((gsize) batch->points % sizeof (gfloat))
     goto no_alignment;
+  if (layout->views > 1)
+    batch->present = batch->maps[mask].data;
+  if (batch->present && !is_mask (batch->present, layout, &clip))
+    goto bad_mask;
 
   return TRUE;
 
@@ -39,7 +72,17 @@ other_number:
   g_set_error (error, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT,
       "A batch has %u memories, but must have %s. Give each tensor its own GstMemory.",
       gst_buffer_n_memory (buffer),
-      n == 2 ? "two: frames and labels" : "three: frames, labels and key points");
+      layout->views > 1    ? layout->points ? "four: frames, labels, key points and a mask of views"
+                                            : "three: frames, labels and a mask of views"
+          : layout->points ? "three: frames, labels and key points"
+                           : "two: frames and labels");
+  return FALSE;
+bad_mask:
+  g_set_error (error, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT,
+      "The mask of a batch's clip %u is wrong: it is 1 for each view that is there, one at least, "
+      "and 0 for those that are missing.",
+      clip);
+  tensor_batch_unmap (batch);
   return FALSE;
 other_size:
   g_set_error (error, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT,
@@ -72,15 +115,21 @@ tensor_batch_unmap (TensorBatch *batch)
 void
 tensor_batch_metas (GstBuffer *buffer, const GstClipMeta **metas, guint n)
 {
+  const GstClipMeta *clip;
   gpointer state = NULL;
-  GstMeta *meta;
-  guint i = 0;
+  guint i = 0, views;
 
-  while (
-      i < n && (meta = gst_buffer_iterate_meta_filtered (buffer, &state, GST_CLIP_META_API_TYPE)))
-    metas[i++] = (const GstClipMeta *) meta;
-  while (i < n)
-    metas[i++] = NULL;
+  for (guint k = 0; k < n; k++)
+    metas[k] = NULL;
+  while ((clip = (const GstClipMeta *) gst_buffer_iterate_meta_filtered (
+              buffer, &state, GST_CLIP_META_API_TYPE))) {
+    views = MAX (clip->views, 1);
+    if (i / views >= n)
+      break;
+    if (!metas[i / views] || (!metas[i / views]->path && clip->path))
+      metas[i / views] = clip;
+    i++;
+  }
 }
 
 gchar *

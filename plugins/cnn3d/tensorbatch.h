@@ -9,19 +9,22 @@
 /* A buffer's memories, mapped for reading. */
 typedef struct {
   guint n;
-  GstMemory *memories[3];
-  GstMapInfo maps[3];
+  GstMemory *memories[4];
+  GstMapInfo maps[4];
   const guint8 *frames, *labels;
-  const gfloat *points; /* NULL: no key points */
+  const gfloat *points;  /* NULL: no key points */
+  const guint8 *present; /* (N, V): 1: this view is there, 0: missing; NULL: no mask, no views */
 } TensorBatch;
 
 /* Maps a buffer, which must outlive the batch. FALSE with a GST_STREAM_ERROR,
- * readable by the user, if the buffer does not match its caps. */
+ * readable by the user, if the buffer does not match its caps, or if the mask has other values,
+ * or a clip of which no view is there. */
 gboolean tensor_batch_map (
     TensorBatch *batch, GstBuffer *buffer, const TensorLayout *layout, GError **error);
 void tensor_batch_unmap (TensorBatch *batch);
 
-/* The metas of a batch's clips, in order, to metas[0..n-1]; NULL: none. */
+/* The metas of a batch's clips, in order, to metas[0..n-1]; NULL: none. With views, a clip's meta
+ * is that of the first of its views that has a file. */
 void tensor_batch_metas (GstBuffer *buffer, const GstClipMeta **metas, guint n);
 
 /* Describes clip number `n` of a batch whose first clip is number `first`:

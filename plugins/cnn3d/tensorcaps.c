@@ -8,8 +8,8 @@
 #include "src/settings/settings.h"
 
 #define MAX_RANK 16  /* NNStreamer's limit */
-#define VIDEO_RANK 5 /* C:W:H:T:N; 3:K:M:T:N of key points */
-#define MAX_TENSORS 3
+#define VIDEO_RANK 5 /* C:W:H:T:N; 3:K:M:T:N of key points; with views V comes before N */
+#define MAX_TENSORS 4
 
 #define EXAMPLE                                \
   "other/tensors,format=static,num_tensors=2," \
@@ -127,6 +127,47 @@ product (const Dimensions *d, gsize item, gsize *out)
   return *out <= G_MAXSSIZE;
 }
 
+/* The number of views is the mask's first dimension. */
+static gboolean
+take_mask (TensorLayout *layout, const gchar *dimensions, GError **error)
+{
+  Dimensions d;
+
+  if (!parse_dimensions (dimensions, &d, error))
+    return FALSE;
+  if (d.rank > 2 || d.size[0] < 2)
+    goto no_mask;
+  layout->views = d.size[0];
+  if (!product (&d, 1, &layout->present_size))
+    goto no_mask;
+
+  return TRUE;
+
+  /* ERRORS */
+no_mask:
+  set_error (error,
+      "The last tensor, of dimensions %s, is not a mask, views:clips of 2 views at least.",
+      dimensions);
+  return FALSE;
+}
+
+/* Clips of frames or of key points: the fifth dimension, behind that of the views. */
+static guint
+count_clips (const TensorLayout *layout, const Dimensions *d)
+{
+  return d->size[layout->views > 1 ? VIDEO_RANK : VIDEO_RANK - 1];
+}
+
+/* Whether a clip has as many views as the mask, and nothing follows the clips. */
+static gboolean
+has_views (const TensorLayout *layout, const Dimensions *d)
+{
+  if (layout->views > 1)
+    return d->rank <= VIDEO_RANK + 1 && d->size[VIDEO_RANK - 1] == layout->views;
+
+  return d->rank <= VIDEO_RANK;
+}
+
 static gboolean
 take_video (TensorLayout *layout, const gchar *type, const gchar *dimensions, GError **error)
 {
@@ -140,7 +181,7 @@ take_video (TensorLayout *layout, const gchar *type, const gchar *dimensions, GE
     goto other_type;
   if (!parse_dimensions (dimensions, &d, error))
     return FALSE;
-  if (d.rank > VIDEO_RANK)
+  if (!has_views (layout, &d))
     goto other_rank;
 
   layout->type = video_types[i].type;
@@ -149,7 +190,7 @@ take_video (TensorLayout *layout, const gchar *type, const gchar *dimensions, GE
   layout->width = d.size[1];
   layout->height = d.size[2];
   layout->frames = d.size[3];
-  layout->clips = d.size[4];
+  layout->clips = count_clips (layout, &d);
   if (!product (&d, layout->item_size, &layout->frames_size))
     goto too_large;
   layout->clip_size = layout->frames_size / layout->clips;
@@ -164,9 +205,16 @@ other_type:
       type);
   return FALSE;
 other_rank:
-  set_error (error,
-      "Frames of dimensions %s have more than five, which are channels:width:height:frames:clips.",
-      dimensions);
+  if (layout->views > 1)
+    set_error (error,
+        "Frames of dimensions %s are not channels:width:height:frames:views:clips of %u views, as "
+        "the mask says.",
+        dimensions, layout->views);
+  else
+    set_error (error,
+        "Frames of dimensions %s have more than five, which are "
+        "channels:width:height:frames:clips.",
+        dimensions);
   return FALSE;
 too_large:
   set_error (error, "A batch of frames of dimensions %s is larger than any memory.", dimensions);
@@ -235,8 +283,8 @@ take_points (TensorLayout *layout, const gchar *type, const gchar *dimensions, G
     goto other_type;
   if (!parse_dimensions (dimensions, &d, error))
     return FALSE;
-  if (d.rank > VIDEO_RANK || d.size[0] != 3 || d.size[3] != layout->frames
-      || d.size[4] != layout->clips)
+  if (!has_views (layout, &d) || d.size[0] != 3 || d.size[3] != layout->frames
+      || count_clips (layout, &d) != layout->clips)
     goto other_sizes;
   if (d.size[1] > CNN3D_SKELETON_MOST || d.size[2] > persons)
     goto too_many;
@@ -252,9 +300,16 @@ other_type:
   set_error (error, "The third tensor is of type %s: key points are float32.", type);
   return FALSE;
 other_sizes:
-  set_error (error,
-      "Key points of dimensions %s are not 3:points:persons:frames:clips of %u clips of %u frames.",
-      dimensions, layout->clips, layout->frames);
+  if (layout->views > 1)
+    set_error (error,
+        "Key points of dimensions %s are not 3:points:persons:frames:views:clips of %u views of %u "
+        "clips of %u frames.",
+        dimensions, layout->views, layout->clips, layout->frames);
+  else
+    set_error (error,
+        "Key points of dimensions %s are not 3:points:persons:frames:clips of %u clips of %u "
+        "frames.",
+        dimensions, layout->clips, layout->frames);
   return FALSE;
 too_many:
   set_error (error, "Key points of dimensions %s are more than %d of %u persons.", dimensions,
@@ -263,6 +318,32 @@ too_many:
 too_large:
   set_error (
       error, "A batch of key points of dimensions %s is larger than any memory.", dimensions);
+  return FALSE;
+}
+
+/* The mask of the views comes last, and is what tells them from batches without. */
+static gboolean
+take_tensors (
+    TensorLayout *layout, guint n, gchar *const *types, gchar *const *dimensions, GError **error)
+{
+  const gboolean mask = n > 2 && g_ascii_strcasecmp (types[n - 1], "uint8") == 0;
+
+  if (mask && !take_mask (layout, dimensions[n - 1], error))
+    return FALSE;
+  if (!take_video (layout, types[0], dimensions[0], error)
+      || !take_labels (layout, types[1], dimensions[1], error)
+      || (n - mask > 2 && !take_points (layout, types[2], dimensions[2], error)))
+    return FALSE;
+  if (mask && layout->present_size != (gsize) layout->views * layout->clips)
+    goto other_mask;
+
+  return TRUE;
+
+  /* ERRORS */
+other_mask:
+  set_error (error,
+      "The mask of dimensions %s is not one of %u clips in %u views: it is views:clips.",
+      dimensions[n - 1], layout->clips, layout->views);
   return FALSE;
 }
 
@@ -275,8 +356,9 @@ tensor_layout_from_caps (TensorLayout *layout, const GstCaps *caps, GError **err
   gboolean ret = FALSE;
   gint n = 2;
 
+  layout->views = 1;
   layout->points = layout->persons = 0;
-  layout->points_size = 0;
+  layout->points_size = layout->present_size = 0;
   if (!gst_structure_has_name (s, "other/tensors"))
     goto no_tensors;
   if (format && strcmp (format, "static") != 0)
@@ -288,9 +370,10 @@ tensor_layout_from_caps (TensorLayout *layout, const GstCaps *caps, GError **err
   types = split_field (s, "types", n, error);
   if (types)
     dimensions = split_field (s, "dimensions", n, error);
-  ret = dimensions && take_video (layout, types[0], dimensions[0], error)
-      && take_labels (layout, types[1], dimensions[1], error)
-      && (n == 2 || take_points (layout, types[2], dimensions[2], error));
+  /* only a mask is a fourth tensor */
+  if (dimensions && n == MAX_TENSORS && g_ascii_strcasecmp (types[n - 1], "uint8") != 0)
+    goto other_number;
+  ret = dimensions && take_tensors (layout, n, types, dimensions, error);
   g_strfreev (types);
   g_strfreev (dimensions);
 
@@ -312,6 +395,8 @@ other_number:
       "num_tensors=%d, but a batch is two tensors, frames and labels, or three, with key points: "
       "batches are " EXAMPLE ".",
       n);
+  g_strfreev (types);
+  g_strfreev (dimensions);
   return FALSE;
 }
 
@@ -324,9 +409,9 @@ tensor_layout_clip_points (const TensorLayout *layout)
 gboolean
 tensor_layout_same_clips (const TensorLayout *a, const TensorLayout *b)
 {
-  return a->type == b->type && a->frames == b->frames && a->height == b->height
-      && a->width == b->width && a->channels == b->channels && a->num_classes == b->num_classes
-      && a->points == b->points && a->persons == b->persons;
+  return a->type == b->type && a->views == b->views && a->frames == b->frames
+      && a->height == b->height && a->width == b->width && a->channels == b->channels
+      && a->num_classes == b->num_classes && a->points == b->points && a->persons == b->persons;
 }
 
 gchar *
@@ -344,6 +429,8 @@ tensor_layout_describe (const TensorLayout *layout)
   if (layout->points)
     g_string_append_printf (
         text, " with %u key points of %u persons", layout->points, layout->persons);
+  if (layout->views > 1)
+    g_string_append_printf (text, " in %u views", layout->views);
 
   return g_string_free (text, FALSE);
 }
