@@ -35,6 +35,8 @@ typedef struct {
 typedef struct {
   Counts all, *classes;
   guint seconds, frames; /* clips that are windows */
+  guint *views;          /* [views]: clips that have this one */
+  guint partial;         /* clips that have not all views */
   GHashTable *files;     /* path -> number in listed + 1 */
   GArray *listed;        /* DatasetFile: the same, as they first came */
   GHashTable *groups;
@@ -84,23 +86,51 @@ add_window (DatasetFile *file, const Cnn3dDatasetRow *row)
 }
 
 static void
+count_views (Summary *summary, const Cnn3dDataset *dataset, guint row)
+{
+  guint n, listed = 0;
+  g_autofree guint32 *rows = NULL;
+
+  cnn3d_dataset_views (dataset, &n);
+  if (n == 0)
+    return;
+  rows = g_new (guint32, n);
+  cnn3d_dataset_view_rows (dataset, row, rows);
+  for (guint view = 0; view < n; view++) {
+    summary->views[view] += rows[view] != CNN3D_DATASET_NO_ROW;
+    listed += rows[view] != CNN3D_DATASET_NO_ROW;
+  }
+  summary->partial += listed < n;
+}
+
+/* A clip is a row, or the rows of all of its views. */
+static void
+count_clip (Summary *summary, const Cnn3dDataset *dataset, guint number, const Cnn3dDatasetRow *row)
+{
+  const guint split = split_of (row->split);
+
+  summary->all.clips++;
+  summary->all.by[split]++;
+  summary->classes[row->label].clips++;
+  summary->classes[row->label].by[split]++;
+  if (row->start > 0 || isfinite (row->end))
+    row->in_frames ? summary->frames++ : summary->seconds++;
+  if (row->group)
+    g_hash_table_add (summary->groups, (gpointer) row->group);
+  count_views (summary, dataset, number);
+}
+
+static void
 count_rows (Summary *summary, const Cnn3dDataset *dataset)
 {
   for (guint i = 0; i < cnn3d_dataset_num_rows (dataset); i++) {
     g_autofree gchar *path = cnn3d_dataset_path (dataset, i);
     Cnn3dDatasetRow row;
-    guint split, number;
+    guint number;
 
     cnn3d_dataset_row (dataset, i, &row);
-    split = split_of (row.split);
-    summary->all.clips++;
-    summary->all.by[split]++;
-    summary->classes[row.label].clips++;
-    summary->classes[row.label].by[split]++;
-    if (row.start > 0 || isfinite (row.end))
-      row.in_frames ? summary->frames++ : summary->seconds++;
-    if (row.group)
-      g_hash_table_add (summary->groups, (gpointer) row.group);
+    if (cnn3d_dataset_leads (dataset, i))
+      count_clip (summary, dataset, i, &row);
     number = GPOINTER_TO_UINT (g_hash_table_lookup (summary->files, path));
     if (number == 0) {
       const DatasetFile file = { .path = path, .fps = row.fps };
@@ -168,6 +198,21 @@ print_counts (const Counts *counts, const Counts *all, const gchar *name)
 }
 
 static void
+print_views (const Summary *summary, const Cnn3dDataset *dataset)
+{
+  guint n;
+  const gchar *const *views = cnn3d_dataset_views (dataset, &n);
+
+  for (guint view = 0; view < n; view++) {
+    g_autofree gchar *shown = cnn3d_escape_shown (views[view]);
+
+    printf (view ? ", %u %s" : "\nviews: %u %s", summary->views[view], shown);
+  }
+  if (summary->partial)
+    printf ("; %u clips have not all of them", summary->partial);
+}
+
+static void
 print_summary (const Summary *summary, const Cnn3dDataset *dataset, const gchar *location)
 {
   const gchar *const *classes = cnn3d_dataset_classes (dataset);
@@ -183,6 +228,7 @@ print_summary (const Summary *summary, const Cnn3dDataset *dataset, const gchar 
     printf (", %u windows in seconds", summary->seconds);
   if (summary->frames)
     printf (", %u windows in frames", summary->frames);
+  print_views (summary, dataset);
   printf ("\n\n    clips");
   for (guint split = 0; split < SPLITS; split++)
     if (summary->all.by[split] && summary->all.by[split] < summary->all.clips)
@@ -276,7 +322,8 @@ int
 tool_dataset (int argc, char **argv)
 {
   g_autofree gchar *root = NULL, *classes = NULL, *annotator = NULL, *background = NULL,
-                   *output = NULL, *points_root = NULL, *pattern = NULL, *wrong = NULL;
+                   *views = NULL, *output = NULL, *points_root = NULL, *pattern = NULL,
+                   *wrong = NULL;
   g_auto (GStrv) paths = NULL;
   gboolean check = FALSE;
   const GOptionEntry entries[] = { { "root", 0, 0, G_OPTION_ARG_FILENAME, &root,
@@ -286,6 +333,8 @@ tool_dataset (int argc, char **argv)
         "Names of classes that are numbers (default none)", "FILE" },
     { "annotator", 0, 0, G_OPTION_ARG_STRING, &annotator,
         "Whose annotations are taken (default: there is one)", "WHO" },
+    { "views", 0, 0, G_OPTION_ARG_STRING, &views,
+        "Views of each clip, in their order (default: those of the column view)", "NAMES" },
     { "background", 0, 0, G_OPTION_ARG_STRING, &background,
         "Class of what no label covers (default: it is left out)", "NAME" },
     { "keypoints-root", 0, 0, G_OPTION_ARG_FILENAME, &points_root,
@@ -303,6 +352,7 @@ tool_dataset (int argc, char **argv)
   Summary summary = { { 0 } };
   Cnn3dDataset *dataset;
   gboolean ok = TRUE;
+  guint n_views;
 
   g_option_context_add_main_entries (context, entries, NULL);
   g_option_context_set_summary (context,
@@ -326,6 +376,7 @@ tool_dataset (int argc, char **argv)
   params.root = root;
   params.classes_location = classes;
   params.annotator = annotator;
+  params.views = views;
   params.background = background;
   dataset = cnn3d_dataset_new (&params, &error);
   if (!dataset) {
@@ -333,6 +384,8 @@ tool_dataset (int argc, char **argv)
     return TOOL_FAILED;
   }
   summary.classes = g_new0 (Counts, cnn3d_dataset_num_classes (dataset));
+  cnn3d_dataset_views (dataset, &n_views);
+  summary.views = g_new0 (guint, MAX (n_views, 1));
   summary.files = g_hash_table_new_full (cnn3d_hash_text, g_str_equal, g_free, NULL);
   summary.groups = g_hash_table_new (cnn3d_hash_text, g_str_equal);
   summary.listed = g_array_new (FALSE, FALSE, sizeof (DatasetFile));
@@ -355,6 +408,7 @@ tool_dataset (int argc, char **argv)
   }
   ok = ok && summary.missing->len == 0 && summary.wrong->len == 0;
   g_free (summary.classes);
+  g_free (summary.views);
   g_hash_table_unref (summary.files);
   g_hash_table_unref (summary.groups);
   g_array_unref (summary.listed);

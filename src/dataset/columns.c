@@ -7,7 +7,7 @@
 #define MAX_NAME 48
 
 const gchar *const cnn3d_column_names[CNN3D_N_COLUMNS] = { "", "path", "label", "start", "end",
-  "start_frame", "end_frame", "duration", "group", "split", "fold", "fps", "keypoints" };
+  "start_frame", "end_frame", "duration", "group", "split", "fold", "fps", "keypoints", "view" };
 
 /* Documented names first; then what others use, the likelier meaning first. */
 static const struct {
@@ -28,6 +28,7 @@ static const struct {
   { "fold", CNN3D_COLUMN_FOLD, TRUE },
   { "fps", CNN3D_COLUMN_FPS, TRUE },
   { "keypoints", CNN3D_COLUMN_KEYPOINTS, TRUE },
+  { "view", CNN3D_COLUMN_VIEW, TRUE },
 
   { "video_path", CNN3D_COLUMN_PATH },
   { "file_path", CNN3D_COLUMN_PATH },
@@ -101,6 +102,15 @@ static const struct {
   { "skeleton_path", CNN3D_COLUMN_KEYPOINTS },
   { "pose", CNN3D_COLUMN_KEYPOINTS },
   { "skeleton", CNN3D_COLUMN_KEYPOINTS },
+  { "view_name", CNN3D_COLUMN_VIEW },
+  { "view_id", CNN3D_COLUMN_VIEW },
+  { "viewpoint", CNN3D_COLUMN_VIEW },
+  { "camera", CNN3D_COLUMN_VIEW },
+  { "camera_name", CNN3D_COLUMN_VIEW },
+  { "camera_id", CNN3D_COLUMN_VIEW },
+  { "cam", CNN3D_COLUMN_VIEW },
+  { "cam_id", CNN3D_COLUMN_VIEW },
+  { "angle", CNN3D_COLUMN_VIEW },
 };
 
 /* Lower case, and one _ for whatever is no letter or digit: "Start (s)" is start_s. */

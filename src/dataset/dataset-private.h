@@ -32,6 +32,9 @@ typedef struct {
 /* The string's number, added where it is new; CNN3D_NAME_NONE where the arena
  * is full. */
 guint32 cnn3d_names_intern (Cnn3dNames *names, Cnn3dArena *arena, const gchar *text, gsize size);
+/* The numbers of the names in alphabetical order, or in the numeric one where all are integers:
+ * [n]; g_free(). */
+guint32 *cnn3d_names_order (const Cnn3dNames *names, const Cnn3dArena *arena);
 /* The string's number, or CNN3D_NAME_NONE. */
 guint32 cnn3d_names_find (
     const Cnn3dNames *names, const Cnn3dArena *arena, const gchar *text, gsize size);
@@ -56,13 +59,17 @@ typedef struct {
   guint32 label;        /* number in labels; a class number at the end */
   guint32 group;        /* number in groups, or CNN3D_NAME_NONE */
   guint16 fold;         /* number in folds, where there is a column */
-  guint8 split;         /* Cnn3dSplit */
+  guint8 view;          /* number in views, or CNN3D_VIEW_NONE */
+  guint8 split : 2;     /* Cnn3dSplit */
   guint8 source : 1;    /* 0: from location, 1: from val-location */
   guint8 in_frames : 1; /* start and end are frames, from 0; end is the first behind */
   gdouble start, end;   /* seconds, or frames */
   gfloat fps;           /* of pictures; 0: not said */
   guint32 keypoints;    /* offset in the arena, or CNN3D_ARENA_FULL: none */
 } Cnn3dRow;
+
+#define CNN3D_VIEW_NONE G_MAXUINT8
+#define CNN3D_DATASET_MOST_VIEWS 64
 
 /* What clipsrc's property `fps` takes */
 static inline gboolean
@@ -77,8 +84,14 @@ struct _Cnn3dDataset {
   Cnn3dNames labels;
   Cnn3dNames groups;
   Cnn3dNames folds;
-  gboolean has_folds;      /* the manifest assigns folds */
-  gchar *roots[2];         /* by source */
+  Cnn3dNames views;         /* those that are wanted first, in that order */
+  guint n_views;            /* that are wanted, or, at the end, that there are */
+  gboolean views_wanted;    /* by their names */
+  gboolean has_views[2];    /* by source: its rows are views of samples */
+  const gchar **view_names; /* into the arena, NULL-terminated; NULL: no views */
+  guint32 *mates;     /* of each row, the next one of its sample, in a circle; NULL: no views */
+  gboolean has_folds; /* the manifest assigns folds */
+  gchar *roots[2];    /* by source */
   const gchar *formats[2]; /* the readers' names */
   const gchar **classes;   /* into the arena, NULL-terminated */
   guint32 *split[2];       /* [training]: rows; those that test: [FALSE] */
@@ -107,6 +120,12 @@ gboolean cnn3d_class_names_apply (Cnn3dDataset *dataset, const gchar *file, GErr
 gboolean cnn3d_class_names_check_several (Cnn3dDataset *dataset, const gchar *file, GError **error);
 /* Notes classes whose names differ in case and blanks only. */
 void cnn3d_class_names_compare (Cnn3dDataset *dataset);
+
+/* Takes the names of wanted views, separated by commas; NULL or empty: those that rows name. */
+gboolean cnn3d_views_want (Cnn3dDataset *dataset, const gchar *names, GError **error);
+/* Where rows are views of samples: numbers the views and checks that the sources agree. */
+gboolean cnn3d_views_finish (
+    Cnn3dDataset *dataset, const Cnn3dDatasetParams *params, GError **error);
 
 /* Fills split[] and n_split[] from the rows. */
 gboolean cnn3d_split_rows (Cnn3dDataset *dataset, const Cnn3dDatasetParams *params, GError **error);

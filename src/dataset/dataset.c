@@ -45,67 +45,24 @@ clear_note (gpointer note)
   g_free (((Cnn3dDatasetNote *) note)->text);
 }
 
-static gboolean
-is_integer (const gchar *text)
-{
-  if (*text == '-' || *text == '+')
-    text++;
-  /* 18 digits fit 64 bits: more is a name, not a number */
-  return *text && strlen (text) <= 18 && strspn (text, "0123456789") == strlen (text);
-}
-
-typedef struct {
-  const gchar *name;
-  gint64 value;
-  guint number;
-} Class;
-
-static gint
-compare_names (gconstpointer a, gconstpointer b)
-{
-  return strcmp (((const Class *) a)->name, ((const Class *) b)->name);
-}
-
-static gint
-compare_values (gconstpointer a, gconstpointer b)
-{
-  gint64 x = ((const Class *) a)->value;
-  gint64 y = ((const Class *) b)->value;
-
-  return x < y ? -1 : x > y ? 1 : compare_names (a, b);
-}
-
-/* Class numbers follow the sorted names, or the numeric order where all are
- * integers, so that they do not depend on the order of the rows. */
+/* Class numbers follow the sorted names, so that they do not depend on the order of the rows. */
 static void
 number_classes (Cnn3dDataset *dataset)
 {
-  Cnn3dNames *labels = &dataset->labels;
-  Class *classes = g_new (Class, labels->n + 1);
-  guint32 *renumber = g_new (guint32, labels->n + 1);
-  gboolean integers = TRUE;
+  const Cnn3dNames *labels = &dataset->labels;
+  g_autofree guint32 *order = cnn3d_names_order (labels, &dataset->arena);
+  g_autofree guint32 *renumber = g_new (guint32, labels->n + 1);
 
-  for (guint i = 0; i < labels->n; i++) {
-    const gchar *name = dataset->arena.data + labels->offsets[i];
-
-    classes[i].name = name;
-    classes[i].number = i;
-    integers = integers && is_integer (name);
-    classes[i].value = integers ? g_ascii_strtoll (name, NULL, 10) : 0;
-  }
-  qsort (classes, labels->n, sizeof (Class), integers ? compare_values : compare_names);
   dataset->classes = g_new0 (const gchar *, labels->n + 1);
   for (guint i = 0; i < labels->n; i++) {
-    dataset->classes[i] = classes[i].name;
-    renumber[classes[i].number] = i;
+    dataset->classes[i] = dataset->arena.data + labels->offsets[order[i]];
+    renumber[order[i]] = i;
   }
   for (guint i = 0; i < dataset->rows->len; i++) {
     Cnn3dRow *row = &g_array_index (dataset->rows, Cnn3dRow, i);
 
     row->label = renumber[row->label];
   }
-  g_free (classes);
-  g_free (renumber);
 }
 
 /* Of what trains: a test or validation set alone may be of one class. An explicit
@@ -194,7 +151,8 @@ cnn3d_dataset_new (const Cnn3dDatasetParams *params, GError **error)
   dataset->rows = g_array_new (FALSE, FALSE, sizeof (Cnn3dRow));
   dataset->notes = g_array_new (FALSE, FALSE, sizeof (Cnn3dDatasetNote));
   g_array_set_clear_func (dataset->notes, clear_note);
-  if (!cnn3d_readers_read (dataset, params, params->location, 0, error))
+  if (!cnn3d_views_want (dataset, params->views, error)
+      || !cnn3d_readers_read (dataset, params, params->location, 0, error))
     goto failed;
   if (params->val_location && *params->val_location
       && !cnn3d_readers_read (dataset, params, params->val_location, 1, error))
@@ -206,6 +164,8 @@ cnn3d_dataset_new (const Cnn3dDatasetParams *params, GError **error)
   if (!cnn3d_class_names_check_several (dataset, params->location, error))
     goto failed;
   cnn3d_class_names_compare (dataset);
+  if (!cnn3d_views_finish (dataset, params, error))
+    goto failed;
   if (!params->rows_only && !cnn3d_split_rows (dataset, params, error))
     goto failed;
   if (!params->rows_only && params->passes <= CNN3D_PASSES_TRAIN
@@ -214,6 +174,7 @@ cnn3d_dataset_new (const Cnn3dDatasetParams *params, GError **error)
   cnn3d_names_drop_slots (&dataset->labels);
   cnn3d_names_drop_slots (&dataset->groups);
   cnn3d_names_drop_slots (&dataset->folds);
+  cnn3d_names_drop_slots (&dataset->views);
   if (!params->rows_only)
     cnn3d_names_clear (&dataset->folds);
   return dataset;
@@ -235,6 +196,9 @@ cnn3d_dataset_free (Cnn3dDataset *dataset)
   cnn3d_names_clear (&dataset->labels);
   cnn3d_names_clear (&dataset->groups);
   cnn3d_names_clear (&dataset->folds);
+  cnn3d_names_clear (&dataset->views);
+  g_free (dataset->view_names);
+  g_free (dataset->mates);
   g_free (dataset->classes);
   for (guint i = 0; i < 2; i++) {
     g_free (dataset->roots[i]);
@@ -274,6 +238,8 @@ cnn3d_dataset_row (const Cnn3dDataset *dataset, guint row, Cnn3dDatasetRow *out)
   out->path = dataset->arena.data + r->path;
   out->group =
       r->group == CNN3D_NAME_NONE ? NULL : dataset->arena.data + dataset->groups.offsets[r->group];
+  out->view =
+      r->view == CNN3D_VIEW_NONE ? NULL : dataset->arena.data + dataset->views.offsets[r->view];
   out->label = (gint) r->label;
   out->start = r->start;
   out->end = r->end;
@@ -329,5 +295,6 @@ cnn3d_dataset_memory (const Cnn3dDataset *dataset)
 {
   return sizeof *dataset + dataset->arena.capacity + (gsize) dataset->rows->len * sizeof (Cnn3dRow)
       + ((gsize) dataset->labels.capacity + dataset->groups.capacity) * sizeof (guint32)
-      + ((gsize) dataset->n_split[0] + dataset->n_split[1]) * sizeof (guint32);
+      + ((gsize) dataset->n_split[0] + dataset->n_split[1]) * sizeof (guint32)
+      + (dataset->mates ? (gsize) dataset->rows->len * sizeof (guint32) : 0);
 }

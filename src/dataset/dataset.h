@@ -47,6 +47,8 @@ typedef enum {
  *               first of which is 0's, or lines "NUMBER NAME"; NULL or empty: none
  * annotator:    whose annotations are taken, where several people's are listed; NULL
  *               or empty: there is one
+ * views:        names of the views that samples have, separated by commas, in their order; NULL
+ *               or empty: those that the rows name, sorted, or none
  * background:   class of what no label covers of a video; NULL or empty: it is left
  *               out
  * rows_only:    to look at the rows alone: no pass is asked for, so that none needs
@@ -63,6 +65,7 @@ typedef struct {
   Cnn3dPasses passes;
   const gchar *classes_location;
   const gchar *annotator;
+  const gchar *views;
   const gchar *background;
   gboolean rows_only;
 } Cnn3dDatasetParams;
@@ -71,6 +74,7 @@ typedef struct {
  *
  * path:  as written in the manifest; cnn3d_dataset_path() for the file
  * group: NULL: none
+ * view:  name; NULL: none
  * label: class number, from 0
  * start, end: seconds, or, where in_frames is set, numbers of frames from 0, of which
  *        end is the first one behind; end is infinite where the clip goes to the
@@ -83,6 +87,7 @@ typedef struct {
 typedef struct {
   const gchar *path;
   const gchar *group;
+  const gchar *view;
   gint label;
   gdouble start;
   gdouble end;
@@ -142,8 +147,21 @@ CNN3D_API gchar *cnn3d_dataset_keypoints (
 /* What is wrong with a pattern: g_free(); NULL: nothing. */
 CNN3D_API gchar *cnn3d_keypoints_pattern_refuse (const gchar *pattern);
 
+#define CNN3D_DATASET_NO_ROW G_MAXUINT32
+
+/* The names of the views, in their order, NULL-terminated; owned by the data set. *n: how many
+ * there are. NULL, and 0: there are none, and each row is a sample of its own. */
+CNN3D_API const gchar *const *cnn3d_dataset_views (const Cnn3dDataset *dataset, guint *n);
+/* Whether the row stands for its sample: it is the first listed one of its views. Of rows whose
+ * view is not wanted, none does. */
+CNN3D_API gboolean cnn3d_dataset_leads (const Cnn3dDataset *dataset, guint row);
+/* The rows of all views of the sample that a leading row stands for. Only where there are views.
+ * rows: [views], filled; CNN3D_DATASET_NO_ROW: this view is not listed */
+CNN3D_API void cnn3d_dataset_view_rows (const Cnn3dDataset *dataset, guint row, guint32 *rows);
+
 /* The rows that train (or those that validate or test), in listed order; *n is
- * their number, 0 where no such passes were asked for. Owned by the data set. */
+ * their number, 0 where no such passes were asked for. Where there are views, those that lead.
+ * Owned by the data set. */
 CNN3D_API const guint32 *cnn3d_dataset_split (
     const Cnn3dDataset *dataset, gboolean training, guint *n);
 

@@ -39,6 +39,29 @@ update (GChecksum *checksum, const gchar *text)
   g_checksum_update (checksum, (const guchar *) text, strlen (text) + 1);
 }
 
+/* The other rows of a sample. Their segments and splits are the same. */
+static void
+update_views (GChecksum *checksum, const Cnn3dDataset *dataset, guint row)
+{
+  guint n;
+  const gchar *const *views = cnn3d_dataset_views (dataset, &n);
+  g_autofree guint32 *rows = g_new (guint32, MAX (n, 1));
+  Cnn3dDatasetRow r;
+
+  if (n > 0)
+    cnn3d_dataset_view_rows (dataset, row, rows);
+  for (guint view = 0; view < n; view++) {
+    update (checksum, "view");
+    update (checksum, views[view]);
+    if (rows[view] == CNN3D_DATASET_NO_ROW)
+      continue;
+    cnn3d_dataset_row (dataset, rows[view], &r);
+    update (checksum, r.path);
+    if (r.keypoints)
+      update (checksum, r.keypoints);
+  }
+}
+
 void
 cnn3d_digest (const Cnn3dDataset *dataset, const Cnn3dOrderParams *params, Cnn3dDigest *digest)
 {
@@ -81,6 +104,7 @@ cnn3d_digest (const Cnn3dDataset *dataset, const Cnn3dOrderParams *params, Cnn3d
         update (row, "keypoints");
         update (row, r.keypoints);
       }
+      update_views (row, dataset, rows[i]);
       whole = g_checksum_copy (row);
       add (&clips, row);
       g_snprintf (numbers, sizeof numbers, "%d", r.label);

@@ -77,6 +77,7 @@ add_clip (const Walk *walk, const gchar *path, const gchar *label, GError **erro
 {
   Cnn3dRow row = { .group = CNN3D_NAME_NONE,
     .source = walk->source,
+    .view = CNN3D_VIEW_NONE,
     .split = walk->split,
     .end = INFINITY,
     .keypoints = CNN3D_ARENA_FULL };

@@ -90,8 +90,8 @@ match_columns (Manifest *manifest, guint at[CNN3D_N_COLUMNS], GError **error)
   guint ranks[CNN3D_MAX_FIELDS];
 
   for (guint i = 0; i < table->n_fields; i++) {
-    const Cnn3dColumn column = columns[i] =
-        cnn3d_column_find (table->fields[i].text, table->fields[i].size, &ranks[i]);
+    const Cnn3dColumn column = columns[i] = cnn3d_reading_column (
+        manifest->reading, table->fields[i].text, table->fields[i].size, &ranks[i]);
 
     if (column != CNN3D_COLUMN_IGNORED && (!at[column] || ranks[i] < ranks[at[column] - 1]))
       at[column] = i + 1;
@@ -153,6 +153,8 @@ set_columns (Manifest *manifest, GError **error)
   if (at[CNN3D_COLUMN_PATH] && at[CNN3D_COLUMN_LABEL]) {
     manifest->header = TRUE;
     manifest->reading->dataset->has_folds |= at[CNN3D_COLUMN_FOLD] > 0;
+    if (at[CNN3D_COLUMN_VIEW])
+      cnn3d_views_begin (manifest->reading);
     if (twice) {
       g_propagate_error (error, twice);
       return FALSE;
@@ -318,8 +320,8 @@ add_row (Manifest *manifest, GError **error)
                    *by[CNN3D_N_COLUMNS] = {
                      NULL,
                    };
-  static const Cnn3dColumn guarded[] = { CNN3D_COLUMN_LABEL, CNN3D_COLUMN_GROUP,
-    CNN3D_COLUMN_FOLD };
+  static const Cnn3dColumn guarded[] = { CNN3D_COLUMN_LABEL, CNN3D_COLUMN_GROUP, CNN3D_COLUMN_FOLD,
+    CNN3D_COLUMN_VIEW };
   Cnn3dField own[G_N_ELEMENTS (guarded)];
   Cnn3dClip clip = CNN3D_CLIP_WHOLE;
   guint32 fold;
@@ -350,6 +352,11 @@ add_row (Manifest *manifest, GError **error)
   if (field) {
     clip.group = field->text;
     clip.group_size = field->size;
+  }
+  field = by[CNN3D_COLUMN_VIEW];
+  if (field) {
+    clip.view = field->text;
+    clip.view_size = field->size;
   }
   field = by[CNN3D_COLUMN_KEYPOINTS];
   if (field) {

@@ -9,7 +9,7 @@
 
 /* Which columns the rows need. */
 typedef struct {
-  gboolean seconds, frames, group, split, fold, fps, keypoints;
+  gboolean seconds, frames, group, view, split, fold, fps, keypoints;
 } Needed;
 
 static void
@@ -89,6 +89,7 @@ needed_by (const Cnn3dDataset *dataset)
     needed.seconds |= window && !r->in_frames;
     needed.frames |= window && r->in_frames;
     needed.group |= r->group != CNN3D_NAME_NONE;
+    needed.view |= r->view != CNN3D_VIEW_NONE;
     needed.split |= r->split != CNN3D_SPLIT_NONE || r->source == 1;
     needed.fps |= r->fps > 0;
     needed.keypoints |= r->keypoints != CNN3D_ARENA_FULL;
@@ -103,10 +104,10 @@ cnn3d_dataset_manifest (const Cnn3dDataset *dataset, const gchar *folder)
   const Needed needed = needed_by (dataset);
   GString *text = g_string_new ("path,label");
 
-  g_string_append_printf (text, "%s%s%s%s%s%s%s\n", needed.seconds ? ",start,end" : "",
+  g_string_append_printf (text, "%s%s%s%s%s%s%s%s\n", needed.seconds ? ",start,end" : "",
       needed.frames ? ",start_frame,end_frame" : "", needed.group ? ",group" : "",
-      needed.split ? ",split" : "", needed.fold ? ",fold" : "", needed.fps ? ",fps" : "",
-      needed.keypoints ? ",keypoints" : "");
+      needed.view ? ",view" : "", needed.split ? ",split" : "", needed.fold ? ",fold" : "",
+      needed.fps ? ",fps" : "", needed.keypoints ? ",keypoints" : "");
   for (guint i = 0; i < dataset->rows->len; i++) {
     const Cnn3dRow *r = &g_array_index (dataset->rows, Cnn3dRow, i);
     gchar rate[G_ASCII_DTOSTR_BUF_SIZE];
@@ -125,6 +126,7 @@ cnn3d_dataset_manifest (const Cnn3dDataset *dataset, const gchar *folder)
       add_number (text, row.in_frames && isfinite (row.end), row.end - 1);
     }
     add_optional (text, needed.group, row.group);
+    add_optional (text, needed.view, row.view);
     add_optional (text, needed.split, r->source == 1 ? "val" : row.split);
     add_optional (text, needed.fold, row.fold);
     if (needed.fps)

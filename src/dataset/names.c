@@ -2,6 +2,7 @@
 #include "src/dataset/dataset-private.h"
 #include "src/hash.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 guint32
@@ -102,4 +103,55 @@ cnn3d_names_clear (Cnn3dNames *names)
   cnn3d_names_drop_slots (names);
   g_clear_pointer (&names->offsets, g_free);
   names->n = names->capacity = 0;
+}
+
+static gboolean
+is_integer (const gchar *text)
+{
+  if (*text == '-' || *text == '+')
+    text++;
+  /* 18 digits fit 64 bits: more is a name, not a number */
+  return *text && strlen (text) <= 18 && strspn (text, "0123456789") == strlen (text);
+}
+
+typedef struct {
+  const gchar *name;
+  gint64 value;
+  guint number;
+} Name;
+
+static gint
+compare_names (gconstpointer a, gconstpointer b)
+{
+  return strcmp (((const Name *) a)->name, ((const Name *) b)->name);
+}
+
+static gint
+compare_values (gconstpointer a, gconstpointer b)
+{
+  gint64 x = ((const Name *) a)->value;
+  gint64 y = ((const Name *) b)->value;
+
+  return x < y ? -1 : x > y ? 1 : compare_names (a, b);
+}
+
+guint32 *
+cnn3d_names_order (const Cnn3dNames *names, const Cnn3dArena *arena)
+{
+  g_autofree Name *sorted = g_new (Name, names->n + 1);
+  guint32 *order = g_new (guint32, names->n + 1);
+  gboolean integers = TRUE;
+
+  for (guint i = 0; i < names->n; i++) {
+    const gchar *name = arena->data + names->offsets[i];
+
+    sorted[i].name = name;
+    sorted[i].number = i;
+    integers = integers && is_integer (name);
+    sorted[i].value = integers ? g_ascii_strtoll (name, NULL, 10) : 0;
+  }
+  qsort (sorted, names->n, sizeof (Name), integers ? compare_values : compare_names);
+  for (guint i = 0; i < names->n; i++)
+    order[i] = sorted[i].number;
+  return order;
 }

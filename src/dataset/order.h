@@ -3,7 +3,8 @@
  * A run is passes: each epoch's training clips, then, where there are any, its
  * validation clips; or one pass an epoch of what the data set was asked for
  * (Cnn3dPasses), where clips to test on stand in the place of those to validate on.
- * A position counts clips over the whole run, from 0.
+ * A position counts clips over the whole run, from 0. Where samples have views, all of a
+ * sample's are one clip here, and its row is the one that leads.
  * Not thread-safe: one thread asks, or the caller locks.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef CNN3D_ORDER_H

@@ -51,6 +51,11 @@ typedef struct {
   GString *buffer; /* for whoever unescapes a text */
   Cnn3dFinder *finder;
   GArray *spans; /* of the video that is read, where background is set */
+
+  guint first_row; /* of the data set's, that is in this source */
+  /* of const gchar *: where this source's rows are; NULL: none of them names its view */
+  GArray *places;
+  const gchar *too_many_views; /* where one view more is named than there can be */
 } Cnn3dReading;
 
 typedef struct {
@@ -79,15 +84,22 @@ void cnn3d_reading_release (Cnn3dReading *reading, const gchar *until);
 /* The JSON document. */
 const gchar *cnn3d_reading_json (const Cnn3dReading *reading);
 
+/* What a column's name means here. Cameras of many names are views only where views are asked for. */
+Cnn3dColumn cnn3d_reading_column (
+    const Cnn3dReading *reading, const gchar *name, gsize size, guint *rank);
+
+/* Of a place in the text, from 1. */
+guint cnn3d_reading_line_number (const Cnn3dReading *reading, const gchar *at);
+
 /* "location:line:column: reason", at a place in the text. */
 void cnn3d_reading_error (const Cnn3dReading *reading, const gchar *at, GError **error,
     const gchar *format, ...) G_GNUC_PRINTF (4, 5);
 
 /* A clip as its annotation has it. Strings are not kept. */
 typedef struct {
-  guint32 path;               /* by cnn3d_reading_path() */
-  const gchar *label, *group; /* group may be NULL */
-  gsize label_size, group_size;
+  guint32 path;                      /* by cnn3d_reading_path() */
+  const gchar *label, *group, *view; /* group and view may be NULL */
+  gsize label_size, group_size, view_size;
   Cnn3dSplit split;
   gdouble start, end;
   gboolean in_frames; /* as of Cnn3dRow */
@@ -106,6 +118,13 @@ typedef struct {
 guint32 cnn3d_reading_path (
     Cnn3dReading *reading, const gchar *path, gsize size, const gchar *at, GError **error);
 gboolean cnn3d_reading_add (Cnn3dReading *reading, const Cnn3dClip *clip, GError **error);
+
+/* The number of a view; CNN3D_VIEW_NONE: it has no name, or there are too many. at: where */
+guint8 cnn3d_views_find (Cnn3dReading *reading, const gchar *name, gsize size, const gchar *at);
+/* Keeps the places of the source's rows from now on. */
+void cnn3d_views_begin (Cnn3dReading *reading);
+/* Finds the samples that the source's rows are views of. */
+gboolean cnn3d_views_end (Cnn3dReading *reading, GError **error);
 
 /* Numbers that an annotation has: FALSE with `error` set where it is none of these.
  * name: as the error calls it. A number may have a decimal comma where `comma` is set.

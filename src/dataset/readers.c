@@ -225,10 +225,12 @@ read_with (Cnn3dReading *reading, GError **error)
     return FALSE;
   }
   reading->dataset->formats[reading->source] = reader->name;
-  before = reading->dataset->rows->len;
+  before = reading->first_row = reading->dataset->rows->len;
   if (!check_settings (reading, reader, error) || !reader->read (reading, error))
     return FALSE;
-  return reading->dataset->rows->len > before || refuse_empty (reading, reader, error);
+  if (reading->dataset->rows->len == before)
+    return refuse_empty (reading, reader, error);
+  return cnn3d_views_end (reading, error);
 }
 
 static void
@@ -317,6 +319,7 @@ cnn3d_readers_read (Cnn3dDataset *dataset, const Cnn3dDatasetParams *params, con
     g_clear_pointer (&reading.keys[level], g_ptr_array_unref);
   cnn3d_finder_free (reading.finder);
   g_clear_pointer (&reading.spans, g_array_unref);
+  g_clear_pointer (&reading.places, g_array_unref);
   return ok;
 
   /* ERRORS */

@@ -75,21 +75,50 @@ cnn3d_reading_json (const Cnn3dReading *reading)
   return p;
 }
 
+Cnn3dColumn
+cnn3d_reading_column (const Cnn3dReading *reading, const gchar *name, gsize size, guint *rank)
+{
+  const Cnn3dColumn column = cnn3d_column_find (name, size, rank);
+
+  if (column != CNN3D_COLUMN_VIEW || *rank == 0 || reading->dataset->views_wanted)
+    return column;
+  *rank = G_MAXUINT;
+  return CNN3D_COLUMN_IGNORED;
+}
+
+/* *line: where the line of a place begins. Returns its number. */
+static guint
+find_line (const Cnn3dReading *reading, const gchar *at, const gchar **line)
+{
+  guint number = 1;
+
+  *line = reading->text;
+  for (const gchar *p = reading->text; p < at; p++) {
+    if (*p == (reading->lone_cr ? '\r' : '\n')) {
+      number++;
+      *line = p + 1;
+    }
+  }
+  return number;
+}
+
+guint
+cnn3d_reading_line_number (const Cnn3dReading *reading, const gchar *at)
+{
+  const gchar *line;
+
+  return find_line (reading, at, &line);
+}
+
 void
 cnn3d_reading_error (
     const Cnn3dReading *reading, const gchar *at, GError **error, const gchar *format, ...)
 {
-  const gchar *line = reading->text;
-  guint number = 1;
+  const gchar *line;
+  const guint number = find_line (reading, at, &line);
   va_list args;
   gchar *reason;
 
-  for (const gchar *p = reading->text; p < at; p++) {
-    if (*p == (reading->lone_cr ? '\r' : '\n')) {
-      number++;
-      line = p + 1;
-    }
-  }
   va_start (args, format);
   reason = cnn3d_strdup_vprintf (format, args);
   va_end (args);
@@ -126,6 +155,10 @@ cnn3d_reading_add (Cnn3dReading *reading, const Cnn3dClip *clip, GError **error)
     .fps = clip->fps,
     .in_frames = clip->in_frames,
     .keypoints = CNN3D_ARENA_FULL };
+
+  row.view = cnn3d_views_find (reading, clip->view, clip->view_size, clip->at);
+  if (reading->places)
+    g_array_append_val (reading->places, clip->at);
 
   cnn3d_reading_release (reading, clip->at);
   if (clip->label_size == 0)

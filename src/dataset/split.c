@@ -128,7 +128,8 @@ fold_groups (Cnn3dDataset *dataset, const Cnn3dDatasetParams *params, GError **e
   clips = g_new0 (guint32, n_groups);
   group_fold = g_new0 (guint16, n_groups);
   for (guint i = 0; i < n_rows; i++) {
-    if (g_array_index (dataset->rows, Cnn3dRow, i).split != CNN3D_SPLIT_TEST)
+    if (g_array_index (dataset->rows, Cnn3dRow, i).split != CNN3D_SPLIT_TEST
+        && cnn3d_dataset_leads (dataset, i))
       n_used += clips[group_of[i]]++ == 0;
   }
   if (n_used >= params->num_folds) {
@@ -232,13 +233,15 @@ static gboolean
 is_empty (Cnn3dDataset *dataset, const Cnn3dDatasetParams *params, GError **error)
 {
   const Cnn3dPasses passes = params->passes;
-  const guint n_rows = dataset->rows->len;
+  guint n_clips = 0;
 
+  for (guint i = 0; i < dataset->rows->len; i++)
+    n_clips += cnn3d_dataset_leads (dataset, i);
   if (passes <= CNN3D_PASSES_TRAIN && dataset->n_split[TRUE] == 0)
     g_set_error (error, CNN3D_DATASET_ERROR, CNN3D_DATASET_ERROR_EMPTY,
         "%s: none of its %u clips is for training; mark some as train in the split column, or "
         "leave it empty",
-        params->location, n_rows);
+        params->location, n_clips);
   else if (passes != CNN3D_PASSES_TRAIN && passes != CNN3D_PASSES_TEST && params->num_folds > 0
       && dataset->n_split[FALSE] == 0)
     g_set_error (error, CNN3D_DATASET_ERROR, CNN3D_DATASET_ERROR_EMPTY,
@@ -247,7 +250,7 @@ is_empty (Cnn3dDataset *dataset, const Cnn3dDatasetParams *params, GError **erro
     g_set_error (error, CNN3D_DATASET_ERROR, CNN3D_DATASET_ERROR_EMPTY,
         "%s: none of its %u clips is for validation; set val-location or num-folds, or mark some "
         "as val in the split column",
-        params->location, n_rows);
+        params->location, n_clips);
   else if (passes == CNN3D_PASSES_TEST && dataset->n_split[FALSE] == 0)
     g_set_error (error, CNN3D_DATASET_ERROR, CNN3D_DATASET_ERROR_EMPTY,
         "%s: none of its clips is for testing; mark some as test in the split column, or give a "
@@ -277,6 +280,9 @@ cnn3d_split_rows (Cnn3dDataset *dataset, const Cnn3dDatasetParams *params, GErro
           : row_passes (params, &g_array_index (dataset->rows, Cnn3dRow, i));
       gboolean training = passes == CNN3D_PASSES_TRAIN;
 
+      /* a sample goes by the first of its views, and no view is split off */
+      if (!cnn3d_dataset_leads (dataset, i))
+        continue;
       if (params->passes == CNN3D_PASSES_ALL
               ? passes != CNN3D_PASSES_TRAIN && passes != CNN3D_PASSES_VAL
               : passes != params->passes)

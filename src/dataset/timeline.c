@@ -48,7 +48,8 @@ find_members (Timeline *timeline, const gchar *object, Members *members)
   memset (members, 0, sizeof *members);
   for (cnn3d_json_enter (&walk, object); cnn3d_json_next (&walk);) {
     guint rank;
-    const Cnn3dColumn column = cnn3d_column_find (walk.key, walk.key_size, &rank);
+    const Cnn3dColumn column =
+        cnn3d_reading_column (timeline->reading, walk.key, walk.key_size, &rank);
     Cnn3dColumn like;
 
     if (cnn3d_json_is (&walk, "segments")) {
@@ -204,7 +205,7 @@ static gboolean
 add_video (Timeline *timeline, const gchar *value, gfloat fps, GError **error)
 {
   Cnn3dReading *reading = timeline->reading;
-  Cnn3dField path, group, split, rate;
+  Cnn3dField path, group, view, split, rate;
   Cnn3dClip video = { .end = INFINITY, .fps = fps, .at = value };
   Members members;
 
@@ -219,6 +220,7 @@ add_video (Timeline *timeline, const gchar *value, gfloat fps, GError **error)
   }
   if (!get_field (timeline, &members, CNN3D_COLUMN_PATH, &path, error)
       || !get_field (timeline, &members, CNN3D_COLUMN_GROUP, &group, error)
+      || !get_field (timeline, &members, CNN3D_COLUMN_VIEW, &view, error)
       || !get_field (timeline, &members, CNN3D_COLUMN_SPLIT, &split, error)
       || !get_field (timeline, &members, CNN3D_COLUMN_FPS, &rate, error)
       || !cnn3d_reading_split (reading, &split, &video.split, error)
@@ -226,6 +228,8 @@ add_video (Timeline *timeline, const gchar *value, gfloat fps, GError **error)
     return FALSE;
   video.group = group.text;
   video.group_size = group.size;
+  video.view = view.text;
+  video.view_size = view.size;
   video.path =
       cnn3d_reading_path (reading, path.text, path.size, members.by[CNN3D_COLUMN_PATH], error);
   if (video.path == CNN3D_ARENA_FULL)

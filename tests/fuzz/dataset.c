@@ -26,7 +26,8 @@ same_row (const Cnn3dDataset *a, const Cnn3dDataset *b, guint row)
   cnn3d_dataset_row (a, row, &x);
   cnn3d_dataset_row (b, row, &y);
   return (strcmp (x.path, y.path) == 0 || same_file (a, b, row))
-      && g_strcmp0 (x.group, y.group) == 0 && g_strcmp0 (x.split, y.split) == 0
+      && g_strcmp0 (x.group, y.group) == 0 && g_strcmp0 (x.view, y.view) == 0
+      && g_strcmp0 (x.split, y.split) == 0
       && strcmp (cnn3d_dataset_classes (a)[x.label], cnn3d_dataset_classes (b)[y.label]) == 0
       && x.start == y.start
       && x.end == y.end
@@ -53,11 +54,36 @@ compare_manifest (const Cnn3dDataset *dataset)
   cnn3d_dataset_free (again);
 }
 
+/* Each sample has one row that leads, and each of its rows another view. all: no row is left out */
+static void
+check_samples (const Cnn3dDataset *dataset, gboolean all)
+{
+  guint n, rows = 0;
+  guint32 of[256];
+
+  cnn3d_dataset_views (dataset, &n);
+  for (guint i = 0; n > 0 && i < cnn3d_dataset_num_rows (dataset); i++) {
+    if (!cnn3d_dataset_leads (dataset, i))
+      continue;
+    cnn3d_dataset_view_rows (dataset, i, of);
+    for (guint view = 0; view < n; view++) {
+      rows += of[view] != CNN3D_DATASET_NO_ROW;
+      if (of[view] < i
+          || (of[view] != CNN3D_DATASET_NO_ROW && of[view] != i
+              && cnn3d_dataset_leads (dataset, of[view])))
+        fuzz_fail ("a sample that another row leads", NULL);
+    }
+  }
+  if (n > 0 && (rows == 0 || (all && rows != cnn3d_dataset_num_rows (dataset))))
+    fuzz_fail ("a row without a sample", NULL);
+}
+
 static void
 check (const Cnn3dDatasetParams *params)
 {
   g_autoptr (GError) error = NULL;
   Cnn3dDataset *dataset = cnn3d_dataset_new (params, &error);
+  guint views;
 
   fuzz_check_error (dataset != NULL, error);
   if (!dataset)
@@ -66,7 +92,12 @@ check (const Cnn3dDatasetParams *params)
     fuzz_fail ("a data set without rows", NULL);
   for (guint i = 0; i < cnn3d_dataset_num_rows (dataset); i++)
     g_free (cnn3d_dataset_path (dataset, i));
-  compare_manifest (dataset);
+  check_samples (dataset, !params->views);
+  /* of one file as training and validation set, each sample would be in both splits; and rows that
+   * were left out need not be samples */
+  cnn3d_dataset_views (dataset, &views);
+  if (views == 0 || (!params->val_location && !params->views))
+    compare_manifest (dataset);
   cnn3d_dataset_free (dataset);
 }
 
@@ -75,6 +106,7 @@ LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
 {
   const gchar *path = fuzz_put ("annotations", data, size);
   const Cnn3dDatasetParams plain = { .location = path, .rows_only = TRUE },
+                           named = { .location = path, .views = "front,1", .rows_only = TRUE },
                            all = { .location = path,
                              .val_location = path,
                              .classes_location = path,
@@ -83,6 +115,7 @@ LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
                              .passes = CNN3D_PASSES_ALL };
 
   check (&plain);
+  check (&named);
   check (&all);
   return 0;
 }

@@ -41,6 +41,23 @@ def summary(folder):
     assert out.count("\n") < 30 and "  ...\n" in dataset(folder, "missing.txt", status=1)
 
 
+def views(folder):
+    """Rows of several cameras are one clip; it tells which views clips have"""
+    rows = "".join("%s%d.mp4,%s,g%d,%s,%s\n" % (view, i, "walk" if i % 2 else "run", i, view, "val" if i == 3 else "train")
+                   for i in range(4) for view in ("left", "front", "top") if (i, view) != (2, "top"))
+    write(folder, "views.csv", "path,label,group,camera,split\n" + rows)
+    out = dataset(folder, "views.csv", status=1)
+    assert "11 clips of 11 files, 2 classes, 4 groups\n\n" in out and "columns that are not read: camera" in out, out
+    out = dataset(folder, "views.csv", "--views=front,left", "--output=two.csv", status=1)
+    for text in ("4 clips of 11 files, 2 classes, 4 groups\nviews: 4 front, 4 left\n\n", "        4        3        1  (all)\n",
+                 "3 rows are left out, of views that are not wanted: top\n"):
+        assert text in out, "no %r in %s" % (text, out)
+    out = dataset(folder, "two.csv", status=1)
+    assert "views: 4 front, 4 left, 3 top; 1 clips have not all of them\n" in out, out
+    out = dataset(folder, "two.csv", "--views=front,back", status=1)
+    assert 'two.csv: views has "back", which no row is of; others are left, top' in out, out
+
+
 def manifest(folder):
     """The manifest has the same clips in any folder"""
     write(folder, "a.json", '[{"path": "a, \\"b\\".mp4", "group": "g", "split": "val", "fps": 29.97, "segments": ['
@@ -148,4 +165,4 @@ def wrong(folder):
 
 
 if __name__ == "__main__":
-    launch.main(summary, manifest, poses, check, windows, bytes_in_names, wrong)
+    launch.main(summary, views, manifest, poses, check, windows, bytes_in_names, wrong)
