@@ -23,6 +23,12 @@
  * x, y and score of K points of M persons in T frames. The sticky event `clip-keypoints`
  * says which they are.
  *
+ * Where clips have several views (see #GstClipSrc:views), a clip is all of them, and a last memory
+ * has a mask: 1 for a view that is there, 0 for one that is missing and a copy of another one:
+ *
+ *     num_tensors=3, types=uint8.int32.uint8, dimensions=C:W:H:T:V:N.N.V:N
+ *     num_tensors=4, types=uint8.int32.float32.uint8, dimensions=C:W:H:T:V:N.N.3:K:M:T:V:N.V:N
+ *
  * All clips must have the same number of frames, and all frames the same size:
  * put a clipsample and `videoconvertscale ! video/x-raw,width=..,height=..`
  * in front. An incomplete clip is dropped, and the element message
@@ -33,7 +39,7 @@
  * mid-pass, the last, incomplete batch is dropped, so that a run that is resumed
  * there has the same batches as an uninterrupted one.
  *
- * A batch has a GstClipMeta for each of its clips, in order. Its offset is the
+ * A batch has a GstClipMeta for each of its clips, or of their views, in order. Its offset is the
  * first clip's number, its offset-end the last one's plus 1.
  *
  * ## Example launch lines
@@ -43,58 +49,16 @@
  *
  * Since: 0.1.0
  */
-#include "gstclipbatch.h"
+#include "gstclipbatch-private.h"
 
-#include <gst/video/video.h>
-
-#include "clippack.h"
 #include "gstclipkptmeta.h"
 #include "plugins/settings.h"
 #include "src/escape.h"
 
 #define FORMATS "{ RGB, GRAY8 }"
 
-/* of incoming frames */
-#define WIDTH(self) GST_VIDEO_INFO_WIDTH (&(self)->pack.info)
-#define HEIGHT(self) GST_VIDEO_INFO_HEIGHT (&(self)->pack.info)
-
-GST_DEBUG_CATEGORY_STATIC (clip_batch_debug);
+GST_DEBUG_CATEGORY_EXTERN (clip_batch_debug);
 #define GST_CAT_DEFAULT clip_batch_debug
-
-struct _GstClipBatch {
-  GstElement parent;
-
-  GstPad *sinkpad;
-  GstPad *srcpad;
-
-  /* Under the object lock */
-  guint batch_size;
-  gboolean drop_last;
-  GstClockTime latency; /* from a batch's first frame to its last */
-
-  /* Used by the streaming thread */
-  gchar *name; /* of a clip in a message, escaped */
-  gboolean have_info;
-  gboolean first; /* no frame has arrived yet */
-  ClipPack pack;  /* the batch that is being filled */
-
-  gboolean caps_sent;
-  guint caps_clips; /* N in the last caps */
-  gboolean points_sent;
-  GQueue held; /* events to send after the first caps */
-
-  gboolean in_clip;
-  gboolean have_clip; /* `clip` is valid */
-  GstClipMeta clip;   /* the current clip, or the last one; frame: last one received */
-
-  gboolean in_passes;    /* the stream has clip-epoch events */
-  guint64 listed[2];     /* [training]: clips per pass; 0: none, or unknown */
-  guint clips_per_video; /* in validation and test passes */
-  gboolean pass_open;    /* clip-epoch-done has not come yet */
-  gboolean have_segment;
-  guint32 segment_seqnum;
-  GstFlowReturn flow; /* of a batch pushed from an event */
-};
 
 static const SettingsField fields[] = {
   { "batch-size", G_STRUCT_OFFSET (GstClipBatch, batch_size) },
@@ -113,8 +77,11 @@ static GstStaticPadTemplate src_template =
         GST_STATIC_CAPS ("other/tensors, format = (string) static, num_tensors = (int) 2, types = "
                          "(string) uint8.int32, framerate = (fraction) [ 0/1, 2147483647/1 ]; "
                          "other/tensors, format = (string) static, num_tensors = (int) 3, types = "
-                         "(string) uint8.int32.float32, framerate = (fraction) [ 0/1, "
-                         "2147483647/1 ]"));
+                         "(string) { uint8.int32.float32, uint8.int32.uint8 }, framerate = "
+                         "(fraction) [ 0/1, 2147483647/1 ]; other/tensors, format = (string) "
+                         "static, num_tensors = (int) 4, types = (string) "
+                         "uint8.int32.float32.uint8, framerate = (fraction) [ 0/1, 2147483647/1 "
+                         "]"));
 
 static const gchar *
 clip_name (GstClipBatch *self, const GstClipMeta *clip)
@@ -129,8 +96,9 @@ static void
 gst_clip_batch_drop (GstClipBatch *self)
 {
   clip_pack_drop (&self->pack);
-  self->in_clip = FALSE;
+  self->in_clip = self->open = FALSE;
   self->have_clip = FALSE;
+  gst_clear_event (&self->skipped);
   clip_pack_clear_meta (&self->clip);
 }
 
@@ -143,6 +111,7 @@ gst_clip_batch_reset (GstClipBatch *self)
   clip_pack_init (&self->pack);
   self->have_info = FALSE;
   self->first = TRUE;
+  self->warned = FALSE;
   self->caps_sent = FALSE;
   self->points_sent = FALSE;
   self->in_passes = self->pass_open = FALSE;
@@ -153,146 +122,6 @@ gst_clip_batch_reset (GstClipBatch *self)
   GST_OBJECT_LOCK (self);
   self->latency = 0;
   GST_OBJECT_UNLOCK (self);
-}
-
-static void
-gst_clip_batch_send_held (GstClipBatch *self)
-{
-  GstEvent *event;
-
-  while ((event = g_queue_pop_head (&self->held)))
-    gst_pad_push_event (self->srcpad, event);
-}
-
-/* Posts that downstream does not accept the caps. n: clips in the batch */
-static void
-gst_clip_batch_refused (GstClipBatch *self, guint n)
-{
-  GstCaps *caps = clip_pack_caps (&self->pack, n);
-
-  GST_ELEMENT_ERROR (self, CORE, NEGOTIATION,
-      ("The element after clipbatch does not accept batches of %u clips of %u frames of %dx%d.", n,
-          self->pack.frames, WIDTH (self), HEIGHT (self)),
-      ("refused: %" GST_PTR_FORMAT, caps));
-  gst_caps_unref (caps);
-}
-
-/* Sends caps of batches of n clips, unless they are the last ones sent. */
-static GstFlowReturn
-gst_clip_batch_send_caps (GstClipBatch *self, guint n)
-{
-  GstFlowReturn ret = GST_FLOW_OK;
-  GstEvent *event;
-  GstCaps *caps;
-
-  if (self->caps_sent && self->caps_clips == n)
-    return GST_FLOW_OK;
-
-  if (!self->points_sent && (event = clip_pack_points_event (&self->pack)))
-    gst_pad_push_event (self->srcpad, event);
-  self->points_sent = TRUE;
-  caps = clip_pack_caps (&self->pack, n);
-  /* queried first, since a caps event that is refused behind a bin's pad does not return FALSE */
-  if (!gst_pad_is_linked (self->srcpad)) {
-    ret = GST_FLOW_NOT_LINKED;
-  } else if (!gst_pad_peer_query_accept_caps (self->srcpad, caps)
-      || !gst_pad_push_event (self->srcpad, gst_event_new_caps (caps))) {
-    ret = GST_PAD_IS_FLUSHING (self->srcpad) ? GST_FLOW_FLUSHING : GST_FLOW_NOT_NEGOTIATED;
-    if (ret == GST_FLOW_NOT_NEGOTIATED)
-      gst_clip_batch_refused (self, n);
-  } else {
-    self->caps_sent = TRUE;
-    self->caps_clips = n;
-    gst_clip_batch_send_held (self);
-  }
-  gst_caps_unref (caps);
-
-  return ret;
-}
-
-/* Clips wait for their batch to fill: a live pipeline must know for how long. */
-static void
-gst_clip_batch_update_latency (GstClipBatch *self)
-{
-  GstQuery *query = gst_query_new_latency ();
-  gboolean live = FALSE;
-
-  GST_OBJECT_LOCK (self);
-  self->latency = clip_pack_duration (&self->pack);
-  GST_OBJECT_UNLOCK (self);
-
-  if (gst_pad_peer_query (self->sinkpad, query))
-    gst_query_parse_latency (query, &live, NULL, NULL);
-  gst_query_unref (query);
-  if (live)
-    gst_element_post_message (GST_ELEMENT (self), gst_message_new_latency (GST_OBJECT (self)));
-}
-
-/* Starts the next batch, unless one was started. T must be known. */
-static GstFlowReturn
-gst_clip_batch_begin (GstClipBatch *self)
-{
-  const guint before = self->pack.capacity;
-  guint batch_size;
-
-  GST_OBJECT_LOCK (self);
-  batch_size = self->batch_size;
-  GST_OBJECT_UNLOCK (self);
-  if (clip_pack_begin (&self->pack, batch_size) != CLIP_PACK_OK)
-    goto no_memory;
-  if (self->pack.capacity != before)
-    gst_clip_batch_update_latency (self);
-
-  return GST_FLOW_OK;
-
-  /* ERRORS */
-no_memory:
-  GST_ELEMENT_ERROR (self, RESOURCE, NO_SPACE_LEFT,
-      ("No memory for a batch of %u clips of %u frames of %dx%d: reduce batch-size or the frame "
-       "size.",
-          batch_size, self->pack.frames, WIDTH (self), HEIGHT (self)),
-      (NULL));
-  return GST_FLOW_ERROR;
-}
-
-/* Pushes the complete clips, even if they do not fill a batch. */
-static GstFlowReturn
-gst_clip_batch_push (GstClipBatch *self)
-{
-  const guint n = self->pack.clips->len;
-  GstFlowReturn ret;
-
-  if (n == 0)
-    return GST_FLOW_OK;
-  ret = gst_clip_batch_send_caps (self, n);
-  if (ret != GST_FLOW_OK) {
-    clip_pack_drop (&self->pack);
-    return ret;
-  }
-
-  ret = gst_pad_push (self->srcpad, clip_pack_take (&self->pack));
-  if (ret == GST_FLOW_NOT_NEGOTIATED)
-    gst_clip_batch_refused (self, n);
-
-  return ret;
-}
-
-/* Pushes or drops the remaining clips at the end of a pass. */
-static GstFlowReturn
-gst_clip_batch_push_last (GstClipBatch *self)
-{
-  gboolean drop_last;
-
-  GST_OBJECT_LOCK (self);
-  drop_last = self->drop_last;
-  GST_OBJECT_UNLOCK (self);
-  if (drop_last) {
-    GST_DEBUG_OBJECT (self, "dropping %u clips", self->pack.clips->len);
-    clip_pack_drop (&self->pack);
-    return GST_FLOW_OK;
-  }
-
-  return gst_clip_batch_push (self);
 }
 
 /* Drivers seldom recover, so that skipping the clip would not help. */
@@ -308,33 +137,48 @@ gst_clip_batch_no_copy (GstClipBatch *self)
   return GST_FLOW_ERROR;
 }
 
-/* All frames of the current clip are in the batch. */
+/* Clips of the current video, which come view by view. */
+static guint
+gst_clip_batch_parts (GstClipBatch *self)
+{
+  return self->pack.views > 1 && !self->clip.training ? self->clips_per_video : 1;
+}
+
+/* Ends the current clip, of which no more views come. */
+static GstFlowReturn
+gst_clip_batch_close (GstClipBatch *self)
+{
+  GstFlowReturn ret = GST_FLOW_OK;
+  GstEvent *skipped;
+
+  if (!self->open)
+    return GST_FLOW_OK;
+  self->open = FALSE;
+  skipped = g_steal_pointer (&self->skipped);
+  if (!clip_pack_close (&self->pack)) {
+    if (skipped)
+      gst_clip_batch_forward (self, skipped);
+    return GST_FLOW_OK;
+  }
+  gst_clear_event (&skipped);
+  /* clips of one video may fill more than a batch */
+  while (ret == GST_FLOW_OK && clip_pack_count (&self->pack) >= self->pack.capacity)
+    ret = gst_clip_batch_push (self);
+
+  return ret;
+}
+
+/* All frames of the current view are in the batch. */
 static GstFlowReturn
 gst_clip_batch_complete (GstClipBatch *self)
 {
   self->in_clip = FALSE;
   if (clip_pack_complete (&self->pack, &self->clip) != CLIP_PACK_OK)
     return gst_clip_batch_no_copy (self);
-  if (self->pack.clips->len < self->pack.capacity)
+  if (self->pack.view + 1 < self->pack.views || self->pack.part + 1 < gst_clip_batch_parts (self))
     return GST_FLOW_OK;
 
-  return gst_clip_batch_push (self);
-}
-
-/* Before the first caps only serialized events that start the stream or describe all of it, such
- * as the names of the classes, may pass. */
-static gboolean
-gst_clip_batch_forward (GstClipBatch *self, GstEvent *event)
-{
-  if (!GST_EVENT_IS_SERIALIZED (event) || self->caps_sent
-      || GST_EVENT_TYPE (event) == GST_EVENT_STREAM_START
-      || GST_EVENT_TYPE (event) == GST_EVENT_CUSTOM_DOWNSTREAM_STICKY
-      || GST_EVENT_TYPE (event) == GST_EVENT_EOS || GST_EVENT_TYPE (event) == GST_EVENT_FLUSH_STOP)
-    return gst_pad_event_default (self->sinkpad, GST_OBJECT (self), event);
-
-  g_queue_push_tail (&self->held, event);
-
-  return TRUE;
+  return gst_clip_batch_close (self);
 }
 
 /* A pass with fewer clips than a batch never has a batch. Report it before the first clip
@@ -408,9 +252,9 @@ gst_clip_batch_other_length (
   return GST_FLOW_ERROR;
 }
 
-/* Ends the current clip, of which no more frames come. */
+/* Ends the current view, of which no more frames come. */
 static GstFlowReturn
-gst_clip_batch_end_clip (GstClipBatch *self)
+gst_clip_batch_end_view (GstClipBatch *self)
 {
   GstFlowReturn ret;
 
@@ -429,18 +273,60 @@ gst_clip_batch_end_clip (GstClipBatch *self)
 
   GST_WARNING_OBJECT (self, "clip %" G_GUINT64_FORMAT " (%s) dropped", self->clip.clip,
       clip_name (self, &self->clip));
-  gst_clip_batch_forward (
-      self, clip_pack_report_dropped (&self->pack, GST_ELEMENT (self), &self->clip));
-  clip_pack_drop_clip (&self->pack);
+  gst_clear_event (&self->skipped);
+  self->skipped = clip_pack_report_dropped (&self->pack, GST_ELEMENT (self), &self->clip);
+  clip_pack_drop_view (&self->pack);
+  if (self->pack.views > 1)
+    return GST_FLOW_OK;
 
-  return GST_FLOW_OK;
+  return gst_clip_batch_close (self);
 }
 
 static GstFlowReturn
-gst_clip_batch_begin_clip (GstClipBatch *self, const GstClipMeta *clip)
+gst_clip_batch_check_views (GstClipBatch *self, const GstClipMeta *clip, guint part)
+{
+  const guint views = MAX (clip->views, 1);
+
+  if (views != self->pack.views || clip->view >= views)
+    goto other_views;
+  if (part >= self->pack.parts)
+    goto too_many;
+
+  return GST_FLOW_OK;
+
+  /* ERRORS */
+other_views:
+  GST_ELEMENT_ERROR (self, STREAM, FORMAT,
+      ("Clip %" G_GUINT64_FORMAT " (%s) is view %u of %u, but the clips before it have %u views: "
+       "all clips of a stream have the same views.",
+          clip->clip, clip_name (self, clip), clip->view, views, self->pack.views),
+      (NULL));
+  return GST_FLOW_ERROR;
+too_many:
+  GST_ELEMENT_ERROR (self, STREAM, FORMAT,
+      ("View %u of clip %" G_GUINT64_FORMAT
+       " (%s) comes more than %u times, which is how often the "
+       "clipsample in front of clipbatch sends it: put nothing between them that repeats clips.",
+          clip->view, clip->clip, clip_name (self, clip), self->pack.parts),
+      (NULL));
+  return GST_FLOW_ERROR;
+}
+
+static GstFlowReturn
+gst_clip_batch_begin_view (GstClipBatch *self, const GstClipMeta *clip)
 {
   GstFlowReturn ret = GST_FLOW_OK;
+  gboolean fresh;
+  guint part = 0;
 
+  if (self->open && !clip_pack_same_clip (clip, &self->clip))
+    ret = gst_clip_batch_close (self);
+  else if (self->open && clip->view == self->clip.view)
+    part = self->pack.part + 1;
+  if (ret == GST_FLOW_OK)
+    ret = gst_clip_batch_check_views (self, clip, part);
+  if (ret != GST_FLOW_OK)
+    return ret;
   if (self->pack.clips->len > 0) {
     const GstClipMeta *first = &g_array_index (self->pack.clips, GstClipMeta, 0);
 
@@ -455,6 +341,10 @@ gst_clip_batch_begin_clip (GstClipBatch *self, const GstClipMeta *clip)
   clip_pack_clear_meta (&self->clip);
   self->clip = clip_pack_copy_meta (clip);
   self->have_clip = TRUE;
+  fresh = !self->open;
+  self->open = TRUE;
+  clip_pack_start_view (&self->pack, self->pack.views > 1 ? clip->view : 0, part);
+  clip_step_start_view (&self->step, fresh, part);
   if (self->pack.frames && clip->num_frames && clip->num_frames != self->pack.frames)
     return gst_clip_batch_other_length (self, clip, "", clip->num_frames);
   if (self->pack.frames)
@@ -464,6 +354,24 @@ gst_clip_batch_begin_clip (GstClipBatch *self, const GstClipMeta *clip)
   /* after an error there may be no block for more frames */
   self->in_clip = ret == GST_FLOW_OK || self->pack.block;
   return ret;
+}
+
+/* Views that show other moments would be learned from without a word. */
+static void
+gst_clip_batch_check_step (GstClipBatch *self, const GstClipMeta *clip, GstBuffer *buffer)
+{
+  const GstClockTime apart = clip_step_add (&self->step, clip, buffer);
+
+  if (!apart)
+    return;
+  self->warned = TRUE;
+  GST_ELEMENT_WARNING (self, STREAM, FORMAT,
+      ("The views of clip %" G_GUINT64_FORMAT " are out of step: frame %u of %s is %u ms away from "
+       "that of another view. Set frame-rate of clipsample if their rates differ, or cut the files "
+       "at the same moments.",
+          clip->clip, self->pack.have, clip_name (self, clip),
+          (guint) GST_TIME_AS_MSECONDS (apart)),
+      (NULL));
 }
 
 static GstFlowReturn
@@ -532,20 +440,24 @@ gst_clip_batch_chain (GstPad *pad, GstObject *parent, GstBuffer *buffer)
   if (!clip)
     goto no_clip;
 
-  other = !self->have_clip || !clip_pack_same_clip (clip, &self->clip);
+  other = !self->have_clip || !clip_pack_same_view (clip, &self->clip);
   if (self->in_clip && (other || clip->frame < self->clip.frame))
-    ret = gst_clip_batch_end_clip (self);
+    ret = gst_clip_batch_end_view (self);
   else if (!self->in_clip && !other && clip->frame > 0 && clip->frame >= self->clip.frame)
     ret = gst_clip_batch_other_length (self, clip, "more than ", self->pack.frames);
   clip_pack_see (&self->pack, buffer);
-  /* the first frame determines whether there are key points */
-  if (self->first)
+  /* the first frame determines whether there are key points, and how many views */
+  if (self->first) {
     clip_pack_set_points (&self->pack, gst_buffer_get_clip_kpt_meta (buffer));
+    clip_pack_set_views (&self->pack, MAX (clip->views, 1));
+  }
   self->first = FALSE;
   if (ret == GST_FLOW_OK && !self->in_clip)
-    ret = gst_clip_batch_begin_clip (self, clip);
+    ret = gst_clip_batch_begin_view (self, clip);
   if (ret == GST_FLOW_OK) {
     self->clip.frame = clip->frame;
+    if (self->pack.views > 1 && !self->warned)
+      gst_clip_batch_check_step (self, clip, buffer);
     ret = gst_clip_batch_add (self, buffer);
   }
 
@@ -601,7 +513,9 @@ static void
 gst_clip_batch_finish (GstClipBatch *self)
 {
   if (self->flow == GST_FLOW_OK)
-    self->flow = gst_clip_batch_end_clip (self);
+    self->flow = gst_clip_batch_end_view (self);
+  if (self->flow == GST_FLOW_OK)
+    self->flow = gst_clip_batch_close (self);
   if (self->flow == GST_FLOW_OK)
     self->flow = gst_clip_batch_push_last (self);
   gst_clip_batch_drop (self);
@@ -612,7 +526,7 @@ gst_clip_batch_eos (GstClipBatch *self)
 {
   if (self->in_passes && self->pass_open) {
     GST_INFO_OBJECT (self, "the stream was cut short in mid-pass: dropping %u clips",
-        self->pack.clips->len + (self->in_clip ? 1 : 0));
+        clip_pack_count (&self->pack) + (self->open ? 1 : 0));
     gst_clip_batch_drop (self);
   } else {
     gst_clip_batch_finish (self);
@@ -631,7 +545,7 @@ gst_clip_batch_take_counts (GstClipBatch *self, GstEvent *event)
     self->listed[0] = data.validation_clips;
     self->listed[1] = data.training_clips;
   } else if (gst_event_parse_clip_preparation (event, &preparation)) {
-    self->clips_per_video = preparation.clips_per_video;
+    self->clips_per_video = MAX (preparation.clips_per_video, 1);
   }
 }
 
@@ -762,6 +676,7 @@ gst_clip_batch_finalize (GObject *object)
 
   gst_clip_batch_reset (self);
   clip_pack_finish (&self->pack);
+  clip_step_finish (&self->step);
   g_free (self->name);
 
   G_OBJECT_CLASS (gst_clip_batch_parent_class)->finalize (object);
@@ -797,6 +712,7 @@ gst_clip_batch_init (GstClipBatch *self)
   self->clips_per_video = 1;
   self->first = TRUE;
   clip_pack_init (&self->pack);
+  clip_step_init (&self->step);
   g_queue_init (&self->held);
 
   self->sinkpad = gst_pad_new_from_static_template (&sink_template, "sink");

@@ -305,7 +305,7 @@ gst_clip_kpt_transform_ip (GstBaseTransform *trans, GstBuffer *buffer)
 
   if (!clip)
     goto no_clip;
-  if ((!self->in_clip || !clip_pack_same_clip (clip, &self->clip))
+  if ((!self->in_clip || !clip_pack_same_view (clip, &self->clip))
       && !gst_clip_kpt_begin (self, clip))
     return GST_FLOW_ERROR;
   cnn3d_pose_frame (

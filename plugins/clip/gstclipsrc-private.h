@@ -17,7 +17,7 @@ G_BEGIN_DECLS
 
 typedef struct {
   gchar *location, *root, *val_location, *clip_bin, *index_location;
-  gchar *classes_location, *annotator, *background;
+  gchar *classes_location, *annotator, *background, *views;
   gchar *keypoints_root, *keypoints_pattern;
   guint num_folds, fold;
   gboolean shuffle;
@@ -40,7 +40,7 @@ struct _GstClipSrc {
 
   /* Under the object lock */
   ClipSrcSettings settings; /* the properties */
-  guint64 clips_skipped;
+  guint64 clips_skipped, views_missing;
 
   /* Set from READY to PAUSED and constant while streaming. Other threads read it under the
    * object lock */
@@ -48,6 +48,7 @@ struct _GstClipSrc {
   Cnn3dDataset *dataset;
   Cnn3dOrder *order; /* used by the streaming thread only */
   guint64 total;
+  guint views; /* of each clip; 0: there are none */
   ClipWorkers *workers;
 
   /* Requests to the streaming thread, under the object lock */
@@ -64,8 +65,9 @@ struct _GstClipSrc {
   guint64 position;
 
   /* Used by the streaming thread, under the pad's stream lock */
-  GQueue jobs;       /* in order; the first is at `position` */
-  guint64 scheduled; /* position of the next job to create */
+  GQueue jobs;       /* in order, view after view; the first is at `position` */
+  guint64 scheduled; /* position of the next jobs to create */
+  GPtrArray *failed; /* of ClipJob: views of the current clip that cannot be read */
   gboolean started;
   gboolean need_segment, need_epoch;
   guint32 seqnum;             /* of the seek that the segment answers; 0: none */

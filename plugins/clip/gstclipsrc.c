@@ -10,6 +10,9 @@
  * (#GstClipSrc:passes). Clips are decoded in parallel by #GstClipSrc:num-workers
  * chains, each of which ends in #GstClipSrc:clip-bin.
  *
+ * Rows of the same group and segment that differ in their view are one clip: its views' frames
+ * come one after another, under one clip number.
+ *
  * Timestamps are continuous: a clip starts where the previous one ended. A seek
  * in GST_FORMAT_DEFAULT goes to a clip, counted over the whole run.
  *
@@ -234,6 +237,7 @@ gst_clip_src_close (GstClipSrc *self)
   gst_clear_caps (&self->caps);
   gst_clear_event (&self->preparation);
   g_queue_clear_full (&self->pending_skips, (GDestroyNotify) gst_event_unref);
+  g_ptr_array_set_size (self->failed, 0);
   g_clear_pointer (&self->first_reason, g_free);
   GST_PAD_STREAM_UNLOCK (self->srcpad);
 }
@@ -269,6 +273,7 @@ gst_clip_src_open (GstClipSrc *self)
   gchar *shown = NULL, *wrong;
   guint64 sought, total;
   gboolean too_far;
+  guint views;
 
   if (!settings_check (GST_ELEMENT (self)))
     return FALSE;
@@ -285,6 +290,7 @@ gst_clip_src_open (GstClipSrc *self)
     .passes = (Cnn3dPasses) used->passes,
     .classes_location = used->classes_location,
     .annotator = used->annotator,
+    .views = used->views,
     .background = used->background };
   order_params = gst_clip_src_order_params (used);
   settings.clip_bin = used->clip_bin;
@@ -312,8 +318,11 @@ gst_clip_src_open (GstClipSrc *self)
   GST_OBJECT_LOCK (self);
   self->dataset = dataset;
   total = self->total = cnn3d_order_total (self->order);
+  cnn3d_dataset_views (dataset, &views);
+  /* one view is all of its clip */
+  self->views = views > 1 ? views : 0;
   self->position = 0;
-  self->clips_skipped = 0;
+  self->clips_skipped = self->views_missing = 0;
   self->end_requested = self->ended = FALSE;
   sought = self->seek_position;
   too_far = self->seek_pending && sought > total;
@@ -391,6 +400,7 @@ gst_clip_src_finalize (GObject *object)
   GstClipSrc *self = GST_CLIP_SRC (object);
 
   settings_clear (&gst_clip_src_settings, &self->settings);
+  g_ptr_array_unref (self->failed);
   g_mutex_clear (&self->seek_lock);
   G_OBJECT_CLASS (gst_clip_src_parent_class)->finalize (object);
 }
@@ -417,6 +427,7 @@ gst_clip_src_init (GstClipSrc *self)
   g_mutex_init (&self->seek_lock);
   g_queue_init (&self->jobs);
   g_queue_init (&self->pending_skips);
+  self->failed = g_ptr_array_new_with_free_func ((GDestroyNotify) clip_job_unref);
   settings_init (&gst_clip_src_settings, &self->settings);
   self->srcpad = gst_pad_new_from_static_template (&src_template, "src");
   gst_pad_set_activatemode_function (self->srcpad, gst_clip_src_activate_mode);

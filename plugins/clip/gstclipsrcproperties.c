@@ -13,6 +13,7 @@ static const SettingsField fields[] = {
   { "classes-location", FIELD (classes_location) },
   { "annotator", FIELD (annotator) },
   { "background", FIELD (background) },
+  { "views", FIELD (views) },
   { "keypoints-root", FIELD (keypoints_root) },
   { "keypoints-pattern", FIELD (keypoints_pattern) },
   { "num-folds", FIELD (num_folds) },
@@ -55,6 +56,7 @@ enum {
   PROP_CLASSES,
   PROP_CLASS_NAMES,
   PROP_CLIPS_SKIPPED,
+  PROP_VIEWS_MISSING,
   PROP_SETTINGS, /* the first of the settings */
 };
 
@@ -101,6 +103,9 @@ gst_clip_src_get_property (GObject *object, guint id, GValue *value, GParamSpec 
     case PROP_CLIPS_SKIPPED:
       g_value_set_uint64 (value, self->clips_skipped);
       break;
+    case PROP_VIEWS_MISSING:
+      g_value_set_uint64 (value, self->views_missing);
+      break;
     default:
       settings_get (&gst_clip_src_settings, &self->settings, id - PROP_SETTINGS, value);
       break;
@@ -135,4 +140,9 @@ gst_clip_src_install_properties (GObjectClass *klass)
       g_param_spec_uint64 ("clips-skipped", "Clips skipped",
           "Clips of this run so far that could not be read (clips, from 0)", 0, G_MAXUINT64, 0,
           ro));
+  g_object_class_install_property (klass, PROP_VIEWS_MISSING,
+      g_param_spec_uint64 ("views-missing", "Views missing",
+          "Views of this run's clips so far that are not listed, or could not be read, while "
+          "another view of the clip could (views, from 0)",
+          0, G_MAXUINT64, 0, ro));
 }

@@ -37,28 +37,23 @@ gst_clip_src_reset_stream (GstClipSrc *self)
 
 /* Jobs */
 
+/* A job for a row. meta: what all views of the clip have in common, and the view */
 static ClipJob *
-make_job (GstClipSrc *self, guint64 position)
+make_job (GstClipSrc *self, guint number, GstClipMeta meta)
 {
-  Cnn3dOrderClip clip;
   Cnn3dDatasetRow row;
-  GstClipMeta meta = { .clip = position };
   gsize bytes = MAX_BYTES / MAX (2 * self->used.num_workers, 2);
   gchar *path, *keypoints;
   ClipJob *job;
 
-  cnn3d_order_locate (self->order, position, &clip);
-  cnn3d_dataset_row (self->dataset, clip.row, &row);
-  meta.sample = clip.row;
-  meta.epoch = clip.epoch;
-  meta.training = clip.training;
+  cnn3d_dataset_row (self->dataset, number, &row);
   meta.label = row.label;
   meta.path = g_ref_string_new (row.path);
   meta.group = row.group ? g_ref_string_new (row.group) : NULL;
-  path = cnn3d_dataset_path (self->dataset, clip.row);
+  path = cnn3d_dataset_path (self->dataset, number);
   meta.file = g_ref_string_new (path);
   keypoints = cnn3d_dataset_keypoints (
-      self->dataset, clip.row, self->used.keypoints_root, self->used.keypoints_pattern);
+      self->dataset, number, self->used.keypoints_root, self->used.keypoints_pattern);
   meta.keypoints = keypoints ? g_ref_string_new (keypoints) : NULL;
   g_free (keypoints);
   meta.start = row.start;
@@ -76,6 +71,32 @@ make_job (GstClipSrc *self, guint64 position)
   return job;
 }
 
+/* Appends the jobs of a clip: one, or one for each of its views that is listed. */
+static void
+add_jobs (GstClipSrc *self, guint64 position)
+{
+  guint32 *rows = g_new (guint32, MAX (self->views, 1));
+  Cnn3dOrderClip clip;
+  GstClipMeta meta;
+
+  cnn3d_order_locate (self->order, position, &clip);
+  meta = (GstClipMeta) { .clip = position,
+    .sample = clip.row,
+    .epoch = clip.epoch,
+    .training = clip.training,
+    .views = self->views };
+  if (self->views)
+    cnn3d_dataset_view_rows (self->dataset, clip.row, rows);
+  else
+    rows[0] = clip.row;
+  for (guint view = 0; view < MAX (self->views, 1); view++) {
+    meta.view = view;
+    if (rows[view] != CNN3D_DATASET_NO_ROW)
+      g_queue_push_tail (&self->jobs, make_job (self, rows[view], meta));
+  }
+  g_free (rows);
+}
+
 /* Gives clips to the workers to decode ahead, but not beyond the end of this pass unless workers
  * are persistent. */
 static void
@@ -85,11 +106,29 @@ fill_jobs (GstClipSrc *self, guint64 pass_end)
   guint64 end = self->used.persistent_workers ? self->total : pass_end;
 
   while (g_queue_get_length (&self->jobs) < ahead && self->scheduled < end) {
-    ClipJob *job = make_job (self, self->scheduled++);
+    const guint before = g_queue_get_length (&self->jobs);
 
-    g_queue_push_tail (&self->jobs, job);
-    clip_workers_push (self->workers, job);
+    add_jobs (self, self->scheduled++);
+    for (GList *at = g_queue_peek_nth_link (&self->jobs, before); at && self->used.num_workers > 0;
+        at = at->next)
+      clip_workers_push (self->workers, at->data);
   }
+}
+
+/* (transfer full) the next job of the clip; NULL: that was its last view. Without workers it is
+ * decoded from now on. */
+static ClipJob *
+take_job (GstClipSrc *self, guint64 position)
+{
+  ClipJob *job = g_queue_peek_head (&self->jobs);
+
+  if (!job || job->meta.clip != position)
+    return NULL;
+  g_queue_pop_head (&self->jobs);
+  if (self->used.num_workers == 0)
+    clip_workers_push (self->workers, job);
+
+  return job;
 }
 
 void
@@ -155,6 +194,7 @@ start_stream (GstClipSrc *self)
   gchar *id = gst_pad_create_stream_id (self->srcpad, GST_ELEMENT (self), NULL);
   GstEvent *event = gst_event_new_stream_start (id);
   guint64 *clips;
+  guint n;
 
   gst_event_set_group_id (event, gst_util_group_id_next ());
   gst_pad_push_event (self->srcpad, event);
@@ -164,6 +204,9 @@ start_stream (GstClipSrc *self)
   gst_pad_push_event (self->srcpad,
       gst_event_new_clip_classes_counted (cnn3d_dataset_classes (self->dataset), clips));
   g_free (clips);
+  if (self->views)
+    gst_pad_push_event (
+        self->srcpad, gst_event_new_clip_views (cnn3d_dataset_views (self->dataset, &n)));
   push_data (self);
   self->started = TRUE;
 }
@@ -308,18 +351,21 @@ complete_meta (
   meta->num_frames = num_frames;
 }
 
-/* Pushes the frames of a job. *pushed counts those that were sent. */
+/* Pushes the frames of a job, and then has its result. */
 static GstFlowReturn
-push_clip (GstClipSrc *self, ClipJob *job, const Cnn3dOrderClip *clip, guint64 *pushed)
+push_job (GstClipSrc *self, ClipJob *job, const Cnn3dOrderClip *clip, ClipResult *result)
 {
   GstFlowReturn ret = GST_FLOW_OK;
   GstMiniObject *item;
-  guint64 num_frames;
+  guint64 num_frames, pushed = 0;
   gboolean stop;
 
   g_mutex_lock (&job->lock);
+  *result = job->result;
   num_frames = job->result ? job->frames : 0;
   g_mutex_unlock (&job->lock);
+  if (*result == CLIP_RESULT_BAD || *result == CLIP_RESULT_FATAL)
+    return GST_FLOW_OK;
   while (ret == GST_FLOW_OK && (item = clip_job_take (job))) {
     GST_OBJECT_LOCK (self);
     stop = self->interrupted || self->seek_pending;
@@ -343,41 +389,80 @@ push_clip (GstClipSrc *self, ClipJob *job, const Cnn3dOrderClip *clip, guint64 *
     }
     if (self->need_epoch)
       push_epoch (self, clip, job->meta.clip);
-    item = GST_MINI_OBJECT_CAST (retime (self, GST_BUFFER_CAST (item), *pushed));
-    complete_meta (self, job, GST_BUFFER_CAST (item), *pushed, num_frames);
-    (*pushed)++;
+    item = GST_MINI_OBJECT_CAST (retime (self, GST_BUFFER_CAST (item), pushed));
+    complete_meta (self, job, GST_BUFFER_CAST (item), pushed, num_frames);
+    pushed++;
     ret = gst_pad_push (self->srcpad, GST_BUFFER_CAST (item));
   }
+  g_mutex_lock (&job->lock);
+  *result = job->result;
+  g_mutex_unlock (&job->lock);
 
   return ret;
 }
 
+/* Names a file that cannot be read. */
 static void
-skip_clip (GstClipSrc *self, ClipJob *job)
+post_failure (GstClipSrc *self, const ClipJob *job)
 {
   /* a structure's strings must be UTF-8, unlike a path */
+  gchar *path = g_filename_display_name (job->path);
+  GstStructure *s = gst_structure_new ("clipsrc-skipped", "path", G_TYPE_STRING, path, "reason",
+      G_TYPE_STRING, job->reason, "clip", G_TYPE_UINT64, job->meta.clip, NULL);
+  guint n;
+
+  if (self->views)
+    gst_structure_set (
+        s, "view", G_TYPE_STRING, cnn3d_dataset_views (self->dataset, &n)[job->meta.view], NULL);
+  gst_element_post_message (GST_ELEMENT (self), gst_message_new_element (GST_OBJECT (self), s));
+  g_free (path);
+}
+
+static void
+send_skipped (GstClipSrc *self, const ClipJob *job)
+{
   gchar *path = g_filename_display_name (job->path);
   GstClipSkipped skipped = {
     .path = path, .reason = job->reason, .clip = job->meta.clip, .epoch = job->meta.epoch
   };
 
-  GST_WARNING_OBJECT (
-      self, "skipping clip %" G_GUINT64_FORMAT ", %s: %s", job->meta.clip, job->path, job->reason);
-  self->skipped++;
-  if (!self->first_reason)
-    self->first_reason = g_strdup_printf ("%s: %s", job->path, job->reason);
-  GST_OBJECT_LOCK (self);
-  self->clips_skipped++;
-  GST_OBJECT_UNLOCK (self);
-  gst_element_post_message (GST_ELEMENT (self),
-      gst_message_new_element (GST_OBJECT (self),
-          gst_structure_new ("clipsrc-skipped", "path", G_TYPE_STRING, path, "reason",
-              G_TYPE_STRING, job->reason, "clip", G_TYPE_UINT64, job->meta.clip, NULL)));
   g_queue_push_tail (&self->pending_skips, gst_event_new_clip_skipped (&skipped));
   if (!self->need_epoch)
     push_pending_skips (self);
   g_free (path);
-  g_object_notify (G_OBJECT (self), "clips-skipped");
+}
+
+/* Counts a clip of which `good` views were pushed, and names those that failed. A clip without a
+ * view is skipped. */
+static void
+end_clip (GstClipSrc *self, guint good)
+{
+  const guint missing = self->views && good ? self->views - good : 0;
+
+  for (guint i = 0; i < self->failed->len; i++) {
+    const ClipJob *job = g_ptr_array_index (self->failed, i);
+
+    GST_WARNING_OBJECT (self, "skipping clip %" G_GUINT64_FORMAT ", %s: %s", job->meta.clip,
+        job->path, job->reason);
+    if (!self->first_reason)
+      self->first_reason = g_strdup_printf ("%s: %s", job->path, job->reason);
+  }
+  if (good)
+    self->delivered++;
+  else
+    self->skipped++;
+  GST_OBJECT_LOCK (self);
+  self->clips_skipped += !good;
+  self->views_missing += missing;
+  GST_OBJECT_UNLOCK (self);
+  for (guint i = 0; i < self->failed->len; i++)
+    post_failure (self, g_ptr_array_index (self->failed, i));
+  if (!good) {
+    send_skipped (self, g_ptr_array_index (self->failed, 0));
+    g_object_notify (G_OBJECT (self), "clips-skipped");
+  }
+  if (missing)
+    g_object_notify (G_OBJECT (self), "views-missing");
 }
 
 static void
@@ -427,13 +512,14 @@ gst_clip_src_loop (GstPad *pad)
 {
   GstClipSrc *self = GST_CLIP_SRC_CAST (GST_PAD_PARENT (pad));
   gboolean interrupted, end, seek;
-  guint64 position, pass_end, pushed = 0;
+  guint64 position, pass_end;
   gchar *path = NULL, *reason = NULL;
   GstFlowReturn ret = GST_FLOW_OK;
   Cnn3dOrderClip clip;
   ClipJob *job = NULL;
   ClipResult result;
   guint32 seqnum;
+  guint good = 0;
 
   if (!self->started)
     start_stream (self);
@@ -462,40 +548,39 @@ gst_clip_src_loop (GstPad *pad)
   pass_end = position - clip.index + cnn3d_order_pass_clips (self->order, clip.training);
 
   fill_jobs (self, pass_end);
-  job = g_queue_pop_head (&self->jobs);
-  set_current (self, job, FALSE);
-  if (!clip_job_wait (job))
-    goto again;
-  set_current (self, job, TRUE);
-  /* The job left the queue: add another. Without workers nothing is decoded while this one is
-   * pushed */
-  if (self->used.num_workers > 0)
-    fill_jobs (self, pass_end);
-  g_mutex_lock (&job->lock);
-  result = job->result;
-  g_mutex_unlock (&job->lock);
-  if (result != CLIP_RESULT_BAD && result != CLIP_RESULT_FATAL) {
-    ret = push_clip (self, job, &clip, &pushed);
+  g_ptr_array_set_size (self->failed, 0);
+  while ((job = take_job (self, position))) {
+    set_current (self, job, FALSE);
+    if (!clip_job_wait (job))
+      goto again;
+    set_current (self, job, TRUE);
+    /* The job left the queue: add another. Without workers nothing is decoded while this one is
+     * pushed */
+    if (self->used.num_workers > 0)
+      fill_jobs (self, pass_end);
+    ret = push_job (self, job, &clip, &result);
     if (ret != GST_FLOW_OK)
       goto flow;
-    g_mutex_lock (&job->lock);
-    result = job->result;
-    g_mutex_unlock (&job->lock);
+    switch (result) {
+      case CLIP_RESULT_GOOD:
+        good++;
+        break;
+      case CLIP_RESULT_BAD:
+        if (self->used.on_error == CNN3D_ON_ERROR_STOP)
+          goto bad_clip;
+        g_ptr_array_add (self->failed, clip_job_ref (job));
+        break;
+      case CLIP_RESULT_FATAL:
+        goto fatal;
+      default:
+        goto again;
+    }
+    set_current (self, NULL, FALSE);
+    clip_job_abort (job);
+    clip_job_unref (job);
   }
-  switch (result) {
-    case CLIP_RESULT_GOOD:
-      self->delivered++;
-      break;
-    case CLIP_RESULT_BAD:
-      if (self->used.on_error == CNN3D_ON_ERROR_STOP)
-        goto bad_clip;
-      skip_clip (self, job);
-      break;
-    case CLIP_RESULT_FATAL:
-      goto fatal;
-    default:
-      goto again;
-  }
+  end_clip (self, good);
+  g_ptr_array_set_size (self->failed, 0);
   set_position (self, position + 1);
   if (position + 1 == pass_end && !end_pass (self, &clip))
     goto all_bad;
@@ -568,7 +653,9 @@ failed:
   g_free (path);
   g_free (reason);
   set_current (self, NULL, FALSE);
-  clip_job_abort (job);
-  clip_job_unref (job);
+  if (job) {
+    clip_job_abort (job);
+    clip_job_unref (job);
+  }
   stop_streaming (self, TRUE);
 }

@@ -114,6 +114,10 @@ static Cnn3dSetting settings[] = {
   { TEXT ("clipsrc", "annotator", "Annotator", NULL), .key = "data.annotator", .tests = TRUE,
       .about = "Number or address of the person whose annotations are taken, where several people "
                "annotated (Label Studio); unset: there is one" },
+  { TEXT ("clipsrc", "views", "Views", NULL), .key = "data.views", .tests = TRUE,
+      .about = "Names of the views that each clip has, in their order, separated by commas: rows "
+               "of one group and segment are the views of one clip; unset: those that the column "
+               "view names, sorted, if rows have groups" },
   { TEXT ("clipsrc", "background", "Background", NULL), .key = "data.background", .tests = TRUE,
       .about = "Class of those parts of annotated videos that no label covers; unset: they are "
                "left out" },

@@ -100,6 +100,7 @@ make_video (const gchar *name, const gchar *encoder)
 
 typedef struct {
   guint64 clip, sample, frame, num_frames;
+  guint view, views;
   guint epoch;
   gboolean training;
   gint label;
@@ -117,6 +118,7 @@ struct _Run {
   gchar *error;
   gboolean eos;
   gboolean sums;
+  gboolean views; /* clips have views */
   /* The answer to the clip-window query, if any */
   gboolean window;
   guint64 first, last;
@@ -170,6 +172,8 @@ see_data (GstPad *pad, GstPadProbeInfo *info, gpointer data)
     frame.sample = meta->sample;
     frame.frame = meta->frame;
     frame.num_frames = meta->num_frames;
+    frame.view = meta->view;
+    frame.views = meta->views;
     frame.epoch = meta->epoch;
     frame.training = meta->training;
     frame.label = meta->label;
@@ -188,7 +192,7 @@ see_data (GstPad *pad, GstPadProbeInfo *info, gpointer data)
     GstClipEpochDone done;
     GstClipPreparation prepared;
     GstClipSkipped skipped;
-    gchar **classes;
+    gchar **classes, **views;
     GstClipData data;
 
     if (gst_event_parse_clip_epoch (event, &epoch)) {
@@ -204,6 +208,12 @@ see_data (GstPad *pad, GstPadProbeInfo *info, gpointer data)
       g_string_append_printf (run->events, "classes=%s ", names);
       g_free (names);
       g_strfreev (classes);
+    } else if (gst_event_parse_clip_views (event, &views)) {
+      gchar *names = g_strjoinv (",", views);
+
+      g_string_append_printf (run->events, "views=%s ", names);
+      g_free (names);
+      g_strfreev (views);
     } else if (gst_event_parse_clip_data (event, &data)) {
       /* always follows the classes */
       g_assert_true (
@@ -290,6 +300,7 @@ run_wait (Run *run)
       g_ptr_array_add (run->skipped,
           g_strdup_printf ("%s: %s", gst_structure_get_string (s, "path"),
               gst_structure_get_string (s, "reason")));
+      g_assert_true (run->views == gst_structure_has_field_typed (s, "view", G_TYPE_STRING));
       g_test_message (
           "skipped %s", (gchar *) g_ptr_array_index (run->skipped, run->skipped->len - 1));
     }
