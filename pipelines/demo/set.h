@@ -24,8 +24,8 @@ typedef struct {
   gint counts[2]; /* default number of videos per class, by part */
 
   const gchar *(*class_name) (guint klass);
-  /* The third column of the manifests, and its value for a video (transfer full). name: the video's
-   * path in the set, without its extension. */
+  /* The manifests' columns after path and label, and a video's values (transfer full), both
+   * separated by commas. name: the video's path in the set, without its extension. */
   const gchar *column;
   gchar *(*value) (guint64 seed, const DemoVideo *video, const gchar *name);
   /* Fills in all of `movie`; the caller calls movie->destroy with movie->data. clean: without

@@ -118,7 +118,8 @@ def destdir(folder):
     """An installation with DESTDIR is complete, finds its libraries there, and works"""
     prefix, env = staged(folder)
     lib = os.path.join(prefix, option("libdir"))
-    for path in ("bin/cnn3d", "libexec/cnn3d/make-demo-videos", "libexec/cnn3d/make-keypoint-videos", "share/man/man1/cnn3d.1",
+    for path in ("bin/cnn3d", "libexec/cnn3d/make-demo-videos", "libexec/cnn3d/make-keypoint-videos",
+                 "libexec/cnn3d/make-view-videos", "share/man/man1/cnn3d.1",
                  "share/bash-completion/completions/cnn3d", "share/gstreamer-1.0/presets/GstCnn3dTrain.prs",
                  "share/cnn3d/configs/config.yaml", "share/cnn3d/gpus/rtx3070.json",
                  "include/gstreamer-1.0/gst/clip/gstclipmeta.h",
