@@ -27,6 +27,7 @@ SHORTER = (
 # Runs whose best weights are tested by lines, and their sampling
 RUNS = {"run": "", "runs/a": "frame-interval=2"}
 KEYPOINTS_RUN = "runs/kpt"
+VIEWS_RUN = "runs/views"
 
 
 def documents():
@@ -118,6 +119,11 @@ def world(folder):
                   'compact=true ! videoconvertscale add-borders=false ! video/x-raw,format=RGB,width=16,height=16" ! '
                   'clipbatch batch-size=2 ! cnn3dtrain model=posec3d_slowonly input-type=kpt base-width=4 heatmap-size=16 '
                   'monitor=train-loss checkpoint-dir=trained/%s' % KEYPOINTS_RUN, folder).fine()
+    subprocess.run([os.path.join(launch.BUILD, "pipelines", "demo", "make-view-videos"), "--train=6", "--test=3",
+                    os.path.join(folder, "demo-views")], check=True, stdout=subprocess.DEVNULL, env=launch.environment())
+    launch.launch('clipsrc location=demo-views/val.csv clip-bin="clipsample num-frames=8 ! videoconvertscale add-borders=false ! '
+                  'video/x-raw,format=RGB,width=32,height=32" ! clipbatch batch-size=2 ! cnn3dtrain base-width=4 '
+                  'monitor=train-loss checkpoint-dir=trained/%s' % VIEWS_RUN, folder).fine()
 
 
 def lines(folder):
@@ -138,10 +144,10 @@ def lines(folder):
         more.pop("GST_PRESET_PATH", None)
         place = os.path.join(folder, "run%d" % i)
         os.mkdir(place)
-        for name in ("clips", "demo", "demo-keypoints", "train.csv", "val.csv", "test.csv", "annotations", "videos", "poses"):
+        for name in ("clips", "demo", "demo-keypoints", "demo-views", "train.csv", "val.csv", "test.csv", "annotations", "videos", "poses"):
             os.symlink(os.path.join(folder, name), os.path.join(place, name))
         # not a whole run to resume: only its best weights
-        for run in (*RUNS, KEYPOINTS_RUN):
+        for run in (*RUNS, KEYPOINTS_RUN, VIEWS_RUN):
             os.makedirs(os.path.join(place, run))
             shutil.copy(os.path.join(folder, "trained", run, "best.safetensors"), os.path.join(place, run))
         began = time.monotonic()
