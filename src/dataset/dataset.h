@@ -139,8 +139,8 @@ CNN3D_API gchar *cnn3d_dataset_path (const Cnn3dDataset *dataset, guint row);
 
 /* The file of the row's key points; NULL: it has none. Free with g_free().
  * root:    what a relative path is relative to; NULL or empty: the same as for videos
- * pattern: the path where the row has none, with {stem}, {name}, {dir}, {label} and
- *          {group}; NULL or empty: "{stem}.npy" where there is a root, else none */
+ * pattern: the path where the row has none, with {stem}, {name}, {dir}, {label},
+ *          {group} and {view}; NULL or empty: "{stem}.npy" where there is a root, else none */
 CNN3D_API gchar *cnn3d_dataset_keypoints (
     const Cnn3dDataset *dataset, guint row, const gchar *root, const gchar *pattern);
 

@@ -14,10 +14,12 @@ typedef enum {
   PLACE_DIR,
   PLACE_LABEL,
   PLACE_GROUP,
+  PLACE_VIEW,
   N_PLACES,
 } Place;
 
-static const gchar *const places[N_PLACES] = { "{stem}", "{name}", "{dir}", "{label}", "{group}" };
+static const gchar *const places[N_PLACES] = { "{stem}", "{name}", "{dir}", "{label}", "{group}",
+  "{view}" };
 
 /* The place that begins here; N_PLACES: none. */
 static Place
@@ -38,7 +40,8 @@ cnn3d_keypoints_pattern_refuse (const gchar *pattern)
       const gsize size = end ? (gsize) (end + 1 - p) : strlen (p);
 
       return g_strdup_printf (
-          "%.*s is not one of {stem}, {name}, {dir}, {label} and {group}", CNN3D_SHOWN (p, size));
+          "%.*s is not one of {stem}, {name}, {dir}, {label}, {group} and {view}",
+          CNN3D_SHOWN (p, size));
     }
   return NULL;
 }
@@ -96,6 +99,7 @@ cnn3d_dataset_keypoints (
   values[PLACE_DIR] = dir;
   values[PLACE_LABEL] = dataset->classes[shown.label];
   values[PLACE_GROUP] = shown.group ? shown.group : "";
+  values[PLACE_VIEW] = shown.view ? shown.view : "";
   path = fill (pattern, values);
   return cnn3d_dataset_file (from, path);
 }

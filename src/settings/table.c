@@ -147,7 +147,8 @@ static Cnn3dSetting settings[] = {
   { TEXT ("clipsrc", "keypoints-pattern", "Pattern of key points", NULL),
       .key = "data.keypoints_pattern", .tests = TRUE,
       .about = "Path of each clip's key points, of {stem} (the video's name without its ending), "
-               "{name}, {dir} (its folder in the manifest), {label} and {group}; unset: {stem}.npy "
+               "{name}, {dir} (its folder in the manifest), {label}, {group} and {view}; unset: "
+               "{stem}.npy "
                "if keypoints-root is set" },
   { TEXT ("clipkpt", "skeleton", "Skeleton", "auto"), .key = "data.skeleton", .tests = TRUE,
       .about = "What the points of a person are: coco17, body25, mediapipe33, mhr70, or custom:K; "

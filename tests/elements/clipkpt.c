@@ -433,7 +433,7 @@ test_pattern (void)
   g_object_set (element, "location", dir, "keypoints-pattern", "{dir}/{path}.npy", NULL);
   g_assert_cmpint (gst_element_set_state (element, GST_STATE_PAUSED), ==, GST_STATE_CHANGE_FAILURE);
   assert_error (
-      "keypoints-pattern: {path} is not one of {stem}, {name}, {dir}, {label} and {group}");
+      "keypoints-pattern: {path} is not one of {stem}, {name}, {dir}, {label}, {group} and {view}");
   gst_element_set_state (element, GST_STATE_NULL);
   gst_element_set_bus (element, NULL);
   gst_clear_object (&bus);

@@ -235,12 +235,13 @@ test_keypoints (void)
   g_free (manifest);
   cnn3d_dataset_free (d);
   g_assert_null (cnn3d_keypoints_pattern_refuse (NULL));
-  g_assert_null (cnn3d_keypoints_pattern_refuse ("{dir}/{stem}{name}{label}{group}.npy"));
+  g_assert_null (cnn3d_keypoints_pattern_refuse ("{dir}/{stem}{name}{label}{group}{view}.npy"));
   wrong = cnn3d_keypoints_pattern_refuse ("a/{path}/{stem}");
-  g_assert_cmpstr (wrong, ==, "{path} is not one of {stem}, {name}, {dir}, {label} and {group}");
+  g_assert_cmpstr (
+      wrong, ==, "{path} is not one of {stem}, {name}, {dir}, {label}, {group} and {view}");
   g_free (wrong);
   wrong = cnn3d_keypoints_pattern_refuse ("{");
-  g_assert_cmpstr (wrong, ==, "{ is not one of {stem}, {name}, {dir}, {label} and {group}");
+  g_assert_cmpstr (wrong, ==, "{ is not one of {stem}, {name}, {dir}, {label}, {group} and {view}");
   g_free (wrong);
 }
 

@@ -501,6 +501,23 @@ test_digest (void)
   g_free (digest);
 }
 
+/* Each view has its own key points. */
+static void
+test_keypoints (void)
+{
+  Cnn3dDataset *d = load (TWO, (Cnn3dDatasetParams) { .views = "front,left" });
+  gchar *path = cnn3d_dataset_keypoints (d, 1, "/poses", "{group}/{view}-{stem}.npy");
+
+  g_assert_cmpstr (path, ==, "/poses/a/front-a1.npy");
+  g_free (path);
+  cnn3d_dataset_free (d);
+  d = load ("path,label\na,x\nb,y\n", (Cnn3dDatasetParams) { NULL });
+  path = cnn3d_dataset_keypoints (d, 0, "/poses", "{stem}{view}.npy");
+  g_assert_cmpstr (path, ==, "/poses/a.npy");
+  g_free (path);
+  cnn3d_dataset_free (d);
+}
+
 /* The manifest of a data set is read as the same samples. */
 static void
 test_manifest (void)
@@ -538,6 +555,7 @@ main (int argc, char **argv)
   g_test_add_func ("/views/two-files", test_two_files);
   g_test_add_func ("/views/order", test_order);
   g_test_add_func ("/views/digest", test_digest);
+  g_test_add_func ("/views/keypoints", test_keypoints);
   g_test_add_func ("/views/manifest", test_manifest);
   result = g_test_run ();
   for (guint i = 0; i < 3; i++) {
