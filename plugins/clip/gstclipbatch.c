@@ -289,8 +289,10 @@ gst_clip_batch_check_views (GstClipBatch *self, const GstClipMeta *clip, guint p
 
   if (views != self->pack.views || clip->view >= views)
     goto other_views;
-  if (part >= self->pack.parts)
-    goto too_many;
+  if (views == 1 || !self->have_clip || !clip_pack_same_clip (clip, &self->clip))
+    return GST_FLOW_OK;
+  if (!self->open || clip->view < self->clip.view || part >= self->pack.parts)
+    goto unexpected;
 
   return GST_FLOW_OK;
 
@@ -302,12 +304,13 @@ other_views:
           clip->clip, clip_name (self, clip), clip->view, views, self->pack.views),
       (NULL));
   return GST_FLOW_ERROR;
-too_many:
+unexpected:
   GST_ELEMENT_ERROR (self, STREAM, FORMAT,
       ("View %u of clip %" G_GUINT64_FORMAT
-       " (%s) comes more than %u times, which is how often the "
-       "clipsample in front of clipbatch sends it: put nothing between them that repeats clips.",
-          clip->view, clip->clip, clip_name (self, clip), self->pack.parts),
+       " (%s) comes after view %u: the views of a clip come in "
+       "order, each %u times, as often as the clipsample in front of clipbatch says.",
+          clip->view, clip->clip, clip_name (self, clip), self->clip.view,
+          gst_clip_batch_parts (self)),
       (NULL));
   return GST_FLOW_ERROR;
 }

@@ -334,9 +334,20 @@ test_bad_streams (void)
   push_view (&b, 0, 0, 2, 2);
   g_assert_cmpint (push_view (&b, 0, 0, 2, 2), ==, GST_FLOW_ERROR);
   clips_assert_error (b.bus,
-      "View 0 of clip 0 ((no file)) comes more than 1 times, which is how often the clipsample in "
-      "front of clipbatch sends it: put nothing between them that repeats clips.");
+      "View 0 of clip 0 ((no file)) comes after view 0: the views of a clip come in order, each 1 "
+      "times, as often as the clipsample in front of clipbatch says.");
   batcher_free (&b);
+
+  /* in another order, and after the last view of a clip that is complete */
+  for (guint last = 1; last < 3; last++) {
+    b = batcher_new ("batch-size=1", FALSE);
+    push_view (&b, 0, last, 3, 2);
+    g_assert_cmpint (push_view (&b, 0, 0, 3, 2), ==, GST_FLOW_ERROR);
+    clips_assert_error (b.bus, "View 0 of clip 0 ((no file)) comes after view ");
+    if (last == 2)
+      gst_buffer_unref (gst_harness_pull (b.h));
+    batcher_free (&b);
+  }
 
   b = batcher_new ("batch-size=1", FALSE);
   push_view (&b, 0, 0, 3, 2);
