@@ -6,8 +6,8 @@
  * @title: clipaugment
  *
  * Crops, mirrors and recolours the clips of training passes at random, so that
- * a network sees each of them differently every epoch. All frames of a clip are
- * changed alike. The random draws depend only on the seed, the epoch and the
+ * a network sees each of them differently every epoch. All frames of a clip, in
+ * all of its views, are changed alike. The random draws depend only on the seed, the epoch and the
  * clip's row in the data set. A crop is scaled to the size of the frames.
  *
  * Clips of validation passes, and streams without clip meta, are passed through
