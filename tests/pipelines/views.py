@@ -1,0 +1,96 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Training on several views repeats to the bit, whatever num-workers is and however often it was killed; what is missing is
+counted, and a test reads what training wrote."""
+import os
+import random
+import signal
+
+import launch
+import repeat
+
+EPOCHS = 3
+VIEWS = ("front", "side")
+FLIGHTS = 7                     # of each of two classes: five to train on, two to validate with
+TRAINED, VALIDATED = 9, 4       # clips that can be read: one of each class lacks a view, one more has none at all
+CLIP_BIN = launch.CLIP_BIN[:-1] + ' ! clipaugment brightness=0.3"'
+KILLS = 6
+
+
+def data(folder):
+    """Two cameras, which see each clip with other looks."""
+    for view in VIEWS:
+        launch.two_classes(os.path.join(folder, view), FLIGHTS, frames=10 if view == "front" else 12)
+    with open(os.path.join(folder, "bad.mp4"), "w", encoding="utf-8") as file:
+        file.write("This is no video.\n" * 100)
+    rows = ["path,label,group,view,split"]
+    for name in ("ball", "bars"):
+        for i in range(FLIGHTS):
+            for view in VIEWS:
+                path = "%s/%s/%02d.mp4" % (view, name, i)
+                if (i, view) == (1, "side"):
+                    continue
+                if (name, i, view) == ("ball", 2, "front") or (name, i) == ("bars", 3):
+                    path = "bad.mp4"
+                rows.append("%s,%s,%s-%d,%s,%s" % (path, name, name, i, view, "train" if i < 5 else "val"))
+    with open(os.path.join(folder, "list.csv"), "w", encoding="utf-8") as file:
+        file.write("\n".join(rows) + "\n")
+
+
+def line(run, workers=1, seed=3, more=""):
+    return ("clipsrc name=source location=list.csv epochs=%d num-workers=%d seed=%d %s ! clipbatch batch-size=3 ! %s ! "
+            "cnn3dtrain base-width=4 threads=1 seed=%d optimizer=adamw lr=0.002 dropout=0.3 view-dropout=0.3 "
+            "accumulate-grad-batches=2 checkpoint-interval=1 checkpoint-dir=%s save-top-k=2 %s" % (
+                EPOCHS, workers, seed, CLIP_BIN, launch.QUEUE, seed, run, more))
+
+
+def workers(folder):
+    """The same seed gives the same bits for num-workers 0, 1 and 4, and clips are counted, not their views"""
+    data(folder)
+    runs = {}
+    for count in (0, 1, 4):
+        run = launch.launch(line("w%d" % count, workers=count), folder).fine()
+        # the bad views of a clip that trains, and of one that is skipped
+        skipped = run.messages("clipsrc-skipped")
+        run.need(len(skipped) == 3 * EPOCHS and all(m["view"] in VIEWS for m in skipped), str(skipped))
+        run.need([m["clips"] for m in run.messages("cnn3dtrain-epoch")] == [str(TRAINED)] * EPOCHS, "other clips trained")
+        run.need([m["clips"] for m in run.messages("cnn3dtrain-validation")] == [str(VALIDATED)] * EPOCHS, "others validated")
+        runs[count] = repeat.saved(folder, "w%d" % count)
+    repeat.same(runs[0], runs[1])
+    repeat.same(runs[0], runs[4])
+
+
+def killed(folder):
+    """Killed at random moments and started again, a run ends with the same bits as one that was not"""
+    data(folder)
+    launch.launch(line("whole"), folder).fine()
+    seed = random.randrange(1 << 32)
+    draw = random.Random(seed)
+    notes, middle = ["moments drawn with seed %d" % seed], 0
+    for _ in range(KILLS):
+        run = launch.stop_when(line("cut"), "cnn3dtrain-step,", 1, signal.SIGKILL, draw.uniform(0, .05), folder)
+        if run.rc != -signal.SIGKILL:
+            break
+        middle += 1
+    notes.append("%d kills" % middle)
+    assert middle, notes
+    launch.launch(line("cut"), folder).fine()
+    repeat.same(repeat.saved(folder, "cut"), repeat.saved(folder, "whole"))
+    return notes
+
+
+def evaluated(folder):
+    """A test goes through the views that the model was trained on, and refuses others"""
+    data(folder)
+    for fusion in ("logits", "probabilities", "features", "concat"):
+        launch.launch(line(fusion, more="view-fusion=%s" % fusion), folder).fine()
+        run = launch.launch("clipsrc location=list.csv passes=val %s ! clipbatch batch-size=3 ! cnn3deval "
+                            "model=%s/best.safetensors" % (launch.CLIP_BIN, fusion), folder).fine()
+        run.need([m["clips"] for m in run.messages("cnn3deval-result")] == [str(VALIDATED)], "not a result a clip")
+    run = launch.launch("clipsrc location=list.csv passes=val views=side %s ! clipbatch batch-size=3 ! cnn3deval "
+                        "model=logits/best.safetensors" % launch.CLIP_BIN, folder)
+    run.need(run.rc != 0 and "view" in run.err, "one view was tested on a model of two")
+
+
+if __name__ == "__main__":
+    launch.main(workers, killed, evaluated)
