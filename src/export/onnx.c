@@ -5,7 +5,7 @@
 #include <gio/gio.h>
 #include <string.h>
 
-#include "src/export/onnx.pb-c.h"
+#include "src/export/onnxbuilder.h"
 #include "src/json.h"
 #include "src/model/atomicfile.h"
 #include "src/temporary.h"
@@ -13,175 +13,27 @@
 #define OPSET 17
 #define IR_VERSION 8 /* of ONNX 1.12, which introduced opset 17 */
 
-/* The network as protobuf's messages, which point to each other, to the
- * network's names, and to the weights where the file has them mapped. */
-typedef struct {
-  const Cnn3dModelFile *file;
-  const Cnn3dModelInfo *info;
-  const Cnn3dNetwork *net;
-  GPtrArray *memory; /* of the messages and texts, each freed by g_free() */
-  GArray *converted; /* of Cnn3dTemporary: weights that the file has in another type */
-  GPtrArray *nodes, *initializers, *inputs, *properties;
-  const gchar **names; /* of the network's tensors */
-} Builder;
-
 static void
-builder_init (Builder *b, const Cnn3dModelFile *file, const Cnn3dNetwork *net)
-{
-  b->file = file;
-  b->info = cnn3d_model_file_info (file);
-  b->net = net;
-  b->memory = g_ptr_array_new_with_free_func (g_free);
-  b->converted = g_array_new (FALSE, FALSE, sizeof (Cnn3dTemporary));
-  b->nodes = g_ptr_array_new ();
-  b->initializers = g_ptr_array_new ();
-  b->inputs = g_ptr_array_new ();
-  b->properties = g_ptr_array_new ();
-  b->names = g_new0 (const gchar *, net->n_tensors);
-}
-
-static void
-builder_clear (Builder *b)
-{
-  for (guint i = 0; i < b->converted->len; i++)
-    cnn3d_temporary_give_back (&g_array_index (b->converted, Cnn3dTemporary, i));
-  g_array_unref (b->converted);
-  g_ptr_array_unref (b->nodes);
-  g_ptr_array_unref (b->initializers);
-  g_ptr_array_unref (b->inputs);
-  g_ptr_array_unref (b->properties);
-  g_ptr_array_unref (b->memory);
-  g_free (b->names);
-}
-
-static gpointer
-take (Builder *b, gsize bytes)
-{
-  gpointer memory = g_malloc0 (bytes);
-
-  g_ptr_array_add (b->memory, memory);
-  return memory;
-}
-
-/* The text becomes the builder's. */
-static gchar *
-keep (Builder *b, gchar *text)
-{
-  g_ptr_array_add (b->memory, text);
-  return text;
-}
-
-/* --- nodes --- */
-
-/* A node with one output, which has the node's name. inputs: NULL-terminated. */
-static Onnx__NodeProto *
-add_node (Builder *b, const gchar *type, const gchar *name, const gchar *const *inputs)
-{
-  Onnx__NodeProto *node = take (b, sizeof *node);
-
-  onnx__node_proto__init (node);
-  node->op_type = (gchar *) type;
-  node->name = (gchar *) name;
-  node->n_input = g_strv_length ((gchar **) inputs);
-  node->input = take (b, node->n_input * sizeof *node->input);
-  memcpy (node->input, inputs, node->n_input * sizeof *node->input);
-  node->n_output = 1;
-  node->output = take (b, sizeof *node->output);
-  node->output[0] = node->name;
-  g_ptr_array_add (b->nodes, node);
-  return node;
-}
-
-static Onnx__AttributeProto *
-add_attribute (
-    Builder *b, Onnx__NodeProto *node, const gchar *name, Onnx__AttributeProto__AttributeType type)
-{
-  Onnx__AttributeProto *attribute = take (b, sizeof *attribute), **all;
-
-  onnx__attribute_proto__init (attribute);
-  attribute->name = (gchar *) name;
-  attribute->has_type = TRUE;
-  attribute->type = type;
-  all = take (b, (node->n_attribute + 1) * sizeof *all);
-  if (node->n_attribute)
-    memcpy (all, node->attribute, node->n_attribute * sizeof *all);
-  all[node->n_attribute++] = attribute;
-  node->attribute = all;
-  return attribute;
-}
-
-static void
-add_float (Builder *b, Onnx__NodeProto *node, const gchar *name, gfloat value)
-{
-  Onnx__AttributeProto *attribute =
-      add_attribute (b, node, name, ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__FLOAT);
-
-  attribute->has_f = TRUE;
-  attribute->f = value;
-}
-
-static void
-add_int (Builder *b, Onnx__NodeProto *node, const gchar *name, gint64 value)
-{
-  Onnx__AttributeProto *attribute =
-      add_attribute (b, node, name, ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INT);
-
-  attribute->has_i = TRUE;
-  attribute->i = value;
-}
-
-static void
-add_ints (Builder *b, Onnx__NodeProto *node, const gchar *name, const gint *values, guint n)
-{
-  Onnx__AttributeProto *attribute =
-      add_attribute (b, node, name, ONNX__ATTRIBUTE_PROTO__ATTRIBUTE_TYPE__INTS);
-
-  attribute->n_ints = n;
-  attribute->ints = take (b, n * sizeof *attribute->ints);
-  for (guint i = 0; i < n; i++)
-    attribute->ints[i] = values[i];
-}
-
-static void
-add_window (Builder *b, Onnx__NodeProto *node, const Cnn3dOp *op)
+add_window (OnnxBuilder *b, Onnx__NodeProto *node, const Cnn3dOp *op)
 {
   const gint pads[6] = { op->pad[0], op->pad[1], op->pad[2], op->pad[0], op->pad[1], op->pad[2] };
 
-  add_ints (b, node, "kernel_shape", op->kernel, 3);
-  add_ints (b, node, "strides", op->stride, 3);
-  add_ints (b, node, "pads", pads, 6);
+  onnx_add_ints (b, node, "kernel_shape", op->kernel, 3);
+  onnx_add_ints (b, node, "strides", op->stride, 3);
+  onnx_add_ints (b, node, "pads", pads, 6);
 }
 
 /* --- weights --- */
 
-static Onnx__TensorProto *
-add_tensor (Builder *b, const gchar *name, Onnx__TensorProto__DataType type, guint n_dims,
-    const gint64 *dims)
-{
-  Onnx__TensorProto *tensor = take (b, sizeof *tensor);
-
-  onnx__tensor_proto__init (tensor);
-  tensor->name = (gchar *) name;
-  tensor->n_dims = n_dims;
-  tensor->dims = take (b, n_dims * sizeof *tensor->dims);
-  for (guint i = 0; i < n_dims; i++)
-    tensor->dims[i] = dims[i];
-  tensor->has_data_type = TRUE;
-  tensor->data_type = type;
-  tensor->has_raw_data = TRUE;
-  g_ptr_array_add (b->initializers, tensor);
-  return tensor;
-}
-
 /* float32 as little-endian bytes, as both formats have it */
 static gboolean
-add_weight (Builder *b, guint param, GError **error)
+add_weight (OnnxBuilder *b, guint param, GError **error)
 {
   const Cnn3dParam *p = &b->net->weights[param];
   Cnn3dSafetensors *tensors = cnn3d_model_file_tensors (b->file);
   const Cnn3dSafetensor *source = cnn3d_safetensors_lookup (tensors, p->name);
   Onnx__TensorProto *tensor =
-      add_tensor (b, p->name, ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT, p->n_dims, p->shape);
+      onnx_add_tensor (b, p->name, ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT, p->n_dims, p->shape);
   const gsize bytes = p->count * sizeof (gfloat);
   Cnn3dTemporary values = { NULL };
   guint32 *bits;
@@ -208,40 +60,40 @@ add_weight (Builder *b, guint param, GError **error)
 
 /* "stem.0" of "stem.0.weight": where the layer is in PyTorch's model */
 static gchar *
-layer_name (Builder *b, const Cnn3dOp *op)
+layer_name (OnnxBuilder *b, const Cnn3dOp *op)
 {
   const gchar *weight = b->net->weights[op->weight].name;
 
-  return keep (b, g_strndup (weight, strlen (weight) - strlen (".weight")));
+  return onnx_keep (b, g_strndup (weight, strlen (weight) - strlen (".weight")));
 }
 
 static const gchar *
-param_name (const Builder *b, gint param)
+param_name (const OnnxBuilder *b, gint param)
 {
   return b->net->weights[param].name;
 }
 
 static const gchar *
-add_norm (Builder *b, const Cnn3dOp *op)
+add_norm (OnnxBuilder *b, const Cnn3dOp *op)
 {
   const gchar *name = layer_name (b, op);
-  Onnx__NodeProto *node = add_node (b, "BatchNormalization", name,
+  Onnx__NodeProto *node = onnx_add_node (b, "BatchNormalization", name,
       (const gchar *[]) { b->names[op->in], param_name (b, op->weight), param_name (b, op->bias),
           param_name (b, op->mean), param_name (b, op->var), NULL });
 
-  add_float (b, node, "epsilon", op->eps);
+  onnx_add_float (b, node, "epsilon", op->eps);
   /* ONNX counts what stays, PyTorch what is new */
-  add_float (b, node, "momentum", 1 - op->momentum);
+  onnx_add_float (b, node, "momentum", 1 - op->momentum);
   if (op->residual >= 0) {
-    gchar *sum = keep (b, g_strconcat (name, ".add", NULL));
+    gchar *sum = onnx_keep (b, g_strconcat (name, ".add", NULL));
 
-    add_node (b, "Add", sum, (const gchar *[]) { name, b->names[op->residual], NULL });
+    onnx_add_node (b, "Add", sum, (const gchar *[]) { name, b->names[op->residual], NULL });
     name = sum;
   }
   if (op->relu) {
-    gchar *positive = keep (b, g_strconcat (name, ".relu", NULL));
+    gchar *positive = onnx_keep (b, g_strconcat (name, ".relu", NULL));
 
-    add_node (b, "Relu", positive, (const gchar *[]) { name, NULL });
+    onnx_add_node (b, "Relu", positive, (const gchar *[]) { name, NULL });
     name = positive;
   }
   return name;
@@ -249,31 +101,31 @@ add_norm (Builder *b, const Cnn3dOp *op)
 
 /* One of two last layers, whose logits are averaged, is named as in PyTorch's model. */
 static const gchar *
-add_linear (Builder *b, const Cnn3dOp *op)
+add_linear (OnnxBuilder *b, const Cnn3dOp *op)
 {
   const gboolean last = op->out == b->net->logits;
   const gchar *name = last ? "logits" : layer_name (b, op);
-  const gchar *features = last ? "features" : keep (b, g_strconcat (name, ".features", NULL));
+  const gchar *features = last ? "features" : onnx_keep (b, g_strconcat (name, ".features", NULL));
   Onnx__NodeProto *node =
-      add_node (b, "Flatten", features, (const gchar *[]) { b->names[op->in], NULL });
+      onnx_add_node (b, "Flatten", features, (const gchar *[]) { b->names[op->in], NULL });
 
-  add_int (b, node, "axis", 1);
-  node = add_node (b, "Gemm", name,
+  onnx_add_int (b, node, "axis", 1);
+  node = onnx_add_node (b, "Gemm", name,
       (const gchar *[]) { features, param_name (b, op->weight), param_name (b, op->bias), NULL });
-  add_int (b, node, "transB", 1);
+  onnx_add_int (b, node, "transB", 1);
   return name;
 }
 
 static const gchar *
-add_joint (Builder *b, const Cnn3dOp *op)
+add_joint (OnnxBuilder *b, const Cnn3dOp *op)
 {
   const gboolean concat = op->kind == CNN3D_OP_CONCAT;
   const gchar *name = op->out == b->net->logits ? "logits" : "joined";
-  Onnx__NodeProto *node = add_node (b, concat ? "Concat" : "Mean", name,
+  Onnx__NodeProto *node = onnx_add_node (b, concat ? "Concat" : "Mean", name,
       (const gchar *[]) { b->names[op->in], b->names[op->residual], NULL });
 
   if (concat)
-    add_int (b, node, "axis", 1);
+    onnx_add_int (b, node, "axis", 1);
   return name;
 }
 
@@ -281,7 +133,7 @@ add_joint (Builder *b, const Cnn3dOp *op)
 
 /* Frames, without the batch; the number of dimensions. */
 static guint
-frame_dims (const Builder *b, Cnn3dExportInput input, gint64 dims[4])
+frame_dims (const OnnxBuilder *b, Cnn3dExportInput input, gint64 dims[4])
 {
   const Cnn3dNetworkParams *p = &b->net->params;
 
@@ -298,7 +150,7 @@ frame_dims (const Builder *b, Cnn3dExportInput input, gint64 dims[4])
 }
 
 static void
-point_dims (const Builder *b, gint64 dims[4])
+point_dims (const OnnxBuilder *b, gint64 dims[4])
 {
   const Cnn3dNetworkParams *p = &b->net->params;
 
@@ -308,65 +160,30 @@ point_dims (const Builder *b, gint64 dims[4])
   dims[3] = 3;
 }
 
-/* A vector of constants, int64 or float32. */
-static const gchar *
-add_integers (Builder *b, const gchar *name, gint64 n, const gint64 *values)
-{
-  Onnx__TensorProto *tensor = add_tensor (b, name, ONNX__TENSOR_PROTO__DATA_TYPE__INT64, 1, &n);
-  gint64 *bits = take (b, n * sizeof *bits);
-
-  for (gint64 i = 0; i < n; i++)
-    bits[i] = GINT64_TO_LE (values[i]);
-  tensor->raw_data.len = n * sizeof *bits;
-  tensor->raw_data.data = (guint8 *) bits;
-  return name;
-}
-
-static const gchar *
-add_floats (Builder *b, const gchar *name, gint64 n, const gfloat *values)
-{
-  Onnx__TensorProto *tensor = add_tensor (b, name, ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT, 1, &n);
-  guint32 *bits = take (b, n * sizeof *bits);
-
-  for (gint64 i = 0; i < n; i++) {
-    memcpy (&bits[i], &values[i], sizeof bits[i]);
-    bits[i] = GUINT32_TO_LE (bits[i]);
-  }
-  tensor->raw_data.len = n * sizeof *bits;
-  tensor->raw_data.data = (guint8 *) bits;
-  return name;
-}
-
-static const gchar *
-add_one_float (Builder *b, const gchar *name, gfloat value)
-{
-  return add_floats (b, name, 1, &value);
-}
-
 /* A channel's frames are one after the other in both: the picture is cut
  * without moving anything. */
 static const gchar *
-add_frames (Builder *b, Cnn3dExportInput input)
+add_frames (OnnxBuilder *b, Cnn3dExportInput input)
 {
   const Cnn3dNetworkParams *p = &b->net->params;
   const gint64 shape[5] = { -1, p->channels, p->frames, p->height, p->width };
 
   if (input == CNN3D_EXPORT_CLIP)
     return "input";
-  add_node (b, "Reshape", "clip",
-      (const gchar *[]) { "input", add_integers (b, "clip_shape", 5, shape), NULL });
+  onnx_add_node (b, "Reshape", "clip",
+      (const gchar *[]) { "input", onnx_add_integers (b, "clip_shape", 5, shape), NULL });
   return "clip";
 }
 
 /* Of "keypoints", (N, T, M, K, 3), one of x, y and score: (N, T, M, K, 1). */
 static const gchar *
-add_coordinate (Builder *b, const gchar *name, gint64 which)
+add_coordinate (OnnxBuilder *b, const gchar *name, gint64 which)
 {
-  const gchar *index = keep (b, g_strconcat (name, ".index", NULL));
-  Onnx__NodeProto *node = add_node (b, "Gather", name,
-      (const gchar *[]) { "keypoints", add_integers (b, index, 1, &which), NULL });
+  const gchar *index = onnx_keep (b, g_strconcat (name, ".index", NULL));
+  Onnx__NodeProto *node = onnx_add_node (b, "Gather", name,
+      (const gchar *[]) { "keypoints", onnx_add_integers (b, index, 1, &which), NULL });
 
-  add_int (b, node, "axis", 4);
+  onnx_add_int (b, node, "axis", 4);
   return name;
 }
 
@@ -374,20 +191,20 @@ add_coordinate (Builder *b, const gchar *name, gint64 which)
  * sigma, which are counted as the back ends do: from where `low` lies, cut
  * towards zero, to where `high` lies. axis: "x" or "y". */
 static const gchar *
-add_gaussian (Builder *b, const gchar *axis, gint64 which, gint size)
+add_gaussian (OnnxBuilder *b, const gchar *axis, gint64 which, gint size)
 {
-#define NAME(suffix) keep (b, g_strconcat ("heatmaps.", axis, suffix, NULL))
+#define NAME(suffix) onnx_keep (b, g_strconcat ("heatmaps.", axis, suffix, NULL))
 #define NODE(type, suffix, ...) \
-  (add_node (b, type, NAME (suffix), (const gchar *[]) { __VA_ARGS__, NULL })->name)
+  (onnx_add_node (b, type, NAME (suffix), (const gchar *[]) { __VA_ARGS__, NULL })->name)
   const gfloat sigma = b->net->params.heatmap_sigma;
   g_autofree gfloat *numbers = g_new (gfloat, size);
   const gchar *pixels, *at, *low, *high, *begun, *not_over, *there, *distance, *square, *exponent;
 
   for (gint i = 0; i < size; i++)
     numbers[i] = i;
-  pixels = add_floats (b, NAME (".pixels"), size, numbers);
-  at = NODE (
-      "Mul", ".at", add_coordinate (b, NAME (""), which), add_one_float (b, NAME (".size"), size));
+  pixels = onnx_add_floats (b, NAME (".pixels"), size, numbers);
+  at = NODE ("Mul", ".at", add_coordinate (b, NAME (""), which),
+      onnx_add_one_float (b, NAME (".size"), size));
   low = NODE ("Sub", ".low", at, "heatmaps.reach");
   high = NODE ("Add", ".high", at, "heatmaps.reach");
   begun = NODE ("Greater", ".begun", pixels, NODE ("Sub", ".before", low, "heatmaps.one"));
@@ -396,8 +213,8 @@ add_gaussian (Builder *b, const gchar *axis, gint64 which, gint size)
   there = NODE ("Greater", ".there", high, "heatmaps.minus-one");
   distance = NODE ("Sub", ".distance", pixels, at);
   square = NODE ("Mul", ".square", distance, distance);
-  exponent = NODE (
-      "Mul", ".exponent", square, add_one_float (b, NAME (".factor"), -1 / (2 * sigma * sigma)));
+  exponent = NODE ("Mul", ".exponent", square,
+      onnx_add_one_float (b, NAME (".factor"), -1 / (2 * sigma * sigma)));
   return NODE ("Where", ".gaussian",
       NODE ("And", ".within", NODE ("And", ".between", begun, not_over), there),
       NODE ("Exp", ".exp", exponent), "heatmaps.zero");
@@ -407,48 +224,50 @@ add_gaussian (Builder *b, const gchar *axis, gint64 which, gint size)
 
 /* Heat maps of the points, (N, K, T, H, W), as cpu_input_forward() draws them. */
 static const gchar *
-add_heatmaps (Builder *b, const Cnn3dTensor *out)
+add_heatmaps (OnnxBuilder *b, const Cnn3dTensor *out)
 {
   static const gint transposed[5] = { 0, 2, 1, 3, 4 }, persons[1] = { 2 };
   const gint64 last = 5, before_last = 4;
   const gchar *x, *y;
   Onnx__NodeProto *node;
 
-  add_one_float (b, "heatmaps.zero", 0);
-  add_one_float (b, "heatmaps.one", 1);
-  add_one_float (b, "heatmaps.minus-one", -1);
-  add_one_float (b, "heatmaps.reach", 3 * b->net->params.heatmap_sigma);
-  add_one_float (b, "heatmaps.least-score", 1e-4f);
-  add_one_float (b, "heatmaps.most-score", G_MAXFLOAT);
+  onnx_add_one_float (b, "heatmaps.zero", 0);
+  onnx_add_one_float (b, "heatmaps.one", 1);
+  onnx_add_one_float (b, "heatmaps.minus-one", -1);
+  onnx_add_one_float (b, "heatmaps.reach", 3 * b->net->params.heatmap_sigma);
+  onnx_add_one_float (b, "heatmaps.least-score", 1e-4f);
+  onnx_add_one_float (b, "heatmaps.most-score", G_MAXFLOAT);
   add_coordinate (b, "heatmaps.given-score", 2);
-  add_node (b, "GreaterOrEqual", "heatmaps.enough",
+  onnx_add_node (b, "GreaterOrEqual", "heatmaps.enough",
       (const gchar *[]) { "heatmaps.given-score", "heatmaps.least-score", NULL });
-  add_node (b, "LessOrEqual", "heatmaps.finite",
+  onnx_add_node (b, "LessOrEqual", "heatmaps.finite",
       (const gchar *[]) { "heatmaps.given-score", "heatmaps.most-score", NULL });
-  add_node (
+  onnx_add_node (
       b, "And", "heatmaps.seen", (const gchar *[]) { "heatmaps.enough", "heatmaps.finite", NULL });
-  add_node (b, "Where", "heatmaps.score",
+  onnx_add_node (b, "Where", "heatmaps.score",
       (const gchar *[]) { "heatmaps.seen", "heatmaps.given-score", "heatmaps.zero", NULL });
   x = add_gaussian (b, "x", 0, out->w);
   y = add_gaussian (b, "y", 1, out->h);
-  add_node (b, "Mul", "heatmaps.scored", (const gchar *[]) { y, "heatmaps.score", NULL });
-  add_node (b, "Unsqueeze", "heatmaps.rows",
-      (const gchar *[]) { "heatmaps.scored", add_integers (b, "heatmaps.last", 1, &last), NULL });
-  add_node (b, "Unsqueeze", "heatmaps.columns",
-      (const gchar *[]) { x, add_integers (b, "heatmaps.before-last", 1, &before_last), NULL });
-  add_node (b, "Mul", "heatmaps.persons",
+  onnx_add_node (b, "Mul", "heatmaps.scored", (const gchar *[]) { y, "heatmaps.score", NULL });
+  onnx_add_node (b, "Unsqueeze", "heatmaps.rows",
+      (const gchar *[]) {
+          "heatmaps.scored", onnx_add_integers (b, "heatmaps.last", 1, &last), NULL });
+  onnx_add_node (b, "Unsqueeze", "heatmaps.columns",
+      (const gchar *[]) {
+          x, onnx_add_integers (b, "heatmaps.before-last", 1, &before_last), NULL });
+  onnx_add_node (b, "Mul", "heatmaps.persons",
       (const gchar *[]) { "heatmaps.rows", "heatmaps.columns", NULL });
-  node =
-      add_node (b, "ReduceMax", "heatmaps.frames", (const gchar *[]) { "heatmaps.persons", NULL });
-  add_ints (b, node, "axes", persons, 1);
-  add_int (b, node, "keepdims", 0);
-  node = add_node (b, "Transpose", "heatmaps", (const gchar *[]) { "heatmaps.frames", NULL });
-  add_ints (b, node, "perm", transposed, 5);
+  node = onnx_add_node (
+      b, "ReduceMax", "heatmaps.frames", (const gchar *[]) { "heatmaps.persons", NULL });
+  onnx_add_ints (b, node, "axes", persons, 1);
+  onnx_add_int (b, node, "keepdims", 0);
+  node = onnx_add_node (b, "Transpose", "heatmaps", (const gchar *[]) { "heatmaps.frames", NULL });
+  onnx_add_ints (b, node, "perm", transposed, 5);
   return "heatmaps";
 }
 
 static const gchar *
-add_input (Builder *b, const Cnn3dOp *op, Cnn3dExportInput input)
+add_input (OnnxBuilder *b, const Cnn3dOp *op, Cnn3dExportInput input)
 {
   const gchar *frames = op->channels ? add_frames (b, input) : NULL;
   const gchar *maps = op->points ? add_heatmaps (b, &b->net->tensors[op->out]) : NULL;
@@ -456,8 +275,9 @@ add_input (Builder *b, const Cnn3dOp *op, Cnn3dExportInput input)
 
   if (!frames || !maps)
     return frames ? frames : maps;
-  node = add_node (b, "Concat", "frames_and_heatmaps", (const gchar *[]) { frames, maps, NULL });
-  add_int (b, node, "axis", 1);
+  node =
+      onnx_add_node (b, "Concat", "frames_and_heatmaps", (const gchar *[]) { frames, maps, NULL });
+  onnx_add_int (b, node, "axis", 1);
   return "frames_and_heatmaps";
 }
 
@@ -472,7 +292,7 @@ first_of (const Cnn3dNetwork *net, Cnn3dOpKind kind)
 }
 
 static void
-add_op (Builder *b, const Cnn3dOp *op, Cnn3dExportInput input)
+add_op (OnnxBuilder *b, const Cnn3dOp *op, Cnn3dExportInput input)
 {
   const gchar *name;
   Onnx__NodeProto *node;
@@ -483,7 +303,7 @@ add_op (Builder *b, const Cnn3dOp *op, Cnn3dExportInput input)
       break;
     case CNN3D_OP_CONV:
       name = layer_name (b, op);
-      node = add_node (b, "Conv", name,
+      node = onnx_add_node (b, "Conv", name,
           (const gchar *[]) { b->names[op->in], param_name (b, op->weight), NULL });
       add_window (b, node, op);
       break;
@@ -491,13 +311,13 @@ add_op (Builder *b, const Cnn3dOp *op, Cnn3dExportInput input)
       name = add_norm (b, op);
       break;
     case CNN3D_OP_MAX_POOL:
-      name = keep (b, g_strconcat (b->names[op->in], ".pool", NULL));
-      node = add_node (b, "MaxPool", name, (const gchar *[]) { b->names[op->in], NULL });
+      name = onnx_keep (b, g_strconcat (b->names[op->in], ".pool", NULL));
+      node = onnx_add_node (b, "MaxPool", name, (const gchar *[]) { b->names[op->in], NULL });
       add_window (b, node, op);
       break;
     case CNN3D_OP_GLOBAL_POOL:
       name = op == first_of (b->net, op->kind) ? "pooled" : "pooled.keypoints";
-      add_node (b, "GlobalAveragePool", name, (const gchar *[]) { b->names[op->in], NULL });
+      onnx_add_node (b, "GlobalAveragePool", name, (const gchar *[]) { b->names[op->in], NULL });
       break;
     case CNN3D_OP_DROPOUT:
       /* nothing, outside of training */
@@ -518,26 +338,26 @@ add_op (Builder *b, const Cnn3dOp *op, Cnn3dExportInput input)
 
 /* A float32 tensor whose first dimension is the batch. */
 static Onnx__ValueInfoProto *
-new_value (Builder *b, const gchar *name, guint n_dims, const gint64 *dims)
+new_value (OnnxBuilder *b, const gchar *name, guint n_dims, const gint64 *dims)
 {
-  Onnx__ValueInfoProto *value = take (b, sizeof *value);
-  Onnx__TensorShapeProto *shape = take (b, sizeof *shape);
+  Onnx__ValueInfoProto *value = onnx_take (b, sizeof *value);
+  Onnx__TensorShapeProto *shape = onnx_take (b, sizeof *shape);
 
   onnx__value_info_proto__init (value);
   value->name = (gchar *) name;
-  value->type = take (b, sizeof *value->type);
+  value->type = onnx_take (b, sizeof *value->type);
   onnx__type_proto__init (value->type);
   value->type->value_case = ONNX__TYPE_PROTO__VALUE_TENSOR_TYPE;
-  value->type->tensor_type = take (b, sizeof *value->type->tensor_type);
+  value->type->tensor_type = onnx_take (b, sizeof *value->type->tensor_type);
   onnx__type_proto__tensor__init (value->type->tensor_type);
   value->type->tensor_type->has_elem_type = TRUE;
   value->type->tensor_type->elem_type = ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT;
   value->type->tensor_type->shape = shape;
   onnx__tensor_shape_proto__init (shape);
   shape->n_dim = n_dims + 1;
-  shape->dim = take (b, shape->n_dim * sizeof *shape->dim);
+  shape->dim = onnx_take (b, shape->n_dim * sizeof *shape->dim);
   for (guint i = 0; i <= n_dims; i++) {
-    shape->dim[i] = take (b, sizeof *shape->dim[i]);
+    shape->dim[i] = onnx_take (b, sizeof *shape->dim[i]);
     onnx__tensor_shape_proto__dimension__init (shape->dim[i]);
     if (i == 0) {
       shape->dim[i]->value_case = ONNX__TENSOR_SHAPE_PROTO__DIMENSION__VALUE_DIM_PARAM;
@@ -551,7 +371,7 @@ new_value (Builder *b, const gchar *name, guint n_dims, const gint64 *dims)
 }
 
 static gboolean
-build_graph (Builder *b, Onnx__GraphProto *graph, Cnn3dExportInput input, GError **error)
+build_graph (OnnxBuilder *b, Onnx__GraphProto *graph, Cnn3dExportInput input, GError **error)
 {
   const gint64 classes = b->net->params.num_classes;
   gint64 dims[4];
@@ -580,7 +400,7 @@ build_graph (Builder *b, Onnx__GraphProto *graph, Cnn3dExportInput input, GError
   graph->n_input = b->inputs->len;
   graph->input = (Onnx__ValueInfoProto **) b->inputs->pdata;
   graph->n_output = 1;
-  graph->output = take (b, sizeof *graph->output);
+  graph->output = onnx_take (b, sizeof *graph->output);
   graph->output[0] = new_value (b, "logits", 1, &classes);
   return TRUE;
 }
@@ -588,19 +408,19 @@ build_graph (Builder *b, Onnx__GraphProto *graph, Cnn3dExportInput input, GError
 /* --- what the network says of itself --- */
 
 static void
-add_property (Builder *b, const gchar *key, gchar *value)
+add_property (OnnxBuilder *b, const gchar *key, gchar *value)
 {
-  Onnx__StringStringEntryProto *entry = take (b, sizeof *entry);
+  Onnx__StringStringEntryProto *entry = onnx_take (b, sizeof *entry);
 
   onnx__string_string_entry_proto__init (entry);
   entry->key = (gchar *) key;
-  entry->value = keep (b, value);
+  entry->value = onnx_keep (b, value);
   g_ptr_array_add (b->properties, entry);
 }
 
 /* The keys of a model file's own metadata. */
 static void
-add_properties (Builder *b)
+add_properties (OnnxBuilder *b)
 {
   const Cnn3dNetworkParams *p = &b->net->params;
   const Cnn3dPreparation *preparation = &b->info->preparation;
@@ -706,12 +526,12 @@ cnn3d_export_onnx (
                            *all_operators = &operators;
   g_autofree gchar *modelinfo = NULL, *labels = NULL;
   gint64 frames[4], points[4];
-  Builder b;
+  OnnxBuilder b;
   gboolean ok;
 
   if (!net)
     return FALSE;
-  builder_init (&b, file, net);
+  onnx_builder_init (&b, file, net);
   ok = build_graph (&b, &graph, input, error);
   if (ok) {
     add_properties (&b);
@@ -732,7 +552,7 @@ cnn3d_export_onnx (
     ok = write_model (&model, path, error) && write_sidecar (path, ".modelinfo", modelinfo, error)
         && write_sidecar (path, ".labels.txt", labels, error);
   }
-  builder_clear (&b);
+  onnx_builder_clear (&b);
   cnn3d_network_free (&net);
   return ok;
 }
