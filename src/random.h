@@ -17,7 +17,8 @@ typedef enum {
   CNN3D_RANDOM_AUGMENT,     /* crops, flips, colours */
   CNN3D_RANDOM_WEIGHTS,     /* initial weights */
   CNN3D_RANDOM_DROPOUT,
-  CNN3D_RANDOM_DEMO, /* the demonstration videos */
+  CNN3D_RANDOM_DEMO,  /* the demonstration videos */
+  CNN3D_RANDOM_VIEWS, /* which views are left out; its value is in backend/viewmask.h, too */
 } Cnn3dRandomPurpose;
 
 /* The key of a stream. clip is any second counter: a clip's row in the

@@ -33,6 +33,7 @@ static const struct {
   { "load-rgb", "data.load_rgb" },
   { "load-kpt", "data.load_kpt" },
   { "fusion", "model.fusion" },
+  { "view-fusion", "model.view_fusion" },
   { "skeleton", "data.skeleton" },
   { "persons", "data.persons" },
   { "num-classes", "model.model_class_num", "400" },
@@ -45,6 +46,7 @@ typedef struct {
   gchar *values[G_N_ELEMENTS (settings)];
   gchar **gpus;
   gchar *device;
+  gint views;
   gboolean auto_fit, json, roofline;
 } Options;
 
@@ -120,6 +122,11 @@ read_settings (const Options *o, GError **error)
         cnn3d_config_get (config, "model.model_class_num"));
     ok = FALSE;
   }
+  if (ok && (o->views < 1 || o->views > CNN3D_MOST_VIEWS)) {
+    g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
+        "--views=%d: a sample has from 1 to %d views", o->views, CNN3D_MOST_VIEWS);
+    ok = FALSE;
+  }
   if (ok && o->auto_fit)
     ok = set_option (config, "train.auto_fit", "auto-fit", "true", error);
   if (!ok)
@@ -174,13 +181,15 @@ to_points (const Cnn3dConfig *config, Cnn3dNetworkParams *n, GError **error)
 
 /* Strings remain owned by the configuration. */
 static void
-to_params (const Cnn3dConfig *config, Cnn3dTrainerParams *p)
+to_params (const Options *o, const Cnn3dConfig *config, Cnn3dTrainerParams *p)
 {
   p->network.model = cnn3d_config_get (config, "model.backbone");
   p->network.num_classes = get_int (config, "model.model_class_num");
   p->network.base_width = get_int (config, "model.base_width");
   p->network.frames = get_int (config, "data.num_frames");
   cnn3d_config_get_size (config, &p->network.height, &p->network.width);
+  p->network.views = o->views;
+  p->network.view_fusion = get_choice (config, "model.view_fusion");
   p->precision = get_choice (config, "trainer.precision");
   p->convolution = get_choice (config, "trainer.convolution");
   p->recompute = get_choice (config, "train.recompute");
@@ -236,14 +245,14 @@ gchar *
 tool_plan_changes (const ToolPlan *plan, const Cnn3dFit *fit, const gchar *changes)
 {
   const gboolean fewer = fit->micro_batch < micro_batch (&plan->params, plan->batch);
+  const guint clips = fit->micro_batch * cnn3d_network_views (&plan->params.network);
   g_autofree gchar *norm = NULL;
 
   if (!fewer)
     return g_strdup (changes);
   norm = cnn3d_freezes_norm (plan->params.freeze)
       ? g_strdup ("order of sums")
-      : g_strdup_printf ("batch norm sees %u clip%s at once", fit->micro_batch,
-            fit->micro_batch == 1 ? "" : "s");
+      : g_strdup_printf ("batch norm sees %u clip%s at once", clips, clips == 1 ? "" : "s");
   return changes ? g_strconcat (changes, "; ", norm, NULL) : g_steal_pointer (&norm);
 }
 
@@ -446,7 +455,7 @@ plan_one (const Options *o, const Cnn3dConfig *config, const gchar *gpu, JsonBui
   gboolean ok;
 
   cnn3d_trainer_params_init (&plan.params);
-  to_params (config, &plan.params);
+  to_params (o, config, &plan.params);
   plan.knobs = g_array_new (FALSE, FALSE, sizeof (ToolKnob));
   g_array_set_clear_func (plan.knobs, clear_knob);
   ok = to_points (config, &plan.params.network, error) && open_device (&plan, gpu, o->device, error)
@@ -513,9 +522,11 @@ plan_all (const Options *o, const Cnn3dConfig *config, gboolean *fits, GError **
 int
 tool_plan (int argc, char **argv)
 {
-  Options o = { NULL };
+  Options o = { .views = 1 };
   const GOptionEntry others[] = { { "config", 0, 0, G_OPTION_ARG_FILENAME, &o.config,
                                       "Settings of a run; options win over them", "FILE" },
+    { "views", 0, 0, G_OPTION_ARG_INT, &o.views,
+        "Views of a sample, where a data set has several cameras of one scene (default 1)", "N" },
     { "auto-fit", 0, 0, G_OPTION_ARG_NONE, &o.auto_fit, "Batches may be split to fit", NULL },
     { "gpu", 0, 0, G_OPTION_ARG_STRING_ARRAY, &o.gpus,
         "A GPU that need not be here: rtx3070, ...; all; may be given again", "NAME" },

@@ -78,13 +78,15 @@ or_more (guint clips)
   return clips == CNN3D_FIT_MOST_CLIPS ? " or more" : "";
 }
 
-/* Of what the network sees: "16x112x112", or "16 frames of 17 key points of 2 persons in 56x56"; free
+/* Of what the network sees: "16x112x112", "3 views of 16x112x112", or "16 frames of 17 key points of 2 persons in 56x56"; free
  * with g_free(). */
 static gchar *
 clip_text (const Cnn3dNetworkParams *n)
 {
   GString *text = g_string_new (NULL);
 
+  if (cnn3d_network_views (n) > 1)
+    g_string_append_printf (text, "%u views of ", n->views);
   if (cnn3d_network_sees_frames (n))
     g_string_append_printf (text, "%ux%ux%u", n->frames, n->height, n->width);
   else
@@ -209,6 +211,10 @@ tool_plan_json (const ToolPlan *plan, const Cnn3dNetwork *net, JsonBuilder *b)
   add_text (b, "convolution", cnn3d_choice_name (&cnn3d_convolutions, plan->params.convolution));
   add_text (b, "model", n->model);
   add_int (b, "num-frames", n->frames);
+  if (cnn3d_network_views (n) > 1) {
+    add_int (b, "views", n->views);
+    add_text (b, "view-fusion", cnn3d_choice_name (&cnn3d_view_fusions, n->view_fusion));
+  }
   if (cnn3d_network_sees_points (n)) {
     add_int (b, "keypoints", n->points);
     add_int (b, "persons", n->persons);

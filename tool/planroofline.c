@@ -41,6 +41,7 @@ op_name (const Cnn3dNetwork *net, guint i)
     [CNN3D_OP_DROPOUT] = "dropout",
     [CNN3D_OP_CONCAT] = "concat",
     [CNN3D_OP_MEAN] = "fusion",
+    [CNN3D_OP_VIEWS] = "views",
     [CNN3D_OP_LOSS] = "loss",
   };
   const Cnn3dOp *op = &net->ops[i];
@@ -173,13 +174,15 @@ tool_plan_print_roofline (const ToolPlan *plan, const Cnn3dNetwork *net)
   const Cnn3dNetworkParams *n = &plan->params.network;
   const Cnn3dMoves plain = cnn3d_roofline_moves (plan->roofline, FALSE);
   const Cnn3dMoves fused = cnn3d_roofline_moves (plan->roofline, TRUE);
+  g_autofree gchar *views =
+      cnn3d_network_views (n) > 1 ? g_strdup_printf ("%u views of ", n->views) : NULL;
   Table t;
 
   fill_table (&t, plan, net);
   printf (
-      "%s, %ux%ux%u, batch %u, accumulated %u times: %u clips a step, precision %s, recompute=%s",
-      n->model, n->frames, n->height, n->width, plan->batch, plan->params.accumulate, t.clips,
-      cnn3d_choice_name (&cnn3d_precisions, plan->fit.precision),
+      "%s, %s%ux%ux%u, batch %u, accumulated %u times: %u clips a step, precision %s, recompute=%s",
+      n->model, views ? views : "", n->frames, n->height, n->width, plan->batch,
+      plan->params.accumulate, t.clips, cnn3d_choice_name (&cnn3d_precisions, plan->fit.precision),
       cnn3d_choice_name (&cnn3d_recomputes, plan->fit.recompute));
   if (plan->fit.micro_batch != plan->batch)
     printf (" in micro-batches of %u", plan->fit.micro_batch);
@@ -256,6 +259,7 @@ add_op (JsonBuilder *b, const Table *t, guint i)
     [CNN3D_OP_LINEAR] = "linear",
     [CNN3D_OP_CONCAT] = "concat",
     [CNN3D_OP_MEAN] = "fusion",
+    [CNN3D_OP_VIEWS] = "views",
     [CNN3D_OP_LOSS] = "loss",
   };
   const Cnn3dRooflineOp *op = &t->roofline->ops[i];

@@ -17,6 +17,8 @@ static const SettingsField fields[] = {
   { "dropout", FIELD (dropout) },
   { "input-type", FIELD (input_type) },
   { "fusion", FIELD (fusion) },
+  { "view-fusion", FIELD (view_fusion) },
+  { "view-dropout", FIELD (view_dropout) },
   { "heatmap-size", FIELD (heatmap_size) },
   { "heatmap-sigma", FIELD (heatmap_sigma) },
   { "precision", FIELD (precision) },
@@ -129,6 +131,8 @@ train_settings_fill (const TrainSettings *settings, Cnn3dTrainerParams *params)
   params->network.dropout = (gfloat) settings->dropout;
   params->network.input = settings->input_type;
   params->network.fusion = settings->fusion;
+  params->network.view_fusion = settings->view_fusion;
+  params->network.view_dropout = (gfloat) settings->view_dropout;
   params->network.heatmap_size = settings->heatmap_size;
   params->network.heatmap_sigma = (gfloat) settings->heatmap_sigma;
   params->pretrained = settings->pretrained;

@@ -16,8 +16,10 @@ typedef struct {
   gchar *freeze;
   gint base_width;
   gdouble dropout;
-  gint input_type; /* Cnn3dInputType */
-  gint fusion;     /* Cnn3dFusion */
+  gint input_type;  /* Cnn3dInputType */
+  gint fusion;      /* Cnn3dFusion */
+  gint view_fusion; /* Cnn3dViewFusion */
+  gdouble view_dropout;
   gint heatmap_size;
   gdouble heatmap_sigma;
   gint precision; /* Cnn3dPrecision */

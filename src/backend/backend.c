@@ -112,18 +112,19 @@ cnn3d_type_size (Cnn3dType type)
 }
 
 gsize
-cnn3d_clip_bytes (const Cnn3dNetworkParams *n, Cnn3dType type)
+cnn3d_frames_bytes (const Cnn3dNetworkParams *n, Cnn3dType type)
 {
   if (!cnn3d_network_sees_frames (n))
     return 0;
-  return (gsize) n->frames * n->height * n->width * n->channels * cnn3d_type_size (type);
+  return (gsize) cnn3d_network_views (n) * n->frames * n->height * n->width * n->channels
+      * cnn3d_type_size (type);
 }
 
 gsize
 cnn3d_points_bytes (const Cnn3dNetworkParams *n)
 {
   return cnn3d_network_sees_points (n)
-      ? (gsize) n->frames * n->persons * n->points * 3 * sizeof (gfloat)
+      ? (gsize) cnn3d_network_views (n) * n->frames * n->persons * n->points * 3 * sizeof (gfloat)
       : 0;
 }
 

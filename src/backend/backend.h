@@ -12,7 +12,7 @@
 #include "src/network/network.h"
 #include "src/plan/plan.h"
 
-#define CNN3D_BACKEND_ABI 8
+#define CNN3D_BACKEND_ABI 9
 
 #define CNN3D_BACKEND_ERROR (cnn3d_backend_error_quark ())
 CNN3D_API GQuark cnn3d_backend_error_quark (void);
@@ -29,10 +29,10 @@ typedef enum {
   CNN3D_TYPE_FLOAT32,
 } Cnn3dType;
 
-/* Bytes of one element; of a clip of frames, (T, H, W, C), and of key points, (T, M, K, 3): 0 if
- * the network does not read them. */
+/* Bytes of one element; of a sample's frames, (V, T, H, W, C), and of its key points,
+ * (V, T, M, K, 3): 0 if the network does not read them. */
 CNN3D_API gsize cnn3d_type_size (Cnn3dType type);
-CNN3D_API gsize cnn3d_clip_bytes (const Cnn3dNetworkParams *params, Cnn3dType type);
+CNN3D_API gsize cnn3d_frames_bytes (const Cnn3dNetworkParams *params, Cnn3dType type);
 CNN3D_API gsize cnn3d_points_bytes (const Cnn3dNetworkParams *params);
 
 typedef struct _Cnn3dDevice Cnn3dDevice;
@@ -108,28 +108,33 @@ typedef struct {
 typedef struct {
   guint8 *arena;
   Cnn3dArrays arrays;
-  gboolean accumulate;  /* add to the gradients; FALSE: replace them */
-  gconstpointer frames; /* (N, T, H, W, C) of frames_type, on the device */
+  gboolean accumulate; /* add to the gradients; FALSE: replace them */
+  /* (N, V, T, H, W, C) of frames_type, on the device; V: the network's views */
+  gconstpointer frames;
   Cnn3dType frames_type;
-  /* (N, T, M, K, 3), on the device: x, y from 0 to 1 from the frame's left and top edge to its right
+  /* (N, V, T, M, K, 3), on the device: x, y from 0 to 1 from the frame's left and top edge to its right
    * and bottom one, and a score, 0 for a missing point */
   const gfloat *points;
+  /* (N, V), on the device: 0 where a view is missing; at least one of a sample is not. NULL: all are
+   * present */
+  const guint8 *present;
   const gint32 *labels; /* (N), on the device; NULL: no loss */
   gfloat label_smoothing;
   const gfloat *class_weights; /* of the loss, (num_classes), on the device; NULL: all 1 */
   gfloat loss_scale;           /* factor on the gradient of the summed loss */
-  gboolean training;           /* enables dropout */
+  gboolean training;           /* enables dropout, of features and of views */
   /* batch norm normalises with the batch's statistics and updates the running ones */
   gboolean batch_statistics;
-  guint64 seed, step; /* dropout's key: the number of the first clip; the others are consecutive */
+  /* dropout's key: the number of the first sample; the others are consecutive */
+  guint64 seed, step;
   const Cnn3dUpdate *update; /* for update steps, which change nothing if the loss is not finite */
   gfloat *logits;            /* out, on the host: (N, num_classes); may be NULL */
 } Cnn3dBinding;
 
 /* Results of a pass. */
 typedef struct {
-  gdouble loss_sum; /* over the clips */
-  guint correct;    /* clips whose largest logit is the label's */
+  gdouble loss_sum; /* over the samples */
+  guint correct;    /* samples whose largest logit is the label's */
 } Cnn3dResults;
 
 typedef struct {
@@ -140,12 +145,12 @@ typedef struct {
 } Cnn3dModelParams;
 
 typedef struct {
-  guint batch;       /* clips in a micro-batch */
+  guint batch;       /* samples in a micro-batch */
   gboolean training; /* FALSE: the clips are independent of each other */
   /* bindings may request adding to gradients, which needs memory for one layer's */
   gboolean accumulates;
   gboolean sizes_only; /* it will not run: faster to create */
-  /* Clips of the run's whole batches: a short one has slices no larger than theirs, so that it
+  /* Samples of the run's whole batches: a short one has slices no larger than theirs, so that it
    * needs no more memory. 0: this is a whole one. */
   guint most;
   gboolean checks; /* see program_replaced(): even if it will not run */
@@ -218,7 +223,7 @@ typedef struct {
   gboolean (*run) (Cnn3dProgram *program, const Cnn3dStep *steps, guint n_steps,
       const Cnn3dBinding *binding, Cnn3dResults *results, GError **error);
 
-  /* Copies an activation from the arena to host memory: (batch, C, D, H, W), unpadded. Waits for
+  /* Copies an activation from the arena to host memory: (rows, C, D, H, W), unpadded. Waits for
    * running work. */
   gboolean (*read_activation) (
       Cnn3dProgram *program, gint tensor, gconstpointer place, gfloat *values, GError **error);

@@ -42,8 +42,9 @@ cnn3d_feature_map_write (
 {
   g_autofree gchar *layer = file_part (map->layer);
   g_autofree gchar *which = view ? g_strdup_printf ("-view%u", view) : g_strdup ("");
-  g_autofree gchar *name =
-      g_strdup_printf ("clip-%06" G_GUINT64_FORMAT "%s-%s.png", clip, which, layer);
+  g_autofree gchar *camera = map->view ? file_part (map->view) : NULL;
+  g_autofree gchar *name = g_strdup_printf ("clip-%06" G_GUINT64_FORMAT "%s%s%s-%s.png", clip,
+      which, camera ? "-" : "", camera ? camera : "", layer);
   g_autofree gchar *folder = g_build_filename (dir, "feature-maps", NULL);
   g_autofree gchar *path = g_build_filename (folder, name, NULL);
   g_autofree gfloat *mean = NULL;

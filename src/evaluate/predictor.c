@@ -18,6 +18,9 @@ struct _Cnn3dPredictor {
   Cnn3dType frames_type;
   guint batch, chunk;
   guint8 *slot; /* for a chunk on the device; NULL: it reads host memory */
+  /* for each view's logits: a mask, (chunk, V), and logits, (chunk, num_classes); NULL: not wanted */
+  guint8 *alone;
+  gfloat *logits;
 
   GArray *layers;     /* of PredictorLayer */
   gboolean *features; /* [tensor]: output of one of the layers */
@@ -135,11 +138,15 @@ take_layers (Cnn3dPredictor *p, const gchar *layers, GError **error)
 static gsize
 slot_bytes (const Cnn3dPredictor *p, guint clips)
 {
-  const gsize frames = cnn3d_clip_bytes (&p->s.net->params, p->frames_type) * clips;
+  const Cnn3dNetworkParams *n = &p->s.net->params;
+  const gsize frames = cnn3d_frames_bytes (n, p->frames_type) * clips,
+              points = cnn3d_points_bytes (n) * clips;
+  const guint views = cnn3d_network_views (n);
 
-  return p->s.backend->asynchronous
-      ? cnn3d_session_part (frames) + cnn3d_points_bytes (&p->s.net->params) * clips
-      : 0;
+  if (!p->s.backend->asynchronous)
+    return 0;
+  return cnn3d_session_part (frames)
+      + (views > 1 ? cnn3d_session_part (points) + (gsize) views * clips : points);
 }
 
 static gboolean
@@ -250,6 +257,15 @@ check_sizes (const Cnn3dPredictorParams *params, const Cnn3dNetworkParams *n, GE
         params->model, n->points, n->persons, params->points, params->persons, n->persons);
     return FALSE;
   }
+  if (differs (params->views, cnn3d_network_views (n))) {
+    g_set_error (error, CNN3D_NETWORK_ERROR, CNN3D_NETWORK_ERROR_SIZE,
+        "%s was trained on samples of %u view%s, but samples of %u come: set clipsrc views to "
+        "those "
+        "that it was trained on",
+        params->model, cnn3d_network_views (n), cnn3d_network_views (n) == 1 ? "" : "s",
+        params->views);
+    return FALSE;
+  }
   if (!differs (params->frames, n->frames)
       && (!frames
           || (!differs (params->height, n->height) && !differs (params->width, n->width)
@@ -264,6 +280,19 @@ check_sizes (const Cnn3dPredictorParams *params, const Cnn3dNetworkParams *n, GE
       params->height ? params->height : n->height,
       params->channels ? params->channels : n->channels, n->frames, n->width, n->height);
   return FALSE;
+}
+
+/* Keeps what joining the views reads, so that they can be joined again. */
+static void
+keep_views (Cnn3dPredictor *p)
+{
+  const guint views = cnn3d_network_views (&p->s.net->params);
+
+  for (guint i = 0; i < p->s.net->n_ops; i++)
+    if (p->s.net->ops[i].kind == CNN3D_OP_VIEWS)
+      p->features[p->s.net->ops[i].in] = TRUE;
+  p->alone = g_new0 (guint8, (gsize) p->batch * views);
+  p->logits = g_new (gfloat, (gsize) p->batch * p->s.net->params.num_classes);
 }
 
 static gboolean
@@ -300,6 +329,8 @@ set_up (Cnn3dPredictor *p, const Cnn3dPredictorParams *params, GError **error)
     return FALSE;
   p->frames_type = params->frames_type;
   p->batch = params->batch;
+  if (params->by_view)
+    keep_views (p);
   return choose_chunk (p, MIN (params->chunk ? params->chunk : params->batch, params->batch),
              params->max_memory, &memory, error)
       && take_memory (p, &memory, error)
@@ -332,6 +363,8 @@ cnn3d_predictor_free (Cnn3dPredictor **predictor)
     g_free (g_array_index (p->layers, PredictorLayer, i).name);
   g_clear_pointer (&p->layers, g_array_unref);
   g_free (p->features);
+  g_free (p->alone);
+  g_free (p->logits);
   cnn3d_model_file_free (p->file);
   g_free (p);
 }
@@ -396,18 +429,21 @@ place_of (const Cnn3dPredictor *p, const Cnn3dPlan *plan, gint tensor)
 static gboolean
 report_features (Cnn3dPredictor *p, const Cnn3dSessionProgram *program, guint first, GError **error)
 {
+  gchar **names = cnn3d_model_file_info (p->file)->views;
+
   for (guint i = 0; i < p->layers->len; i++) {
     const PredictorLayer *layer = &g_array_index (p->layers, PredictorLayer, i);
     const Cnn3dTensor *t = &p->s.net->tensors[layer->tensor];
     const gsize count = (gsize) t->c * t->d * t->h * t->w;
-    g_autofree gfloat *values = g_new (gfloat, count * program->clips);
+    const guint rows = program->clips * t->views;
+    g_autofree gfloat *values = g_new (gfloat, count * rows);
 
     if (!p->s.backend->read_activation (program->program, layer->tensor,
             p->s.arena + place_of (p, program->plan, layer->tensor), values, error))
       return FALSE;
-    for (guint k = 0; k < program->clips; k++) {
-      const Cnn3dFeatureMap map = { layer->name, first + k, t->c, t->d, t->h, t->w,
-        values + k * count };
+    for (guint k = 0; k < rows; k++) {
+      const Cnn3dFeatureMap map = { layer->name, first + k / t->views, t->c, t->d, t->h, t->w,
+        values + k * count, t->views > 1 ? names[k % t->views] : NULL };
 
       if (!p->func (p->user, &map, error))
         return FALSE;
@@ -416,50 +452,133 @@ report_features (Cnn3dPredictor *p, const Cnn3dSessionProgram *program, guint fi
   return TRUE;
 }
 
+/* A call's samples, or a chunk of them. */
+typedef struct {
+  const guint8 *frames;
+  Cnn3dType type;
+  const gfloat *points;
+  const guint8 *present;
+  guint first, n; /* first: number in the call */
+  gfloat *logits, *by_view;
+} Samples;
+
 static gboolean
-run_chunk (Cnn3dPredictor *p, gconstpointer frames, Cnn3dType type, const gfloat *points,
-    guint first, guint clips, gfloat *logits, GError **error)
+run_steps (Cnn3dPredictor *p, const Cnn3dSessionProgram *program, guint first_step,
+    const Cnn3dBinding *b, GError **error)
 {
-  const Cnn3dNetworkParams *n = &p->s.net->params;
-  const gsize frames_bytes = cnn3d_clip_bytes (n, type) * clips,
-              points_bytes = cnn3d_points_bytes (n) * clips;
-  const Cnn3dSessionProgram *program = cnn3d_session_program (&p->s, clips, FALSE, error);
-  Cnn3dBinding b = { .arena = p->s.arena,
-    .arrays = { .weights = p->s.weights, .copy = p->s.copy },
-    .frames = frames,
-    .frames_type = type,
-    .points = points,
-    .loss_scale = 1,
-    .logits = logits };
-
-  if (!program)
-    return FALSE;
-  if (p->slot) {
-    guint8 *slot = p->slot;
-
-    if ((frames_bytes
-            && !(b.frames = cnn3d_session_stage (&p->s, &slot, frames, frames_bytes, error)))
-        || (points_bytes
-            && !(b.points = cnn3d_session_stage (&p->s, &slot, points, points_bytes, error))))
-      return FALSE;
-  }
-  if (!p->s.backend->run (
-          program->program, program->plan->steps, program->plan->n_steps, &b, NULL, error)) {
+  if (!p->s.backend->run (program->program, program->plan->steps + first_step,
+          program->plan->n_steps - first_step, b, NULL, error)) {
     /* running work writes to the logits */
     p->s.backend->finish (p->s.device, NULL);
     return FALSE;
   }
-  return p->s.backend->finish (p->s.device, error)
-      && (!p->func || report_features (p, program, first, error));
+  return p->s.backend->finish (p->s.device, error);
+}
+
+/* Joins the views again, each of them alone. slot: place of the mask on the device. */
+static gboolean
+run_each_view (Cnn3dPredictor *p, const Cnn3dSessionProgram *program, const Samples *s,
+    Cnn3dBinding b, guint8 *slot, GError **error)
+{
+  const guint views = cnn3d_network_views (&p->s.net->params);
+  const guint classes = p->s.net->params.num_classes;
+  guint joint = 0;
+
+  while (joint < program->plan->n_steps
+      && p->s.net->ops[program->plan->steps[joint].op].kind != CNN3D_OP_VIEWS)
+    joint++;
+  b.logits = p->logits;
+  for (guint v = 0; v < views; v++) {
+    guint8 *place = slot;
+
+    for (guint i = 0; i < s->n * views; i++)
+      p->alone[i] = i % views == v;
+    b.present = p->alone;
+    if (p->slot
+        && !(b.present = cnn3d_session_stage (&p->s, &place, p->alone, s->n * views, error)))
+      return FALSE;
+    if (!run_steps (p, program, views > 1 ? joint : 0, &b, error))
+      return FALSE;
+    for (guint i = 0; i < s->n; i++)
+      for (guint k = 0; k < classes; k++)
+        s->by_view[((gsize) i * views + v) * classes + k] =
+            !s->present || s->present[i * views + v] ? p->logits[i * classes + k] : NAN;
+  }
+  return TRUE;
+}
+
+static gboolean
+run_chunk (Cnn3dPredictor *p, const Samples *s, GError **error)
+{
+  const Cnn3dNetworkParams *n = &p->s.net->params;
+  const gsize frames_bytes = cnn3d_frames_bytes (n, s->type) * s->n,
+              points_bytes = cnn3d_points_bytes (n) * s->n;
+  const Cnn3dSessionProgram *program = cnn3d_session_program (&p->s, s->n, FALSE, error);
+  guint8 *slot = p->slot, *mask = NULL;
+  Cnn3dBinding b = { .arena = p->s.arena,
+    .arrays = { .weights = p->s.weights, .copy = p->s.copy },
+    .frames = s->frames,
+    .frames_type = s->type,
+    .points = s->points,
+    .present = s->present,
+    .loss_scale = 1,
+    .logits = s->logits };
+
+  if (!program)
+    return FALSE;
+  if (p->slot) {
+    if ((frames_bytes
+            && !(b.frames = cnn3d_session_stage (&p->s, &slot, s->frames, frames_bytes, error)))
+        || (points_bytes
+            && !(b.points = cnn3d_session_stage (&p->s, &slot, s->points, points_bytes, error))))
+      return FALSE;
+    mask = slot;
+    if (s->present
+        && !(b.present = cnn3d_session_stage (
+                 &p->s, &slot, s->present, s->n * cnn3d_network_views (n), error)))
+      return FALSE;
+  }
+  return run_steps (p, program, 0, &b, error)
+      && (!p->func || report_features (p, program, s->first, error))
+      && (!s->by_view || run_each_view (p, program, s, b, mask, error));
 }
 
 gboolean
 cnn3d_predictor_run (Cnn3dPredictor *p, gconstpointer frames, Cnn3dType type, const gfloat *points,
     guint n, gfloat *logits, GError **error)
 {
-  const guint classes = p->s.net->params.num_classes;
-  const gsize clip = cnn3d_clip_bytes (&p->s.net->params, type),
-              clip_points = cnn3d_points_bytes (&p->s.net->params) / sizeof (gfloat);
+  return cnn3d_predictor_run_views (p, frames, type, points, NULL, n, logits, NULL, error);
+}
+
+/* Whether each sample has a view. *missing: the first that has none. */
+static gboolean
+have_views (const guint8 *present, guint n, guint views, guint *missing)
+{
+  for (guint i = 0; i < n; i++) {
+    guint v = 0;
+
+    while (v < views && !present[(gsize) i * views + v])
+      v++;
+    if (v == views) {
+      *missing = i;
+      return FALSE;
+    }
+  }
+  return TRUE;
+}
+
+gboolean
+cnn3d_predictor_run_views (Cnn3dPredictor *p, gconstpointer frames, Cnn3dType type,
+    const gfloat *points, const guint8 *present, guint n, gfloat *logits, gfloat *by_view,
+    GError **error)
+{
+  const Cnn3dNetworkParams *net = &p->s.net->params;
+  const guint classes = net->num_classes, views = cnn3d_network_views (net);
+  const gsize frames_bytes = cnn3d_frames_bytes (net, type),
+              n_points = cnn3d_points_bytes (net) / sizeof (gfloat);
+  guint missing;
+
+  g_return_val_if_fail (!by_view || p->alone, FALSE);
 
   if (n < 1 || n > p->batch || cnn3d_type_size (type) > cnn3d_type_size (p->frames_type)) {
     g_set_error (error, CNN3D_SESSION_ERROR, CNN3D_SESSION_ERROR_DATA,
@@ -467,16 +586,26 @@ cnn3d_predictor_run (Cnn3dPredictor *p, gconstpointer frames, Cnn3dType type, co
         (gint) cnn3d_type_size (type) * 8, p->batch, (gint) cnn3d_type_size (p->frames_type) * 8);
     return FALSE;
   }
-  if (clip_points && !points) {
+  if (n_points && !points) {
     g_set_error (error, CNN3D_SESSION_ERROR, CNN3D_SESSION_ERROR_DATA,
         "the network reads key points, but the clips have none");
     return FALSE;
   }
-  for (guint first = 0; first < n; first += p->chunk)
-    if (!run_chunk (p, (const guint8 *) frames + first * clip, type,
-            clip_points ? points + first * clip_points : NULL, first, MIN (p->chunk, n - first),
-            logits + (gsize) first * classes, error))
+  if (present && !have_views (present, n, views, &missing)) {
+    g_set_error (error, CNN3D_SESSION_ERROR, CNN3D_SESSION_ERROR_DATA,
+        "all views of sample %u of a batch are missing: leave such samples out", missing);
+    return FALSE;
+  }
+  for (guint first = 0; first < n; first += p->chunk) {
+    const Samples chunk = { (const guint8 *) frames + first * frames_bytes, type,
+      n_points ? points + first * n_points : NULL,
+      present && views > 1 ? present + (gsize) first * views : NULL, first,
+      MIN (p->chunk, n - first), logits + (gsize) first * classes,
+      by_view ? by_view + (gsize) first * views * classes : NULL };
+
+    if (!run_chunk (p, &chunk, error))
       return FALSE;
+  }
   for (gsize i = 0; i < (gsize) n * classes; i++)
     if (!isfinite (logits[i])) {
       g_set_error (error, CNN3D_SESSION_ERROR, CNN3D_SESSION_ERROR_DIVERGED,

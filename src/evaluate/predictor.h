@@ -17,12 +17,14 @@ typedef struct {
   Cnn3dConvolution convolution; /* on a CPU */
   gint precision;               /* Cnn3dPrecision or CNN3D_PRECISION_AUTO */
   guint64 max_memory;           /* bytes; 0: what the device has */
-  guint batch;                  /* most clips per call */
-  guint chunk; /* most clips computed at once; 0: whole batches. Reduced if they do not fit */
+  guint batch;                  /* most clips, or samples of several views, per call */
+  guint chunk; /* most of them computed at once; 0: whole batches. Reduced if they do not fit */
   Cnn3dType frames_type; /* of the clips, or a wider type */
   /* Shape of the clips. 0: the model's; other values than the model's are an error. */
   guint channels, frames, height, width;
   guint points, persons; /* of their key points, the same way */
+  guint views;           /* of a sample, the same way; 1: a sample is one clip */
+  gboolean by_view;      /* cnn3d_predictor_run_views() is asked for each view's logits */
   /* Comma-separated names of layers whose feature maps are reported, such as
    * "layer1,layer4.1.conv1"; "stages": the stem and every stage; NULL: none. */
   const gchar *layers;
@@ -54,13 +56,22 @@ CNN3D_API const gchar *cnn3d_predictor_passed_over (const Cnn3dPredictor *predic
 CNN3D_API gboolean cnn3d_predictor_run (Cnn3dPredictor *predictor, gconstpointer frames,
     Cnn3dType type, const gfloat *points, guint n, gfloat *logits, GError **error);
 
+/* The same for n samples of V views: frames (n, V, T, H, W, C), points (n, V, T, M, K, 3); present
+ * (n, V), 0: a missing view, NULL: all are present. A sample without any is an error. by_view,
+ * (n, V, num_classes): the logits of each view alone, with the same bits whatever the other views
+ * are, NaN for a missing view; NULL: not wanted, and params.by_view must be set otherwise. */
+CNN3D_API gboolean cnn3d_predictor_run_views (Cnn3dPredictor *predictor, gconstpointer frames,
+    Cnn3dType type, const gfloat *points, const guint8 *present, guint n, gfloat *logits,
+    gfloat *by_view, GError **error);
+
 /* One clip's output of one of `layers`: values, (C, D, H, W), valid during the call. clip: its
- * number in the batch. */
+ * number in the batch; of several views, its sample's. */
 typedef struct {
   const gchar *layer;
   guint clip;
   guint channels, frames, height, width;
   const gfloat *values;
+  const gchar *view; /* name of the clip's view; NULL: a sample is one clip */
 } Cnn3dFeatureMap;
 typedef gboolean (*Cnn3dFeatureFunc) (gpointer user, const Cnn3dFeatureMap *map, GError **error);
 /* Makes cnn3d_predictor_run() call `func` for each clip and layer, layer by layer within a chunk.

@@ -18,8 +18,10 @@ typedef enum {
 /* Writes three files: an ONNX network (opset 17) of any number of clips, from
  * "input" to "logits" (N, classes), or from "keypoints" (N, T, M, K, 3), float32,
  * see Cnn3dBinding, or both, whatever the network reads; with PyTorch's names for the weights and the
- * description in its metadata; PATH.modelinfo, which GStreamer's inference
- * elements (1.28 or later) read beside it; and PATH.labels.txt, a class a line.
+ * description in its metadata. Samples of V views have V behind N in both, and a further input that
+ * may be left out, "present" (N, V), float32: 1, and 0 for a missing view; all are present without
+ * it. Beside it are PATH.modelinfo, which GStreamer's inference elements (1.28 or later) read, and
+ * PATH.labels.txt, a class a line.
  *
  * Each is there whole or not at all, the network first, and weights of float32
  * are not copied to memory. FALSE with error: a weight is missing or has another
@@ -41,8 +43,8 @@ Cnn3dNetwork *cnn3d_export_network (const Cnn3dModelFile *file, GError **error);
 
 /* The texts of PATH.modelinfo and PATH.labels.txt; g_free(). frames, points: the
  * inputs' dimensions, without the batch. */
-gchar *cnn3d_export_modelinfo (
-    const Cnn3dModelInfo *info, const gint64 *frames, guint n_frames, const gint64 points[4]);
+gchar *cnn3d_export_modelinfo (const Cnn3dModelInfo *info, const gint64 *frames, guint n_frames,
+    const gint64 *points, guint n_points);
 gchar *cnn3d_export_labels (const Cnn3dModelInfo *info);
 
 #endif

@@ -131,57 +131,78 @@ add_joint (OnnxBuilder *b, const Cnn3dOp *op)
 
 /* --- what the network takes --- */
 
+#define MOST_DIMS 5 /* of an input, without the batch */
+
 /* Frames, without the batch; the number of dimensions. */
 static guint
-frame_dims (const OnnxBuilder *b, Cnn3dExportInput input, gint64 dims[4])
+frame_dims (const OnnxBuilder *b, Cnn3dExportInput input, gint64 dims[MOST_DIMS])
 {
   const Cnn3dNetworkParams *p = &b->net->params;
+  guint n = 0;
 
-  dims[0] = p->channels;
+  if (cnn3d_network_views (p) > 1)
+    dims[n++] = p->views;
+  dims[n++] = p->channels;
   if (input == CNN3D_EXPORT_CLIP) {
-    dims[1] = p->frames;
-    dims[2] = p->height;
-    dims[3] = p->width;
-    return 4;
+    dims[n++] = p->frames;
+    dims[n++] = p->height;
+  } else {
+    dims[n++] = (gint64) p->frames * p->height;
   }
-  dims[1] = (gint64) p->frames * p->height;
-  dims[2] = p->width;
-  return 3;
+  dims[n++] = p->width;
+  return n;
 }
 
-static void
-point_dims (const OnnxBuilder *b, gint64 dims[4])
+static guint
+point_dims (const OnnxBuilder *b, gint64 dims[MOST_DIMS])
 {
   const Cnn3dNetworkParams *p = &b->net->params;
+  guint n = 0;
 
-  dims[0] = p->frames;
-  dims[1] = p->persons;
-  dims[2] = p->points;
-  dims[3] = 3;
+  if (cnn3d_network_views (p) > 1)
+    dims[n++] = p->views;
+  dims[n++] = p->frames;
+  dims[n++] = p->persons;
+  dims[n++] = p->points;
+  dims[n++] = 3;
+  return n;
 }
 
-/* A channel's frames are one after the other in both: the picture is cut
- * without moving anything. */
+/* A channel's frames are one after the other in both, and so are a sample's views: the input is cut
+ * into clips without moving anything. */
 static const gchar *
 add_frames (OnnxBuilder *b, Cnn3dExportInput input)
 {
   const Cnn3dNetworkParams *p = &b->net->params;
   const gint64 shape[5] = { -1, p->channels, p->frames, p->height, p->width };
 
-  if (input == CNN3D_EXPORT_CLIP)
+  if (input == CNN3D_EXPORT_CLIP && cnn3d_network_views (p) == 1)
     return "input";
   onnx_add_node (b, "Reshape", "clip",
       (const gchar *[]) { "input", onnx_add_integers (b, "clip_shape", 5, shape), NULL });
   return "clip";
 }
 
-/* Of "keypoints", (N, T, M, K, 3), one of x, y and score: (N, T, M, K, 1). */
+static const gchar *
+add_points (OnnxBuilder *b)
+{
+  const Cnn3dNetworkParams *p = &b->net->params;
+  const gint64 shape[5] = { -1, p->frames, p->persons, p->points, 3 };
+
+  if (cnn3d_network_views (p) == 1)
+    return "keypoints";
+  onnx_add_node (b, "Reshape", "keypoints.clips",
+      (const gchar *[]) { "keypoints", onnx_add_integers (b, "keypoints_shape", 5, shape), NULL });
+  return "keypoints.clips";
+}
+
+/* Of the key points, (N, T, M, K, 3), one of x, y and score: (N, T, M, K, 1). */
 static const gchar *
 add_coordinate (OnnxBuilder *b, const gchar *name, gint64 which)
 {
   const gchar *index = onnx_keep (b, g_strconcat (name, ".index", NULL));
   Onnx__NodeProto *node = onnx_add_node (b, "Gather", name,
-      (const gchar *[]) { "keypoints", onnx_add_integers (b, index, 1, &which), NULL });
+      (const gchar *[]) { b->points, onnx_add_integers (b, index, 1, &which), NULL });
 
   onnx_add_int (b, node, "axis", 4);
   return name;
@@ -231,6 +252,7 @@ add_heatmaps (OnnxBuilder *b, const Cnn3dTensor *out)
   const gchar *x, *y;
   Onnx__NodeProto *node;
 
+  b->points = add_points (b);
   onnx_add_one_float (b, "heatmaps.zero", 0);
   onnx_add_one_float (b, "heatmaps.one", 1);
   onnx_add_one_float (b, "heatmaps.minus-one", -1);
@@ -291,6 +313,83 @@ first_of (const Cnn3dNetwork *net, Cnn3dOpKind kind)
   return op;
 }
 
+/* --- views --- */
+
+/* "present", 1 for each view unless it is given: as (N, V, 1), and the number of a sample's views,
+ * (N, 1). */
+static void
+add_present (OnnxBuilder *b)
+{
+  const gint64 shape[2] = { 1, b->net->params.views }, last = 2, views = 1;
+  gfloat ones[CNN3D_MOST_VIEWS];
+  Onnx__TensorProto *tensor;
+  Onnx__NodeProto *node;
+
+  for (guint v = 0; v < b->net->params.views; v++)
+    ones[v] = 1;
+  onnx_add_floats (b, "present", shape[1], ones);
+  /* of one sample, for all of a batch */
+  tensor = g_ptr_array_index (b->initializers, b->initializers->len - 1);
+  tensor->n_dims = 2;
+  tensor->dims = onnx_take (b, sizeof shape);
+  memcpy (tensor->dims, shape, sizeof shape);
+  onnx_add_node (b, "Unsqueeze", "present.mask",
+      (const gchar *[]) { "present", onnx_add_integers (b, "present.last", 1, &last), NULL });
+  node = onnx_add_node (b, "ReduceSum", "present.count",
+      (const gchar *[]) { "present", onnx_add_integers (b, "present.views", 1, &views), NULL });
+  onnx_add_int (b, node, "keepdims", 1);
+}
+
+/* (N * V, C) -> (N, C); of a concatenation (N, V * C). */
+static const gchar *
+add_views (OnnxBuilder *b, const Cnn3dOp *op)
+{
+#define NAME(suffix) onnx_keep (b, g_strconcat (name, suffix, NULL))
+  const Cnn3dTensor *t = &b->net->tensors[op->in];
+  const gboolean first = op == first_of (b->net, op->kind);
+  const gchar *name = op->out == b->net->logits ? "logits" : first ? "views" : "views.keypoints";
+  const gchar *split = NAME (".split"), *masked = NAME (".masked"), *sum = NAME (".sum");
+  const gint64 shape[3] = { -1, t->views, t->c }, flat[2] = { -1, (gint64) t->views * t->c },
+               views = 1;
+  static const gint axis[1] = { 1 };
+  Onnx__NodeProto *node;
+
+  if (first)
+    add_present (b);
+  onnx_add_node (b, "Reshape", split,
+      (const gchar *[]) {
+          b->names[op->in], onnx_add_integers (b, NAME (".shape"), 3, shape), NULL });
+  if (op->view_fusion == CNN3D_VIEW_FUSION_PROBABILITIES) {
+    const gchar *log_p = NAME (".log_p"), *is_there = NAME (".present"), *log_n = NAME (".log_n");
+
+    node = onnx_add_node (b, "LogSoftmax", log_p, (const gchar *[]) { split, NULL });
+    onnx_add_int (b, node, "axis", 2);
+    onnx_add_node (b, "Greater", is_there,
+        (const gchar *[]) { "present.mask", onnx_add_one_float (b, NAME (".zero"), 0), NULL });
+    onnx_add_node (b, "Where", masked,
+        (const gchar *[]) {
+            is_there, log_p, onnx_add_one_float (b, NAME (".none"), -G_MAXFLOAT), NULL });
+    node = onnx_add_node (b, "ReduceLogSumExp", sum, (const gchar *[]) { masked, NULL });
+    onnx_add_ints (b, node, "axes", axis, 1);
+    onnx_add_int (b, node, "keepdims", 0);
+    onnx_add_node (b, "Log", log_n, (const gchar *[]) { "present.count", NULL });
+    onnx_add_node (b, "Sub", name, (const gchar *[]) { sum, log_n, NULL });
+    return name;
+  }
+  onnx_add_node (b, "Mul", masked, (const gchar *[]) { split, "present.mask", NULL });
+  if (op->view_fusion == CNN3D_VIEW_FUSION_CONCAT) {
+    onnx_add_node (b, "Reshape", name,
+        (const gchar *[]) { masked, onnx_add_integers (b, NAME (".flat"), 2, flat), NULL });
+    return name;
+  }
+  node = onnx_add_node (b, "ReduceSum", sum,
+      (const gchar *[]) { masked, onnx_add_integers (b, NAME (".axis"), 1, &views), NULL });
+  onnx_add_int (b, node, "keepdims", 0);
+  onnx_add_node (b, "Div", name, (const gchar *[]) { sum, "present.count", NULL });
+  return name;
+#undef NAME
+}
+
 static void
 add_op (OnnxBuilder *b, const Cnn3dOp *op, Cnn3dExportInput input)
 {
@@ -329,6 +428,9 @@ add_op (OnnxBuilder *b, const Cnn3dOp *op, Cnn3dExportInput input)
     case CNN3D_OP_CONCAT:
     case CNN3D_OP_MEAN:
       name = add_joint (b, op);
+      break;
+    case CNN3D_OP_VIEWS:
+      name = add_views (b, op);
       break;
     default:
       return;
@@ -373,8 +475,8 @@ new_value (OnnxBuilder *b, const gchar *name, guint n_dims, const gint64 *dims)
 static gboolean
 build_graph (OnnxBuilder *b, Onnx__GraphProto *graph, Cnn3dExportInput input, GError **error)
 {
-  const gint64 classes = b->net->params.num_classes;
-  gint64 dims[4];
+  const gint64 classes = b->net->params.num_classes, views = b->net->params.views;
+  gint64 dims[MOST_DIMS];
 
   for (guint i = 0; i < b->net->n_weights; i++)
     if (!add_weight (b, i, error))
@@ -394,8 +496,16 @@ build_graph (OnnxBuilder *b, Onnx__GraphProto *graph, Cnn3dExportInput input, GE
     g_ptr_array_add (b->inputs, new_value (b, "input", n_dims, dims));
   }
   if (cnn3d_network_sees_points (&b->net->params)) {
-    point_dims (b, dims);
-    g_ptr_array_add (b->inputs, new_value (b, "keypoints", 4, dims));
+    const guint n_dims = point_dims (b, dims);
+
+    g_ptr_array_add (b->inputs, new_value (b, "keypoints", n_dims, dims));
+  }
+  if (views > 1) {
+    Onnx__ValueInfoProto *present = new_value (b, "present", 1, &views);
+
+    /* one row is for all samples */
+    present->type->tensor_type->shape->dim[0]->dim_param = (gchar *) "present_batch";
+    g_ptr_array_add (b->inputs, present);
   }
   graph->n_input = b->inputs->len;
   graph->input = (Onnx__ValueInfoProto **) b->inputs->pdata;
@@ -442,6 +552,11 @@ add_properties (OnnxBuilder *b)
     add_property (b, "heatmap-size", g_strdup_printf ("%u", p->heatmap_size));
     add_property (b, "heatmap-sigma",
         g_strdup (g_ascii_formatd (number, sizeof number, "%.9g", p->heatmap_sigma)));
+  }
+  if (b->info->views) {
+    add_property (b, "views", cnn3d_json_string_array (b->info->views, p->views));
+    add_property (
+        b, "view-fusion", g_strdup (cnn3d_choice_name (&cnn3d_view_fusions, p->view_fusion)));
   }
   if (preparation->sampling) {
     add_property (b, "sampling", g_strdup (preparation->sampling));
@@ -525,7 +640,7 @@ cnn3d_export_onnx (
   Onnx__OperatorSetIdProto operators = ONNX__OPERATOR_SET_ID_PROTO__INIT,
                            *all_operators = &operators;
   g_autofree gchar *modelinfo = NULL, *labels = NULL;
-  gint64 frames[4], points[4];
+  gint64 frames[MOST_DIMS], points[MOST_DIMS];
   OnnxBuilder b;
   gboolean ok;
 
@@ -546,8 +661,8 @@ cnn3d_export_onnx (
     model.opset_import = &all_operators;
     model.n_metadata_props = b.properties->len;
     model.metadata_props = (Onnx__StringStringEntryProto **) b.properties->pdata;
-    point_dims (&b, points);
-    modelinfo = cnn3d_export_modelinfo (b.info, frames, frame_dims (&b, input, frames), points);
+    modelinfo = cnn3d_export_modelinfo (
+        b.info, frames, frame_dims (&b, input, frames), points, point_dims (&b, points));
     labels = cnn3d_export_labels (b.info);
     ok = write_model (&model, path, error) && write_sidecar (path, ".modelinfo", modelinfo, error)
         && write_sidecar (path, ".labels.txt", labels, error);

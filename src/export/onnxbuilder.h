@@ -16,6 +16,7 @@ typedef struct {
   GArray *converted; /* of Cnn3dTemporary: weights that the file has in another type */
   GPtrArray *nodes, *initializers, *inputs, *properties;
   const gchar **names; /* of the network's tensors */
+  const gchar *points; /* key points of clips, (N * V, T, M, K, 3) */
 } OnnxBuilder;
 
 void onnx_builder_init (OnnxBuilder *b, const Cnn3dModelFile *file, const Cnn3dNetwork *net);

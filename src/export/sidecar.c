@@ -27,8 +27,8 @@ append_input (GString *text, const gchar *name, const gint64 *dims, guint n_dims
 }
 
 gchar *
-cnn3d_export_modelinfo (
-    const Cnn3dModelInfo *info, const gint64 *frames, guint n_frames, const gint64 points[4])
+cnn3d_export_modelinfo (const Cnn3dModelInfo *info, const gint64 *frames, guint n_frames,
+    const gint64 *points, guint n_points)
 {
   GString *text = g_string_new ("[modelinfo]\nversion=1.0\ngroup-id=" CLASSIFICATION "\n");
 
@@ -45,7 +45,7 @@ cnn3d_export_modelinfo (
     g_string_append_c (text, '\n');
   }
   if (cnn3d_network_sees_points (&info->network))
-    append_input (text, "keypoints", points, 4);
+    append_input (text, "keypoints", points, n_points);
   g_string_append_printf (text,
       "\n[logits]\nid=" CLASSIFICATION "\ntype=float32\ndims=-1,%u\ndir=output\n",
       info->network.num_classes);

@@ -254,6 +254,41 @@ get_input (const Cnn3dModelFile *f, Cnn3dNetworkParams *n, GError **error)
           f, "heatmap-size", 1, most ("cnn3dtrain", "heatmap-size"), &n->heatmap_size, error);
 }
 
+G_STATIC_ASSERT (CNN3D_MOST_VIEWS == 32); /* which an error says */
+
+/* The names of views, and how they come together; files of networks without views do not say. */
+static gboolean
+get_views (Cnn3dModelFile *f, GError **error)
+{
+  const gchar *text = cnn3d_safetensors_metadata (f->tensors, "views");
+  const gchar *fusion = cnn3d_safetensors_metadata (f->tensors, "view-fusion");
+  const GEnumValue *choice = cnn3d_choice (&cnn3d_view_fusions, fusion ? fusion : "logits");
+  g_autoptr (JsonParser) parser = json_parser_new ();
+  JsonArray *array = text ? get_array (f, "views", CNN3D_MOST_VIEWS, parser) : NULL;
+  const guint n = array ? json_array_get_length (array) : 0;
+  gboolean ok = n >= 2;
+  guint first, second;
+
+  if (!text)
+    return TRUE;
+  f->info.views = g_new0 (gchar *, n + 1);
+  for (guint i = 0; ok && i < n; i++) {
+    JsonNode *node = json_array_get_element (array, i);
+
+    ok = JSON_NODE_HOLDS_VALUE (node) && json_node_get_value_type (node) == G_TYPE_STRING
+        && *json_node_get_string (node);
+    if (ok)
+      f->info.views[i] = json_node_dup_string (node);
+  }
+  if (!ok || cnn3d_class_names_repeat ((const gchar *const *) f->info.views, &first, &second))
+    return wrong (f, "views", "a list of 2 to 32 different names", error);
+  if (!choice)
+    return wrong (f, "view-fusion", "logits, probabilities, features or concat", error);
+  f->info.network.views = n;
+  f->info.network.view_fusion = choice->value;
+  return TRUE;
+}
+
 static gboolean
 read_description (Cnn3dModelFile *f, GError **error)
 {
@@ -272,7 +307,7 @@ read_description (Cnn3dModelFile *f, GError **error)
     return wrong (f, "model", what, error);
   }
   n->model = model;
-  if (!get_input (f, n, error))
+  if (!get_input (f, n, error) || !get_views (f, error))
     return FALSE;
   if (!get_uint (f, "num-classes", 2, most ("cnn3dtrain", "num-classes"), &n->num_classes, error)
       || !get_uint (f, "base-width", 1, most ("cnn3dtrain", "base-width"), &n->base_width, error)
@@ -310,6 +345,7 @@ cnn3d_model_file_free (Cnn3dModelFile *f)
   if (!f)
     return;
   g_strfreev (f->info.classes);
+  g_strfreev (f->info.views);
   g_clear_pointer (&f->tensors, cnn3d_safetensors_free);
   g_free (f->path);
   g_free (f);
@@ -556,6 +592,25 @@ cnn3d_safetensors_writer_number (Cnn3dSafetensorsWriter *w, const gchar *key, gu
   cnn3d_safetensors_writer_metadata (w, key, text);
 }
 
+static void
+describe_views (Cnn3dSafetensorsWriter *w, const Cnn3dModelInfo *info)
+{
+  const guint n = cnn3d_network_views (&info->network);
+  gchar *numbers[CNN3D_MOST_VIEWS];
+  g_autofree gchar *list = NULL;
+
+  if (n == 1)
+    return;
+  for (guint i = 0; i < n; i++)
+    numbers[i] = g_strdup_printf ("%u", i);
+  list = cnn3d_json_string_array (info->views ? info->views : numbers, n);
+  for (guint i = 0; i < n; i++)
+    g_free (numbers[i]);
+  cnn3d_safetensors_writer_metadata (w, "views", list);
+  cnn3d_safetensors_writer_metadata (
+      w, "view-fusion", cnn3d_choice_name (&cnn3d_view_fusions, info->network.view_fusion));
+}
+
 void
 cnn3d_model_file_describe (Cnn3dSafetensorsWriter *w, const Cnn3dModelInfo *info)
 {
@@ -589,6 +644,7 @@ cnn3d_model_file_describe (Cnn3dSafetensorsWriter *w, const Cnn3dModelInfo *info
     cnn3d_safetensors_writer_metadata (
         w, "heatmap-sigma", g_ascii_dtostr (number, sizeof number, n->heatmap_sigma));
   }
+  describe_views (w, info);
   cnn3d_safetensors_writer_metadata (
       w, "precision", cnn3d_choice_name (&cnn3d_precisions, info->precision));
   cnn3d_safetensors_writer_number (w, "step", info->step);

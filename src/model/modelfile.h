@@ -36,6 +36,7 @@ typedef struct {
       /* network.num_classes names, NULL-terminated; numbers if the file has no names; "": an output
        * without clips */
       classes;
+  gchar **views;            /* network.views names, NULL-terminated; NULL: a sample is one clip */
   Cnn3dPrecision precision; /* of the training */
   guint64 step;             /* optimizer steps */
   guint epoch;              /* completed epochs */
@@ -94,7 +95,8 @@ gboolean cnn3d_model_file_import (const Cnn3dSafetensor *tensor, const Cnn3dBack
     Cnn3dModel *model, const Cnn3dNetwork *net, guint param, gfloat *array, GError **error);
 gboolean cnn3d_model_file_same_shape (const Cnn3dSafetensor *tensor, const Cnn3dParam *param);
 
-/* Writes the description as metadata of a new file. info->classes may be NULL: no class names. */
+/* Writes the description as metadata of a new file. info->classes may be NULL: no class names. So
+ * may info->views: the names of views are then numbers. */
 CNN3D_API void cnn3d_model_file_describe (
     Cnn3dSafetensorsWriter *writer, const Cnn3dModelInfo *info);
 /* Writes a number as metadata. */

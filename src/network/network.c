@@ -57,6 +57,20 @@ cnn3d_network_stacks_points (const Cnn3dNetworkParams *p)
   return p->input == CNN3D_INPUT_RGB_KPT && p->fusion == CNN3D_FUSION_STEM;
 }
 
+guint
+cnn3d_network_views (const Cnn3dNetworkParams *p)
+{
+  return MAX (p->views, 1);
+}
+
+guint
+cnn3d_op_views (const Cnn3dNetwork *n, guint i)
+{
+  const Cnn3dOp *op = &n->ops[i];
+
+  return n->tensors[op->out >= 0 ? op->out : op->in].views;
+}
+
 /* --- building --- */
 
 static Cnn3dOp *
@@ -76,8 +90,11 @@ add_op (Cnn3dNetwork *n, Cnn3dOpKind kind, gint in)
 static gint
 add_tensor (Cnn3dNetwork *n, gint c, gint d, gint h, gint w)
 {
+  const gint in = n->ops[n->n_ops - 1].in;
+  const guint views = in >= 0 ? n->tensors[in].views : cnn3d_network_views (&n->params);
+
   n->tensors = g_renew (Cnn3dTensor, n->tensors, n->n_tensors + 1);
-  n->tensors[n->n_tensors] = (Cnn3dTensor) { c, d, h, w, (gint) n->n_ops - 1 };
+  n->tensors[n->n_tensors] = (Cnn3dTensor) { c, d, h, w, (gint) n->n_ops - 1, views };
   return n->n_tensors++;
 }
 
@@ -218,25 +235,58 @@ add_joint (Cnn3dNetwork *n, Cnn3dOpKind kind, gint a, gint b)
   return op->out = add_tensor (n, c, 1, 1, 1);
 }
 
+/* One row for each sample. */
+static gint
+add_views (Cnn3dNetwork *n, gint in)
+{
+  const Cnn3dNetworkParams *p = &n->params;
+  const Cnn3dTensor t = n->tensors[in];
+  const gint parts = p->view_fusion == CNN3D_VIEW_FUSION_CONCAT ? (gint) t.views : 1;
+  Cnn3dOp *op;
+
+  if (t.views == 1)
+    return in;
+  op = add_op (n, CNN3D_OP_VIEWS, in);
+  op->view_fusion = p->view_fusion;
+  op->dropout = p->view_dropout;
+  op->out = add_tensor (n, t.c * parts, 1, 1, 1);
+  n->tensors[op->out].views = 1;
+  return op->out;
+}
+
+/* Whether views are joined before the last layer. */
+static gboolean
+joins_features (const Cnn3dNetworkParams *p)
+{
+  return p->view_fusion == CNN3D_VIEW_FUSION_FEATURES || p->view_fusion == CNN3D_VIEW_FUSION_CONCAT;
+}
+
 /* A stream for frames and one for key points; returns the logits. */
 static gint
 add_two_streams (Cnn3dNetwork *n, const Model *model)
 {
   const Cnn3dNetworkParams *p = &n->params;
-  const gint rgb = add_global_pool (n, model->build (n, add_input (n, p->channels, 0)));
-  const gint kpt = add_global_pool (n, pose_model->build (n, add_input (n, 0, p->points)));
+  gint rgb = add_global_pool (n, model->build (n, add_input (n, p->channels, 0)));
+  gint kpt = add_global_pool (n, pose_model->build (n, add_input (n, 0, p->points)));
+  gint joint;
 
   if (p->fusion == CNN3D_FUSION_LATE) {
+    if (joins_features (p)) {
+      rgb = add_views (n, rgb);
+      kpt = add_views (n, kpt);
+    }
+
     const gint a = add_classifier (n, model->head, rgb, 0);
 
     n->weights[n->n_weights - 2].stream = n->weights[n->n_weights - 1].stream = 0;
 
-    const gint b = add_classifier (n, pose_model->head, kpt, n->tensors[rgb].c);
+    const gint b =
+        add_classifier (n, pose_model->head, kpt, n->tensors[rgb].c * n->tensors[rgb].views);
 
     return add_joint (n, CNN3D_OP_MEAN, a, b);
   }
-  return add_classifier (n, model->head,
-      add_joint (n, p->fusion == CNN3D_FUSION_MEAN ? CNN3D_OP_MEAN : CNN3D_OP_CONCAT, rgb, kpt), 0);
+  joint = add_joint (n, p->fusion == CNN3D_FUSION_MEAN ? CNN3D_OP_MEAN : CNN3D_OP_CONCAT, rgb, kpt);
+  return add_classifier (n, model->head, joins_features (p) ? add_views (n, joint) : joint, 0);
 }
 
 static void
@@ -249,9 +299,12 @@ build (Cnn3dNetwork *n, const Model *model)
   } else {
     const gint in = add_input (n, cnn3d_network_sees_frames (p) ? p->channels : 0,
         cnn3d_network_sees_points (p) ? p->points : 0);
+    const gint pooled = add_global_pool (n, model->build (n, in));
 
-    n->logits = add_classifier (n, model->head, add_global_pool (n, model->build (n, in)), 0);
+    n->logits =
+        add_classifier (n, model->head, joins_features (p) ? add_views (n, pooled) : pooled, 0);
   }
+  n->logits = add_views (n, n->logits);
   add_op (n, CNN3D_OP_LOSS, n->logits);
 }
 
@@ -271,13 +324,16 @@ check_ranges (const Cnn3dNetworkParams *p, GError **error)
     { "frames", p->frames, cnn3d_setting ("clipsample", "num-frames")->maximum },
     { "height", p->height, size },
     { "width", p->width, size },
+    { "views", cnn3d_network_views (p), CNN3D_MOST_VIEWS },
     { "key points", p->points, CNN3D_SKELETON_MOST },
     { "persons", p->persons, cnn3d_setting ("clipkpt", "persons")->maximum },
     { "heatmap-size", p->heatmap_size, cnn3d_setting ("cnn3dtrain", "heatmap-size")->maximum },
   };
-  const guint n = cnn3d_network_sees_points (p) ? G_N_ELEMENTS (ranges) : 6;
+  const guint n = cnn3d_network_sees_points (p) ? G_N_ELEMENTS (ranges) : 7;
   g_autofree gchar *dropout =
       cnn3d_setting_refuse (cnn3d_setting ("cnn3dtrain", "dropout"), p->dropout);
+  g_autofree gchar *view_dropout =
+      cnn3d_setting_refuse (cnn3d_setting ("cnn3dtrain", "view-dropout"), p->view_dropout);
 
   for (guint i = 0; i < n; i++)
     if (!(ranges[i].value >= 1 && ranges[i].value <= ranges[i].max)) {
@@ -285,8 +341,9 @@ check_ranges (const Cnn3dNetworkParams *p, GError **error)
           "%s is %.0f, but must be from 1 to %.0f", ranges[i].what, ranges[i].value, ranges[i].max);
       return FALSE;
     }
-  if (dropout) {
-    g_set_error_literal (error, CNN3D_NETWORK_ERROR, CNN3D_NETWORK_ERROR_SIZE, dropout);
+  if (dropout || view_dropout) {
+    g_set_error_literal (
+        error, CNN3D_NETWORK_ERROR, CNN3D_NETWORK_ERROR_SIZE, dropout ? dropout : view_dropout);
     return FALSE;
   }
   return TRUE;
@@ -464,6 +521,6 @@ cnn3d_network_macs (const Cnn3dNetwork *n)
   gint64 macs = 0;
 
   for (guint i = 0; i < n->n_ops; i++)
-    macs += cnn3d_op_macs (n, i);
+    macs += cnn3d_op_macs (n, i) * cnn3d_op_views (n, i);
   return macs;
 }

@@ -1,7 +1,7 @@
 /* network.h: a model as a static graph of operations, for clips of one size.
  *
  * The graph is independent of batch size, precision, back end and memory. Tensors are (C, D, H, W)
- * per clip.
+ * per clip. A sample is one clip, or several cameras' clips of one scene, its views.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef CNN3D_NETWORK_H
 #define CNN3D_NETWORK_H
@@ -31,7 +31,11 @@ typedef enum {
   CNN3D_OP_LINEAR,      /* out: logits, f32 */
   CNN3D_OP_CONCAT,      /* of two streams' features, f32: in's channels, then residual's */
   CNN3D_OP_MEAN,        /* of two streams' features or logits, f32: (in + residual) / 2 */
-  CNN3D_OP_LOSS,        /* softmax cross-entropy of logits against labels; last */
+  /* of the views of a sample, f32: one row for each sample, see Cnn3dViewFusion. Missing views do not
+   * count in a mean, and are zeros in a concatenation. Of probabilities: the logarithm of their
+   * mean, which serves as logits. */
+  CNN3D_OP_VIEWS,
+  CNN3D_OP_LOSS, /* softmax cross-entropy of logits against labels; last */
 } Cnn3dOpKind;
 
 typedef enum {
@@ -59,6 +63,7 @@ typedef struct {
 typedef struct {
   gint c, d, h, w;
   gint producer; /* op */
+  guint views;   /* rows for each sample: its views, or 1 after they are joined */
 } Cnn3dTensor;
 
 typedef struct {
@@ -67,8 +72,9 @@ typedef struct {
   gint kernel[3], stride[3], pad[3]; /* D, H, W: conv, max pool */
   gboolean relu;                     /* norm */
   gdouble eps, momentum;             /* norm: PyTorch's */
-  gfloat dropout;                    /* probability of zero */
-  guint first_draw;                  /* dropout: of the clip's random numbers */
+  gfloat dropout;                    /* probability of zero; views: of leaving one out */
+  guint first_draw;                  /* dropout: of the sample's random numbers */
+  Cnn3dViewFusion view_fusion;       /* views */
   guint channels, points;            /* input: of frames; heat maps after them; 0: none */
   gint weight, bias, mean, var;      /* parameters; -1: none */
 } Cnn3dOp;
@@ -88,7 +94,13 @@ typedef struct {
   /* Height and width of the heat maps; those that are channels of the frames have the frames'. */
   guint heatmap_size;
   gfloat heatmap_sigma; /* of a point's Gaussian, in the heat map's pixels */
+  /* Clips of a sample; 0 and 1: a sample is one clip, and the rest is ignored. */
+  guint views;
+  Cnn3dViewFusion view_fusion;
+  gfloat view_dropout; /* probability that training leaves out a view; one is always kept */
 } Cnn3dNetworkParams;
+
+#define CNN3D_MOST_VIEWS 32
 
 typedef struct {
   gchar *model;
@@ -127,8 +139,13 @@ CNN3D_API gint cnn3d_network_find_param (const Cnn3dNetwork *network, const gcha
 CNN3D_API void cnn3d_network_initial (
     const Cnn3dNetwork *network, guint param, guint64 seed, gfloat *values);
 
-/* Multiply-adds, forward, one clip: of op number `op` (0 but for convolutions
- * and the last layer), of all. */
+/* Clips of a sample. */
+CNN3D_API guint cnn3d_network_views (const Cnn3dNetworkParams *params);
+/* Rows for each sample that a step of an op counts: of its output or, without one, its input. */
+CNN3D_API guint cnn3d_op_views (const Cnn3dNetwork *network, guint op);
+
+/* Multiply-adds, forward: of op number `op` for one row (0 but for convolutions and the last
+ * layer), of all for one sample. */
 CNN3D_API gint64 cnn3d_op_macs (const Cnn3dNetwork *network, guint op);
 CNN3D_API gint64 cnn3d_network_macs (const Cnn3dNetwork *network);
 

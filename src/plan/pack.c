@@ -82,8 +82,8 @@ typedef struct {
   /* Placed buffers, found by their lifetime. Few live long, however many slices a batch has: they
    * are kept sorted by offset. */
   guint *lasting, n_lasting;
-  guint *brief;  /* [step]: the last placed buffer that begins there; NONE: none */
-  guint *before; /* [buffer]: the previously placed one that begins at the same step */
+  guint *brief;          /* [step]: the last placed buffer that begins there; NONE: none */
+  guint *before;         /* [buffer]: the previously placed one that begins at the same step */
   Region *near, *briefs; /* capacity n each */
 } Packing;
 

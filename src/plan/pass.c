@@ -14,7 +14,7 @@ typedef struct {
   gboolean *trains;     /* [op]: any of its parameters */
   gboolean *wanted;     /* [tensor]: its gradient is needed for something trained */
   gsize *activation;    /* [tensor]: buffer number */
-  guint *filled;        /* [tensor]: clips available */
+  guint *filled;        /* [tensor]: rows available */
   gsize *saved;         /* [op]: buffer number */
   gsize *parameters;    /* [op]: buffer number */
   gsize (*gradient)[2]; /* [tensor]: buffer numbers of the contributions */
@@ -35,6 +35,13 @@ new_buffer (Planner *p, const gchar *kind, gint index, gsize bytes)
 
   g_array_append_val (p->pass->buffers, b);
   return p->pass->buffers->len - 1;
+}
+
+/* Rows of a tensor for the whole batch. */
+static guint
+rows (const Planner *p, gint tensor)
+{
+  return p->sizes->batch * p->net->tensors[tensor].views;
 }
 
 /* Records that the step being created uses a buffer; returns the place. */
@@ -111,7 +118,7 @@ blank_step (const Planner *p, gint op, Cnn3dPhase phase)
 {
   return (Cnn3dStep) { .op = op,
     .phase = phase,
-    .clips = p->sizes->batch,
+    .clips = p->sizes->batch * cnn3d_op_views (p->net, op),
     .in = CNN3D_NOWHERE,
     .residual = CNN3D_NOWHERE,
     .out = CNN3D_NOWHERE,
@@ -202,7 +209,7 @@ unit (const Planner *p, gint tensor)
   const Cnn3dOp *op;
   guint clips = 1;
 
-  if (tensor < 0 || is_there (p, tensor, p->sizes->batch))
+  if (tensor < 0 || is_there (p, tensor, rows (p, tensor)))
     return 1;
   op = &p->net->ops[p->net->tensors[tensor].producer];
   if (op->kind == CNN3D_OP_CONV)
@@ -219,7 +226,7 @@ make (Planner *p, gint tensor, guint first, guint clips, gint segment)
   if (tensor < 0)
     return no_slice;
 
-  const gsize clip_bytes = p->sizes->activation[tensor] / p->sizes->batch;
+  const gsize clip_bytes = p->sizes->activation[tensor] / rows (p, tensor);
   const gint producer = p->net->tensors[tensor].producer;
   const Cnn3dOp *op = &p->net->ops[producer];
   const gboolean fills = op->kind == CNN3D_OP_CONV && p->segment[producer] == segment;
@@ -264,7 +271,7 @@ make_whole (Planner *p, gint tensor)
   const gint segment = p->segment[p->net->tensors[tensor].producer];
   const guint clips = unit (p, tensor);
 
-  for (guint first = 0; first < p->sizes->batch; first += clips)
+  for (guint first = 0; first < rows (p, tensor); first += clips)
     make (p, tensor, first, clips, segment);
 }
 
@@ -288,13 +295,13 @@ static void
 add_backward_weights (Planner *p, gint i)
 {
   const Cnn3dOp *op = &p->net->ops[i];
-  const gsize dout_clip = p->sizes->gradient[op->out] / p->sizes->batch;
+  const guint whole = rows (p, op->in);
+  const gsize dout_clip = p->sizes->gradient[op->out] / whole;
   const gint segment = p->segment[p->net->tensors[op->in].producer];
-  const guint clips = is_there (p, op->in, p->sizes->batch)
-      ? p->sizes->batch
-      : MAX (p->sizes->slice[i], unit (p, op->in));
+  const guint clips =
+      is_there (p, op->in, whole) ? whole : MAX (p->sizes->slice[i], unit (p, op->in));
 
-  for (guint first = 0; first < p->sizes->batch; first += clips) {
+  for (guint first = 0; first < whole; first += clips) {
     const Slice in = make (p, op->in, first, clips, segment);
     Cnn3dStep s = blank_step (p, i, CNN3D_PHASE_BACKWARD_WEIGHTS);
 
@@ -318,10 +325,10 @@ add_backward_data (Planner *p, gint i)
 {
   const Cnn3dOp *op = &p->net->ops[i];
   const gsize dout = p->gradient[op->out][0];
-  const gsize clip_bytes = p->sizes->gradient[op->in] / p->sizes->batch;
+  const gsize clip_bytes = p->sizes->gradient[op->in] / rows (p, op->in);
   const gboolean adds = p->sizes->adds[i] && p->gradient[op->in][0] != CNN3D_NOWHERE;
   const gboolean over = p->params->recompute == CNN3D_RECOMPUTE_BLOCK && op->kind == CNN3D_OP_CONV
-      && !adds && p->sizes->slice[i] < p->sizes->batch
+      && !adds && p->sizes->slice[i] < rows (p, op->in)
       && p->sizes->gradient[op->in] == p->sizes->gradient[op->out];
   Cnn3dStep s = blank_step (p, i, CNN3D_PHASE_BACKWARD);
 
@@ -354,6 +361,9 @@ add_backward (Planner *p, gint i)
       s.din = use (p, contribute (p, op->in, p->activation[op->in]));
     s.parameters = use_parameters (p, i);
   } else {
+    /* a mean of probabilities has another gradient for each input */
+    if (op->kind == CNN3D_OP_VIEWS && op->view_fusion == CNN3D_VIEW_FUSION_PROBABILITIES)
+      s.in = use (p, p->activation[op->in]);
     if (p->wanted[op->in])
       s.din = use (p, contribute (p, op->in, CNN3D_NOWHERE));
     if (op->residual >= 0 && p->wanted[op->residual])
@@ -430,7 +440,7 @@ add_pass (Planner *p)
   }
   for (guint i = 0; i < net->n_tensors; i++) {
     if (p->keep[i])
-      p->filled[i] = p->sizes->batch;
+      p->filled[i] = rows (p, i);
     else
       p->activation[i] = CNN3D_NOWHERE;
   }

@@ -18,7 +18,7 @@ cnn3d_sizes_init (Cnn3dSizes *s, const Cnn3dNetwork *net, guint batch)
   s->adds = g_new0 (gboolean, net->n_ops);
   s->statistics = g_new0 (gboolean, net->n_ops);
   for (guint i = 0; i < net->n_ops; i++)
-    s->slice[i] = batch;
+    s->slice[i] = batch * cnn3d_op_views (net, i);
 }
 
 void
@@ -50,18 +50,20 @@ cnn3d_plan_slice (guint batch, guint most, gsize clip_bytes, gsize limit)
 
 /* --- cost --- */
 
+/* For one of a step's rows. */
 static gdouble
-clip_bytes (const Cnn3dSizes *sizes, gint tensor)
+row_bytes (const Cnn3dSizes *sizes, gint tensor, guint rows)
 {
-  return tensor < 0 ? 0 : (gdouble) sizes->activation[tensor] / sizes->batch;
+  return tensor < 0 ? 0 : (gdouble) sizes->activation[tensor] / rows;
 }
 
 static void
 add_cost (Cnn3dPlan *plan, const Cnn3dNetwork *net, const Cnn3dSizes *sizes, const Cnn3dStep *s)
 {
   const Cnn3dOp *op = &net->ops[s->op];
-  const gdouble in = clip_bytes (sizes, op->in), out = clip_bytes (sizes, op->out);
-  const gdouble residual = clip_bytes (sizes, op->residual);
+  const guint rows = sizes->batch * cnn3d_op_views (net, s->op);
+  const gdouble in = row_bytes (sizes, op->in, rows), out = row_bytes (sizes, op->out, rows);
+  const gdouble residual = row_bytes (sizes, op->residual, rows);
   gdouble bytes = 0;
 
   if (op->kind == CNN3D_OP_CONV || op->kind == CNN3D_OP_LINEAR) {

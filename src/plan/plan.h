@@ -22,12 +22,13 @@ typedef enum {
 #define CNN3D_NOWHERE G_MAXSIZE  /* an offset: no such buffer */
 #define CNN3D_ARENA_ALIGNMENT 64 /* bytes; of every buffer */
 
-/* Bytes that a back end needs for one micro-batch of `batch` clips. Tensors are stored clip after
- * clip. The creator of the struct owns the arrays. */
+/* Bytes that a back end needs for one micro-batch of `batch` samples. Tensors are stored row after
+ * row, batch * views of the tensor: up to where views are joined, a row is a clip, after that a
+ * sample. The creator of the struct owns the arrays. */
 typedef struct {
   guint batch;
-  gsize *activation; /* [tensor], a multiple of batch */
-  gsize *gradient;   /* [tensor], a multiple of batch */
+  gsize *activation; /* [tensor], a multiple of its rows */
+  gsize *gradient;   /* [tensor], a multiple of its rows */
   gsize *saved;      /* [op]: kept from forward to backward, in addition to activations */
   gsize *scratch;    /* [op * CNN3D_N_PHASES + phase]: within one step */
   /* [op]: gradients of its parameters, f32, in the order of the weights' layout */
@@ -38,7 +39,7 @@ typedef struct {
   gboolean *statistics;
 } Cnn3dSizes;
 
-/* Allocates the arrays for a network, all 0 except slices, which are whole batches. */
+/* Allocates the arrays for a network, all 0 except slices, which are all rows. */
 CNN3D_API void cnn3d_sizes_init (Cnn3dSizes *sizes, const Cnn3dNetwork *network, guint batch);
 CNN3D_API void cnn3d_sizes_clear (Cnn3dSizes *sizes);
 
@@ -47,7 +48,8 @@ CNN3D_API void cnn3d_sizes_clear (Cnn3dSizes *sizes);
 typedef struct {
   gint op;
   Cnn3dPhase phase;
-  guint first, clips;      /* multiples of the op's slice; all clips except in recomputation */
+  /* Rows, see cnn3d_op_views(): multiples of the op's slice; all rows except in recomputation. */
+  guint first, clips;
   gsize in, residual, out; /* activations */
   gsize saved, scratch;    /* saved: of the whole batch */
   /* a convolution's forward step in training: `saved` of the batch norm that follows */
@@ -94,7 +96,7 @@ typedef struct {
   const gboolean *features;
 } Cnn3dPlanParams;
 
-/* How many of `batch` clips an op should process at once, so that its largest tensor, `clip_bytes`
+/* How many of `batch` clips, rows of the op, an op should process at once, so that its largest tensor, `clip_bytes`
  * a clip, stays near `limit` bytes: 1, 2, 4, ... dividing batch, or batch itself, so that of two
  * slices one is a multiple of the other. most: clips of the run's whole batches (0: this is one); a
  * short batch has slices no larger than theirs, and so needs no more memory. A function of these

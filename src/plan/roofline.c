@@ -7,20 +7,21 @@ typedef struct {
   const Cnn3dRooflineParams *params;
   Cnn3dRoofline *roofline;
   gdouble *made; /* [op]: how often it runs */
+  guint rows;    /* of the step's op, for the whole batch */
 } Counter;
 
-/* --- bytes per clip --- */
+/* --- bytes per row --- */
 
 static gdouble
 activation (const Counter *c, gint tensor)
 {
-  return tensor < 0 ? 0 : (gdouble) c->sizes->activation[tensor] / c->sizes->batch;
+  return tensor < 0 ? 0 : (gdouble) c->sizes->activation[tensor] / c->rows;
 }
 
 static gdouble
 gradient (const Counter *c, gint tensor)
 {
-  return tensor < 0 ? 0 : (gdouble) c->sizes->gradient[tensor] / c->sizes->batch;
+  return tensor < 0 ? 0 : (gdouble) c->sizes->gradient[tensor] / c->rows;
 }
 
 /* The points of its input that a kernel smaller than its stride reads. */
@@ -161,6 +162,7 @@ count_other (Counter *c, const Cnn3dStep *s)
       bytes += s->dout[k] != CNN3D_NOWHERE ? s->clips * gradient (c, op->out) : 0;
     bytes += s->din != CNN3D_NOWHERE ? s->clips * gradient (c, op->in) : 0;
     bytes += s->dresidual != CNN3D_NOWHERE ? s->clips * gradient (c, op->residual) : 0;
+    bytes += s->in != CNN3D_NOWHERE ? s->clips * activation (c, op->in) : 0;
   } else {
     bytes += s->clips
         * (activation (c, op->in) + activation (c, op->residual) + activation (c, op->out));
@@ -182,6 +184,7 @@ count_step (Counter *c, const Cnn3dStep *s)
 {
   const Cnn3dOpKind kind = c->net->ops[s->op].kind;
 
+  c->rows = c->sizes->batch * cnn3d_op_views (c->net, s->op);
   if (s->phase == CNN3D_PHASE_UPDATE)
     return; /* once, wherever it is in the plan */
   if (kind == CNN3D_OP_CONV || kind == CNN3D_OP_LINEAR)
@@ -230,7 +233,8 @@ cnn3d_roofline_new (const Cnn3dNetwork *network, const Cnn3dSizes *sizes, const 
   roofline->passes = params->passes;
   for (guint i = 0; i < plan->n_steps; i++)
     if (plan->steps[i].phase == CNN3D_PHASE_RECOMPUTE)
-      made[plan->steps[i].op] += (gdouble) plan->steps[i].clips / sizes->batch;
+      made[plan->steps[i].op] += (gdouble) plan->steps[i].clips
+          / (sizes->batch * cnn3d_op_views (network, plan->steps[i].op));
   for (guint i = 0; i < plan->n_steps; i++)
     count_step (&c, &plan->steps[i]);
   for (guint i = 0; i < network->n_ops; i++)

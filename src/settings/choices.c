@@ -54,6 +54,15 @@ CHOICES (fusions, "GstCnn3dTrainFusion",
     { CNN3D_FUSION_LATE, "Two streams, each with a last layer; the mean of their logits", "late" },
     { CNN3D_FUSION_STEM, "One stream; heat maps are further channels of the frames", "stem" });
 
+CHOICES (view_fusions, "GstCnn3dTrainViewFusion",
+    { CNN3D_VIEW_FUSION_LOGITS, "The mean of the views' logits", "logits" },
+    { CNN3D_VIEW_FUSION_PROBABILITIES, "The mean of the views' class probabilities",
+        "probabilities" },
+    { CNN3D_VIEW_FUSION_FEATURES, "The last layer reads the mean of the views' features",
+        "features" },
+    { CNN3D_VIEW_FUSION_CONCAT,
+        "The last layer reads the features of all views, each in its own place", "concat" });
+
 CHOICES (optimizers, "GstCnn3dTrainOptimizer",
     { CNN3D_UPDATE_SGD, "Stochastic gradient descent with momentum", "sgd" },
     { CNN3D_UPDATE_ADAM, "Adam; weight decay is added to the gradient", "adam" },

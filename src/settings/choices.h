@@ -109,6 +109,14 @@ typedef enum {
   CNN3D_WINDOW_UNIFORM,
 } Cnn3dWindow;
 
+/* How the views of a sample, several cameras' clips of one scene, come together. */
+typedef enum {
+  CNN3D_VIEW_FUSION_LOGITS,
+  CNN3D_VIEW_FUSION_PROBABILITIES,
+  CNN3D_VIEW_FUSION_FEATURES,
+  CNN3D_VIEW_FUSION_CONCAT,
+} Cnn3dViewFusion;
+
 /* What key points' coordinates are. */
 typedef enum {
   CNN3D_COORDINATES_AUTO,
@@ -123,9 +131,9 @@ typedef struct {
 } Cnn3dChoices;
 
 CNN3D_API extern const Cnn3dChoices cnn3d_precisions, cnn3d_model_precisions, cnn3d_convolutions,
-    cnn3d_recomputes, cnn3d_input_types, cnn3d_fusions, cnn3d_optimizers, cnn3d_schedules,
-    cnn3d_monitors, cnn3d_resumes, cnn3d_resume_datas, cnn3d_passes, cnn3d_samplings,
-    cnn3d_on_errors, cnn3d_windows, cnn3d_coordinates;
+    cnn3d_recomputes, cnn3d_input_types, cnn3d_fusions, cnn3d_view_fusions, cnn3d_optimizers,
+    cnn3d_schedules, cnn3d_monitors, cnn3d_resumes, cnn3d_resume_datas, cnn3d_passes,
+    cnn3d_samplings, cnn3d_on_errors, cnn3d_windows, cnn3d_coordinates;
 
 /* The choice of that name, canonical or not; NULL: none. */
 CNN3D_API const GEnumValue *cnn3d_choice (const Cnn3dChoices *choices, const gchar *name);

@@ -242,6 +242,14 @@ static Cnn3dSetting settings[] = {
   { CHOICE ("cnn3dtrain", "fusion", "Fusion", fusions, CNN3D_FUSION_CONCAT), .key = "model.fusion",
       .about = "How frames and key points come together with input-type=rgb+kpt; two streams are "
                "the model and posec3d_slowonly" },
+  { CHOICE ("cnn3dtrain", "view-fusion", "View fusion", view_fusions, CNN3D_VIEW_FUSION_LOGITS),
+      .key = "model.view_fusion",
+      .about = "How the views of a sample come together, where a data set has several cameras of "
+               "one scene" },
+  { NUMBER ("cnn3dtrain", "view-dropout", "View dropout", 0, 1, 0), .below = TRUE,
+      .unit = "as a probability", .key = "model.view_dropout",
+      .about =
+          "Probability that a view is left out of its sample in training; one is always kept" },
   { INT ("cnn3dtrain", "heatmap-size", "Heat maps' size", 8, 512, 56), .unit = "pixels",
       .key = "model.heatmap_size",
       .about = "Width and height of the heat maps that key points become; with fusion=stem they "

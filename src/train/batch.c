@@ -15,6 +15,15 @@
 #define SCALE_LEAST 0x1p-24
 
 static gboolean
+has_view (const Cnn3dTrainer *t, const guint8 *present)
+{
+  for (guint v = 0; v < cnn3d_network_views (&t->s.net->params); v++)
+    if (present[v])
+      return TRUE;
+  return FALSE;
+}
+
+static gboolean
 check_batch (const Cnn3dTrainer *t, const Cnn3dBatch *batch, GError **error)
 {
   const gint classes = t->s.net->params.num_classes;
@@ -31,6 +40,12 @@ check_batch (const Cnn3dTrainer *t, const Cnn3dBatch *batch, GError **error)
         (gint) cnn3d_type_size (t->params.frames_type) * 8);
     return FALSE;
   }
+  for (guint i = 0; batch->present && i < batch->n; i++)
+    if (!has_view (t, batch->present + (gsize) i * cnn3d_network_views (&t->s.net->params))) {
+      g_set_error (error, CNN3D_SESSION_ERROR, CNN3D_SESSION_ERROR_DATA,
+          "all views of sample %u of a batch are missing: leave such samples out", i);
+      return FALSE;
+    }
   if (!batch->points && cnn3d_network_sees_points (&t->s.net->params)) {
     g_set_error (error, CNN3D_SESSION_ERROR, CNN3D_SESSION_ERROR_DATA,
         "the network reads key points, but the batch has none");
@@ -53,11 +68,13 @@ static gboolean
 stage (Cnn3dTrainer *t, const Cnn3dBatch *batch, TrainerStaged *to, GError **error)
 {
   const Cnn3dNetworkParams *n = &t->s.net->params;
-  const gsize frames = cnn3d_clip_bytes (n, batch->type) * batch->n;
+  const gsize frames = cnn3d_frames_bytes (n, batch->type) * batch->n;
   const gsize points = cnn3d_points_bytes (n) * batch->n;
   guint8 *slot;
 
   *to = (TrainerStaged) { *batch, batch->labels, t->class_weights };
+  if (cnn3d_network_views (n) == 1)
+    to->batch.present = NULL;
   if (!t->slots[0])
     return TRUE;
   slot = t->slots[t->next_slot ^= 1];
@@ -66,6 +83,10 @@ stage (Cnn3dTrainer *t, const Cnn3dBatch *batch, TrainerStaged *to, GError **err
     return FALSE;
   if (points
       && !(to->batch.points = cnn3d_session_stage (&t->s, &slot, batch->points, points, error)))
+    return FALSE;
+  if (to->batch.present
+      && !(to->batch.present = cnn3d_session_stage (
+               &t->s, &slot, batch->present, cnn3d_network_views (n) * batch->n, error)))
     return FALSE;
   if (!batch->labels)
     return TRUE;
@@ -156,7 +177,8 @@ start_passes (Cnn3dTrainer *t, const TrainerStaged *staged, gboolean training, g
 {
   const Cnn3dBatch *batch = &staged->batch;
   const Cnn3dNetworkParams *n = &t->s.net->params;
-  const gsize clip = cnn3d_clip_bytes (n, batch->type),
+  const guint views = cnn3d_network_views (n);
+  const gsize frames = cnn3d_frames_bytes (n, batch->type),
               points = cnn3d_points_bytes (n) / sizeof (gfloat);
 
   t->n_results = 0;
@@ -167,9 +189,10 @@ start_passes (Cnn3dTrainer *t, const TrainerStaged *staged, gboolean training, g
     const Cnn3dBinding b = { .arena = t->s.arena,
       .arrays = arrays (t),
       .accumulate = t->group_batches > 0 || first > 0,
-      .frames = (const guint8 *) batch->frames + first * clip,
+      .frames = (const guint8 *) batch->frames + first * frames,
       .frames_type = batch->type,
       .points = points ? batch->points + first * points : NULL,
+      .present = batch->present ? batch->present + first * views : NULL,
       .labels = batch->labels ? batch->labels + first : NULL,
       .label_smoothing = training ? t->params.label_smoothing : 0,
       .class_weights = training ? staged->weights : NULL,

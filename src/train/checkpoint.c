@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "src/escape.h"
+#include "src/json.h"
 #include "src/model/modelfile.h"
 
 #define STATE_VERSION "2"
@@ -67,7 +68,8 @@ add_description (const Cnn3dTrainer *t, Cnn3dSafetensorsWriter *w)
     .step = t->mark.step,
     .epoch = t->mark.pass.epoch,
     .preparation = t->params.preparation,
-    .classes = t->classes };
+    .classes = t->classes,
+    .views = t->view_names };
 
   memcpy (info.mean, t->s.net->mean, sizeof info.mean);
   memcpy (info.std, t->s.net->std, sizeof info.std);
@@ -151,19 +153,32 @@ monitor_name (Cnn3dMonitor monitor)
 }
 
 /* What of the input does not show in the weights' shapes, without what the network does not depend
- * on; NULL: nothing. Free with g_free(). */
+ * on; NULL: nothing. names: of the views, or NULL. Free with g_free(). */
 static gchar *
-input_text (const Cnn3dNetworkParams *n)
+input_text (const Cnn3dNetworkParams *n, const gchar *const *names)
 {
+  const guint views = cnn3d_network_views (n);
   gchar sigma[G_ASCII_DTOSTR_BUF_SIZE];
   GString *text;
 
-  if (!cnn3d_network_sees_points (n))
+  if (!cnn3d_network_sees_points (n) && views == 1)
     return NULL;
   text = g_string_new ("input-type=");
   g_string_append (text, cnn3d_choice_name (&cnn3d_input_types, n->input));
+  if (views > 1) {
+    g_autofree gchar *list = names ? cnn3d_json_string_array ((gchar **) names, views) : NULL;
+
+    g_string_append_printf (
+        text, " view-fusion=%s", cnn3d_choice_name (&cnn3d_view_fusions, n->view_fusion));
+    if (list)
+      g_string_append_printf (text, " views %s", list);
+    else
+      g_string_append_printf (text, " %u views", views);
+  }
   if (n->input == CNN3D_INPUT_RGB_KPT)
     g_string_append_printf (text, " fusion=%s", cnn3d_choice_name (&cnn3d_fusions, n->fusion));
+  if (!cnn3d_network_sees_points (n))
+    return g_string_free (text, FALSE);
   if (!cnn3d_network_stacks_points (n))
     g_string_append_printf (text, " heatmap-size=%u", n->heatmap_size);
   g_string_append_printf (text, " heatmap-sigma=%s with %u key points of %u persons",
@@ -179,7 +194,7 @@ write_state (Cnn3dTrainer *t, const gchar *path, GError **error)
   const TrainerMark *m = &t->mark;
   g_autoptr (Cnn3dSafetensorsWriter) w = cnn3d_safetensors_writer_new (path, error);
   g_autoptr (GString) kept = g_string_new (NULL);
-  g_autofree gchar *input = input_text (&t->s.net->params);
+  g_autofree gchar *input = input_text (&t->s.net->params, t->params.view_names);
 
   if (!w)
     return FALSE;
@@ -468,7 +483,7 @@ read_state (Cnn3dTrainer *t, Cnn3dSafetensors *file, const gchar *path, const gc
 {
   static const gchar *const prefixes[2] = { "first.", "second." };
   gfloat *const arrays[2] = { t->first, t->second };
-  g_autofree gchar *input = input_text (&t->s.net->params);
+  g_autofree gchar *input = input_text (&t->s.net->params, t->params.view_names);
   guint optimizer;
 
   if (g_strcmp0 (cnn3d_safetensors_metadata (file, "version"), STATE_VERSION)
@@ -486,11 +501,12 @@ read_state (Cnn3dTrainer *t, Cnn3dSafetensors *file, const gchar *path, const gc
   }
   if (g_strcmp0 (cnn3d_safetensors_metadata (file, "input"), input)) {
     const gchar *was = cnn3d_safetensors_metadata (file, "input");
-    g_autofree gchar *shown = cnn3d_escape (was ? was : "input-type=rgb", FALSE);
+    g_autofree gchar *shown = cnn3d_escape (was ? was : "input-type=rgb", FALSE),
+                     *now = cnn3d_escape (input ? input : "input-type=rgb", FALSE);
 
     g_set_error (error, CNN3D_SESSION_ERROR, CNN3D_SESSION_ERROR_CHECKPOINT,
         "%s was written with %s, not %s: set the same, or resume=never to start over", path, shown,
-        input ? input : "input-type=rgb");
+        now);
     return FALSE;
   }
   if (optimizer != t->params.optimizer) {

@@ -24,11 +24,13 @@ cnn3d_trainer_updates_early (const Cnn3dTrainerParams *p, guint batch, guint mic
 gsize
 cnn3d_trainer_slot_bytes (const Cnn3dTrainerParams *p, guint batch)
 {
-  const gsize frames = cnn3d_clip_bytes (&p->network, p->frames_type) * batch;
+  const gsize frames = cnn3d_frames_bytes (&p->network, p->frames_type) * batch;
   const gsize points = cnn3d_points_bytes (&p->network) * batch;
+  const guint views = cnn3d_network_views (&p->network);
+  const gsize present = views > 1 ? views * batch : 0;
   const gsize weights = p->class_weights ? p->network.num_classes * sizeof (gfloat) : 0;
 
-  return cnn3d_session_part (frames) + cnn3d_session_part (points)
+  return cnn3d_session_part (frames) + cnn3d_session_part (points) + cnn3d_session_part (present)
       + cnn3d_session_part (batch * sizeof (gint32)) + cnn3d_session_part (weights);
 }
 

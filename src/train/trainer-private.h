@@ -65,8 +65,8 @@ typedef struct {
 
 struct _Cnn3dTrainer {
   Cnn3dSession s;
-  Cnn3dTrainerParams params; /* strings are owned, except `classes` */
-  gchar **classes;
+  Cnn3dTrainerParams params; /* strings are owned */
+  gchar **classes, **view_names;
   gfloat *class_weights; /* NULL: all 1 */
   guint batch;
 
@@ -117,8 +117,8 @@ struct _Cnn3dTrainer {
  * [num_classes]: storage for class_accuracy. */
 void cnn3d_class_metrics (Cnn3dPassResult *result, guint num_classes, gdouble *accuracy);
 
-/* fit.c. Bytes of a batch in device memory, including its key points, its labels and the class
- * weights, each part rounded up. */
+/* fit.c. Bytes of a batch in device memory, including its key points, mask of views, labels and
+ * the class weights, each part rounded up. */
 gsize cnn3d_trainer_slot_bytes (const Cnn3dTrainerParams *params, guint batch);
 /* batch.c */
 gdouble cnn3d_trainer_epochs_passed (const Cnn3dTrainer *t);

@@ -168,6 +168,13 @@ check_settings (const Cnn3dTrainerParams *p, guint batch, GError **error)
         g_strv_length ((gchar **) p->classes), p->network.num_classes);
     return FALSE;
   }
+  if (p->view_names
+      && g_strv_length ((gchar **) p->view_names) != cnn3d_network_views (&p->network)) {
+    g_set_error (error, CNN3D_SESSION_ERROR, CNN3D_SESSION_ERROR_SETTINGS,
+        "there are names for %u views, but a sample has %u: name each view, or none",
+        g_strv_length ((gchar **) p->view_names), cnn3d_network_views (&p->network));
+    return FALSE;
+  }
   for (guint i = 0; p->class_weights && i < p->network.num_classes; i++)
     if (!(p->class_weights[i] > 0 && p->class_weights[i] <= CNN3D_MOST_CLASS_WEIGHT)) {
       cnn3d_set_error (error, CNN3D_SESSION_ERROR, CNN3D_SESSION_ERROR_SETTINGS,
@@ -221,6 +228,8 @@ cnn3d_trainer_new (const Cnn3dTrainerParams *params, guint batch, GError **error
   t->params.data.order = g_strdup (params->data.order);
   t->classes = g_strdupv ((gchar **) params->classes);
   t->params.classes = (const gchar *const *) t->classes;
+  t->view_names = g_strdupv ((gchar **) params->view_names);
+  t->params.view_names = (const gchar *const *) t->view_names;
   if (params->class_weights)
     t->class_weights =
         g_memdup2 (params->class_weights, params->network.num_classes * sizeof (gfloat));
@@ -283,6 +292,7 @@ cnn3d_trainer_free (Cnn3dTrainer **trainer)
   g_array_free (t->kept, TRUE);
   g_ptr_array_free (t->left_out, TRUE);
   g_strfreev (t->classes);
+  g_strfreev (t->view_names);
   g_free (t->prefix);
   g_free ((gchar *) t->params.pretrained);
   g_free ((gchar *) t->params.freeze);

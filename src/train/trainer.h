@@ -21,7 +21,7 @@ typedef struct {
 
 /* All settings of a run. Initialize with cnn3d_trainer_params_init(), then change. */
 typedef struct {
-  /* height, width, frames, channels, points, persons: from the first batch */
+  /* height, width, frames, channels, points, persons, views: from the first batch */
   Cnn3dNetworkParams network;
   const gchar *pretrained; /* a safetensors file; NULL: none */
   /* comma-separated name prefixes of parameters that do not train; `backbone`: all but the last
@@ -63,6 +63,8 @@ typedef struct {
   gboolean keep_gradients;
   /* num_classes names, NULL-terminated, stored with the weights; or NULL */
   const gchar *const *classes;
+  /* network.views names, NULL-terminated, likewise; NULL: none */
+  const gchar *const *view_names;
   Cnn3dPreparation preparation; /* of the clips, stored with the weights */
   Cnn3dRunData data;            /* stored with the state */
   /* fraction of a pass's clips: an epoch that skipped more before its checkpoint is resumed at its
@@ -80,15 +82,17 @@ CNN3D_API gboolean cnn3d_freezes_norm (const gchar *freeze);
 
 typedef struct _Cnn3dTrainer Cnn3dTrainer;
 
-/* A batch: frames (N, T, H, W, C) and N labels, in host memory. */
+/* A batch of N samples: frames (N, V, T, H, W, C) and N labels, in host memory. V: the network's
+ * views; positions, steps and metrics count samples, and call them clips. */
 typedef struct {
   gconstpointer frames;
   Cnn3dType type;
   const gint32 *labels;
   guint n;
   guint64 position; /* in the run's order of clips: of the clip after this batch */
-  /* key points (N, T, M, K, 3), see Cnn3dBinding; NULL: the network does not read them */
+  /* key points (N, V, T, M, K, 3), see Cnn3dBinding; NULL: the network does not read them */
   const gfloat *points;
+  const guint8 *present; /* (N, V), 0: a missing view; NULL: all are present */
 } Cnn3dBatch;
 
 /* State after a batch. */

@@ -1,11 +1,12 @@
-/* The CUDA back end's heat maps of key points, and the fusion of streams, compared with plain loops
- * in double.
+/* The CUDA back end's heat maps of key points, and the fusion of streams and of
+ * views, compared with plain loops in double.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <float.h>
 #include <glib.h>
 #include <math.h>
 #include <string.h>
 
+#include "src/random.h"
 #include "tests/cuda/rig.h"
 
 #define TYPES 3
@@ -279,6 +280,133 @@ test_mean (void)
   check_mean (40 * 512);
 }
 
+/* --- joining views --- */
+
+/* Which views of a sample count, drawn as random.h says: not by viewmask.h. */
+static guint
+draw_mask (const CudaViews *v, const CudaPass *pass, gint sample)
+{
+  const Cnn3dRandomKey key = { pass->seed, 0, CNN3D_RANDOM_VIEWS, pass->step + sample };
+  guint there = 0, kept = 0;
+  gint last = -1;
+
+  for (gint k = 0; k < v->views; k++)
+    if (!pass->present || pass->present[sample * v->views + k])
+      there |= 1u << k;
+  for (gint k = 0; k < v->views; k++)
+    if (there >> k & 1) {
+      if (last < 0 || cnn3d_random_uniform (&key, k) > cnn3d_random_uniform (&key, last))
+        last = k;
+      if (v->dropout == 0 || cnn3d_random_uniform (&key, k) >= v->dropout)
+        kept |= 1u << k;
+    }
+  return kept ? kept : 1u << last;
+}
+
+static void
+softmax (const Array *x, gsize from, gint n, gdouble *p)
+{
+  gdouble most = -INFINITY, sum = 0;
+
+  for (gint i = 0; i < n; i++)
+    most = MAX (most, array_get (x, from + i));
+  for (gint i = 0; i < n; i++)
+    sum += p[i] = exp (array_get (x, from + i) - most);
+  for (gint i = 0; i < n; i++)
+    p[i] /= sum;
+}
+
+/* One sample, whose views begin at row `first`: out, and din of dout. */
+static void
+join_slowly (const CudaViews *v, guint mask, gint sample, const Array *in, const Array *dout,
+    gdouble *out, gdouble *din)
+{
+  const gsize rows = (gsize) sample * v->views * v->row, row = (gsize) sample * v->out_row;
+  g_autofree gdouble *p = g_new0 (gdouble, v->views * v->channels),
+                     *mean = g_new0 (gdouble, v->channels);
+  gint count = 0;
+
+  for (gint k = 0; k < v->views; k++)
+    count += mask >> k & 1;
+  for (gint k = 0; k < v->views; k++) {
+    if (!(mask >> k & 1))
+      continue;
+    if (v->fusion == CUDA_VIEWS_PROBABILITIES)
+      softmax (in, rows + k * v->row, v->channels, p + k * v->channels);
+    for (gint c = 0; c < v->channels; c++) {
+      const gdouble x = v->fusion == CUDA_VIEWS_PROBABILITIES
+          ? p[k * v->channels + c]
+          : array_get (in, rows + k * v->row + c);
+
+      mean[c] += x / count;
+      if (v->fusion == CUDA_VIEWS_CONCAT) {
+        out[row + k * v->channels + c] = x;
+        din[rows + k * v->row + c] = array_get (dout, row + k * v->channels + c);
+      } else if (v->fusion == CUDA_VIEWS_MEAN) {
+        din[rows + k * v->row + c] = array_get (dout, row + c) / count;
+      }
+    }
+  }
+  for (gint c = 0; c < v->channels && v->fusion != CUDA_VIEWS_CONCAT; c++)
+    out[row + c] = v->fusion == CUDA_VIEWS_PROBABILITIES ? log (mean[c]) : mean[c];
+  for (gint k = 0; k < v->views && v->fusion == CUDA_VIEWS_PROBABILITIES; k++) {
+    const gdouble *q = p + k * v->channels;
+
+    for (gint c = 0; c < v->channels && (mask >> k & 1); c++)
+      for (gint j = 0; j < v->channels; j++)
+        din[rows + k * v->row + c] +=
+            array_get (dout, row + j) / mean[j] / count * q[j] * ((j == c) - q[c]);
+  }
+}
+
+static void
+check_views (
+    CudaViewFusion fusion, gint samples, gint views, gint channels, gfloat dropout, gboolean masked)
+{
+  const gboolean concat = fusion == CUDA_VIEWS_CONCAT;
+  const CudaViews v = { fusion, samples, views, channels, ROW (channels),
+    ROW (concat ? channels * views : channels), dropout };
+  const gsize n = (gsize) samples * views * v.row, n_out = (gsize) samples * v.out_row;
+  g_autoptr (Array) in = array_random (CUDA_TYPE_F32, n, -4, 4);
+  g_autoptr (Array) out = array_new (CUDA_TYPE_F32, n_out);
+  g_autoptr (Array) dout = array_random (CUDA_TYPE_F32, n_out, -1, 1);
+  g_autoptr (Array) din = array_new (CUDA_TYPE_F32, n);
+  g_autofree gdouble *y = g_new0 (gdouble, n_out), *dx = g_new0 (gdouble, n);
+  g_autofree guint8 *present = g_new (guint8, samples * views);
+  const CudaPass pass = {
+    .seed = 77, .step = G_GUINT64_CONSTANT (0xfffffffe), .present = masked ? present : NULL
+  };
+
+  for (gsize i = 0; i < n; i++)
+    if (i % v.row >= (gsize) channels)
+      array_set (in, i, 0);
+  for (gint i = 0; i < samples * views; i++)
+    present[i] = rig_below (3) > 0;
+  for (gint i = 0; i < samples; i++)
+    present[i * views + rig_below (views)] = 1;
+  for (gint i = 0; i < samples; i++)
+    join_slowly (&v, draw_mask (&v, &pass, i), i, in, dout, y, dx);
+  RUN (cuda_views (NULL, &v, &pass, in->data, out->data), out);
+  array_check (out, y);
+  RUN (cuda_views_backward (NULL, &v, &pass, in->data, dout->data, din->data), din);
+  array_check (din, dx);
+  for (gsize i = 0; i < n; i++)
+    if (i % v.row >= (gsize) channels)
+      g_assert_cmpfloat (array_get (din, i), ==, 0);
+}
+
+static void
+test_views (gconstpointer fusion)
+{
+  rig_seed (47);
+  check_views (GPOINTER_TO_INT (fusion), 1, 2, 1, 0, FALSE);
+  check_views (GPOINTER_TO_INT (fusion), 3, 3, 8, 0, TRUE);
+  check_views (GPOINTER_TO_INT (fusion), 5, 4, 13, 0.5f, FALSE);
+  check_views (GPOINTER_TO_INT (fusion), 40, 3, 70, 0.5f, TRUE);
+  check_views (GPOINTER_TO_INT (fusion), 2, 32, 5, 0.9f, TRUE);
+  check_views (GPOINTER_TO_INT (fusion), 2, 2, 512, 0, TRUE);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -291,5 +419,9 @@ main (int argc, char **argv)
   g_test_add_func ("/kernels/reach", test_reach);
   g_test_add_func ("/kernels/concat", test_concat);
   g_test_add_func ("/kernels/mean", test_mean);
+  g_test_add_data_func ("/kernels/views/mean", GINT_TO_POINTER (CUDA_VIEWS_MEAN), test_views);
+  g_test_add_data_func (
+      "/kernels/views/probabilities", GINT_TO_POINTER (CUDA_VIEWS_PROBABILITIES), test_views);
+  g_test_add_data_func ("/kernels/views/concat", GINT_TO_POINTER (CUDA_VIEWS_CONCAT), test_views);
   return g_test_run ();
 }

@@ -319,6 +319,8 @@ test_errors (void)
   const CudaInput input = { CUDA_FRAMES_UINT8, 3 };
   const CudaHeatmaps maps = { 1, 1, 1, 1, 1, 8, 1 };
   const CudaConcat parts = { 1, 4, 4, 8, 8, 8 };
+  const CudaViews views = { CUDA_VIEWS_MEAN, 1, 2, 4, 8, 8 },
+                  mixed = { CUDA_VIEWS_PROBABILITIES, 1, 2, 4, 8, 8 };
   gfloat number[8];
   const CudaWeights weights = { CUDA_TYPE_F16, NULL, 1 };
 
@@ -345,7 +347,11 @@ test_errors (void)
   g_assert_cmpint (cuda_max_pool_backward (NULL, &pool, NULL, NULL, NULL, NULL), ==, 700);
   g_assert_cmpint (cuda_global_pool (NULL, CUDA_TYPE_F16, 1, 1, 8, NULL, NULL), ==, 700);
   g_assert_cmpint (cuda_global_pool_backward (NULL, CUDA_TYPE_F16, 1, 1, 8, NULL, NULL), ==, 700);
-  g_assert_cmpint (cuda_dropout (NULL, NULL, 1, 8, 0, 0.5f, NULL, NULL), ==, 700);
+  g_assert_cmpint (cuda_dropout (NULL, NULL, 1, 8, 1, 8, 0, 0.5f, NULL, NULL), ==, 700);
+  g_assert_cmpint (cuda_views (NULL, &views, NULL, NULL, NULL), ==, 700);
+  g_assert_cmpint (cuda_views_backward (NULL, &views, NULL, NULL, NULL, NULL), ==, 700);
+  g_assert_cmpint (cuda_views (NULL, &mixed, NULL, NULL, NULL), ==, 700);
+  g_assert_cmpint (cuda_views_backward (NULL, &mixed, NULL, NULL, NULL, NULL), ==, 700);
   g_assert_cmpint (cuda_linear (NULL, 1, 8, 1, 8, NULL, NULL, NULL, NULL), ==, 700);
   g_assert_cmpint (cuda_linear_weights (NULL, 1, 8, 1, 8, NULL, NULL, NULL, NULL, 0), ==, 700);
   g_assert_cmpint (cuda_linear_data (NULL, 1, 8, 1, 8, NULL, NULL, NULL), ==, 700);

@@ -223,8 +223,9 @@ test_dropout (void)
   const struct {
     gint clips, channels;
     gfloat probability;
-  } cases[] = { { 1, 8, 0.5f }, { 5, 512, 0.5f }, { 3, 2056, 0.3f }, { 40, 264, 0.8f },
-    { 2, 64, 0 } };
+    gint views, draws;
+  } cases[] = { { 1, 8, 0.5f, 1, 8 }, { 5, 512, 0.5f, 1, 512 }, { 3, 2056, 0.3f, 3, 2050 },
+    { 40, 264, 0.8f, 1, 260 }, { 2, 64, 0, 1, 64 }, { 12, 24, 0.5f, 4, 17 } };
 
   rig_seed (9);
   for (gsize k = 0; k < G_N_ELEMENTS (cases); k++) {
@@ -238,18 +239,20 @@ test_dropout (void)
 
     for (gsize i = 0; i < n; i++) {
       const Cnn3dRandomKey key = { pass.seed, 0, CNN3D_RANDOM_DROPOUT,
-        pass.step + i / cases[k].channels };
+        pass.step + i / cases[k].channels / cases[k].views };
+      const gsize view = i / cases[k].channels % cases[k].views;
       const gboolean drops =
-          cnn3d_random_uniform (&key, k + i % cases[k].channels) < cases[k].probability;
+          cnn3d_random_uniform (&key, k + view * cases[k].draws + i % cases[k].channels)
+          < cases[k].probability;
 
       array_set (expected, i, drops ? 0 : (gfloat) array_get (in, i) * keep);
     }
-    RUN (cuda_dropout (NULL, &pass, cases[k].clips, cases[k].channels, k, cases[k].probability,
-             in->data, out->data),
+    RUN (cuda_dropout (NULL, &pass, cases[k].clips, cases[k].channels, cases[k].views,
+             cases[k].draws, k, cases[k].probability, in->data, out->data),
         out);
     array_check_same (out, expected);
-    RUN (cuda_dropout (NULL, &pass, cases[k].clips, cases[k].channels, k, cases[k].probability,
-             in->data, in->data),
+    RUN (cuda_dropout (NULL, &pass, cases[k].clips, cases[k].channels, cases[k].views,
+             cases[k].draws, k, cases[k].probability, in->data, in->data),
         in);
     array_check_same (in, expected);
   }

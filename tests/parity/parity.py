@@ -36,6 +36,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import posec3d
 import resnet18
 import tensors
+import views
 from slow_r50 import SlowR50
 
 TOOL = ARGS.tool
@@ -49,18 +50,28 @@ JOINT = {"posec3d_slowonly": ("posec3d_slowonly", "kpt", "concat", 56), "r3d_18-
          "mc3_18-mean": ("mc3_18", "rgb+kpt", "mean", 24), "mc3_18-late": ("mc3_18", "rgb+kpt", "late", 28),
          "r3d_18-stem": ("r3d_18", "rgb+kpt", "stem", None)}
 MODELS.update(dict.fromkeys(JOINT, (8, 64)))
+# of several views: the network of one, the number of views, --view-fusion
+VIEWS = {f"r3d_18-views-{fusion}": ("r3d_18", 3, fusion) for fusion in ("logits", "probabilities", "features", "concat")}
+VIEWS |= {"posec3d_slowonly-views-features": ("posec3d_slowonly", 2, "features"),
+          "mc3_18-late-views-probabilities": ("mc3_18-late", 2, "probabilities"),
+          "mc3_18-late-views-concat": ("mc3_18-late", 2, "concat")}
+MODELS.update(dict.fromkeys(VIEWS, (4, 64)))
+NARROW = 16 # channels of theirs after the stem
 PERSONS, POINTS = 2, 17
 
 
-def make_model(name, classes=400, seed=0):
+def make_model(name, classes=400, seed=0, width=64):
     """With weights as after some training: batch norm's are not 1 and 0."""
     torch.manual_seed(seed)
+    if name in VIEWS:
+        one, number, fusion = VIEWS[name]
+        return views.Views(make_model(one, classes, seed, NARROW), number, fusion)
     if name == "slow_r50":
         model = SlowR50(classes)
     elif name in JOINT:
-        model = posec3d.make(name, JOINT[name][0], JOINT[name][2], classes)
+        model = posec3d.make(name, JOINT[name][0], JOINT[name][2], classes, width)
     else:
-        model = resnet18.make(name, classes)
+        model = resnet18.make(name, classes, width)
     for module in model.modules():
         if isinstance(module, torch.nn.BatchNorm3d):
             module.weight.data.uniform_(0.5, 1.5)
@@ -85,6 +96,12 @@ def make_points(n, frames, seed=1):
 
 
 def make_clips(n, frames, size, classes=400, seed=1, name="r3d_18"):
+    if name in VIEWS:
+        one, number, _ = VIEWS[name]
+        clips, _ = make_clips(n * number, frames, size, classes, seed, one)
+        present = torch.ones(n, number, dtype=torch.bool)
+        present[0, 1] = False
+        return views.Samples(clips, present), torch.arange(n) * 7 % classes
     generator = torch.Generator().manual_seed(seed)
     x = torch.randn(n, 3, frames, size, size, generator=generator)
     y = torch.randint(classes, (n,), generator=generator)
@@ -104,6 +121,11 @@ def numpy_state(model):
 def run_tool(model, x, y, *options, name="r3d_18", classes=400, metadata=None, lines=None):
     """lines: receives the lines that the tool prints"""
     inputs = {"labels": y.numpy().astype("<i4")}
+    if name in VIEWS:
+        name, number, view_fusion = VIEWS[name]
+        options += ("--views", number, "--view-fusion", view_fusion, "--base-width", NARROW)
+        inputs["present"] = x.present.numpy().astype("u1")
+        x = x.clips
     frames = x
     if isinstance(x, posec3d.Clips):
         frames, inputs["points"] = x.frames, x.points
@@ -176,7 +198,7 @@ def check_model(name, frames, size):
     exact = {k: p.grad.numpy() for k, p in model.named_parameters()}
     off = {k: relative(got["grad." + k], exact[k]) for k in exact}
     bound = 1e-3
-    if name in JOINT and max(off.values()) > bound:
+    if (name in JOINT or name in VIEWS) and max(off.values()) > bound:
         # a ReLU flipped nevertheless: how much does that change PyTorch's gradients?
         for seed in range(3):
             other = gradients(model, nudged(x, seed), y)[1]
@@ -227,7 +249,7 @@ def check_winograd(name, frames, size):
 def check_eval_gradients(name):
     """Batch norm in evaluation mode: its other backward pass."""
     model = make_model(name)
-    x, y = make_clips(2, 8, 64, name=name)
+    x, y = make_clips(2, *(MODELS[name] if name in VIEWS else (8, 64)), name=name)
     got = run_tool(model, x, y, "--batch", 2, "--freeze", "batch-norm", "--convolution", "direct", name=name)
     model.eval()
     loss_of(model, x, y).backward()
@@ -237,7 +259,7 @@ def check_eval_gradients(name):
 
 def nudged(x, seed=9):
     """Changed by about a rounding error, which small sizes amplify because a ReLU flips"""
-    if isinstance(x, posec3d.Clips):
+    if isinstance(x, (posec3d.Clips, views.Samples)):
         return x.each(lambda part: nudged(part, seed))
     return x * (1 + 1e-6 * torch.randn(x.shape, generator=torch.Generator().manual_seed(seed)).to(x.device))
 
@@ -566,13 +588,13 @@ def main():
         if wanted(name):
             check_model(name, frames, size)
             # networks of two streams have both streams' convolutions
-            if name not in JOINT or name == "posec3d_slowonly":
+            if name not in VIEWS and (name not in JOINT or name == "posec3d_slowonly"):
                 check_winograd(name, frames, size // 2)
     if wanted("heat-maps"):
         check_heat_maps()
     if wanted("pretrained"):
         check_pretrained()
-    for name in ("r3d_18", "r2plus1d_18", "slow_r50", *JOINT):
+    for name in ("r3d_18", "r2plus1d_18", "slow_r50", *JOINT, *VIEWS):
         if wanted("eval"):
             check_eval_gradients(name)
     for optimizer in ("sgd", "adam", "adamw"):

@@ -133,12 +133,12 @@ class Stem(nn.Module):
         return self.fc(x.mean((2, 3, 4)))
 
 
-def make(name, model, fusion, num_classes):
-    """name: posec3d_slowonly, or a network of frames combined with it"""
+def make(name, model, fusion, num_classes, width=64):
+    """name: posec3d_slowonly, or a network of frames combined with it; it is half as wide as the frames' network"""
     if name == "posec3d_slowonly":
-        return PoseC3D(num_classes)
-    frames = resnet18.make(model, num_classes)
-    return Stem(frames) if fusion == "stem" else TwoStreams(frames, fusion, num_classes)
+        return PoseC3D(num_classes, width // 2)
+    frames = resnet18.make(model, num_classes, width)
+    return Stem(frames) if fusion == "stem" else TwoStreams(frames, fusion, num_classes, width // 2)
 
 
 def heat_maps(points, height, width, sigma=0.6):

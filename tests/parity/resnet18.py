@@ -62,8 +62,10 @@ class ResNet18(nn.Module):
         return self.fc(torch.flatten(self.avgpool(x), 1))
 
 
-def make(name, num_classes=400):
+def make(name, num_classes=400, width=64):
     """torchvision's own if it is installed."""
+    if width != 64:
+        return ResNet18(name, num_classes, width)
     try:
         import torchvision
         return getattr(torchvision.models.video, name)(num_classes=num_classes)

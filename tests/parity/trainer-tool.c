@@ -15,9 +15,10 @@
 static gchar *model = (gchar *) "r3d_18", *pretrained, *input, *output, *precision = (gchar *) "32",
              *optimizer = (gchar *) "sgd", *freeze, *recompute = (gchar *) "none", *max_memory,
              *device = (gchar *) "cpu", *convolution = (gchar *) "auto",
-             *input_type = (gchar *) "rgb", *fusion = (gchar *) "concat", *layer;
+             *input_type = (gchar *) "rgb", *fusion = (gchar *) "concat",
+             *view_fusion = (gchar *) "logits", *layer;
 static gint batch = 2, accumulate = 1, steps, classes = 400, base_width = 64, threads = 2,
-            frames = 16, size = 112, seed = 1, micro_batch, heatmap_size = 56;
+            frames = 16, size = 112, seed = 1, micro_batch, heatmap_size = 56, views = 1;
 static gdouble lr = 0.01, momentum = 0.9, weight_decay, smoothing, clip;
 static gchar *class_weights;
 static gboolean timing, memory, auto_fit, serve, left_out, tf32 = TRUE, deterministic = TRUE;
@@ -27,10 +28,13 @@ static const GOptionEntry entries[] = { { "model", 0, 0, G_OPTION_ARG_STRING, &m
   { "pretrained", 0, 0, G_OPTION_ARG_STRING, &pretrained, "weights to begin with", NULL },
   { "input", 0, 0, G_OPTION_ARG_STRING, &input,
       "frames (N, T, H, W, C) F32 or U8, points (N, T, M, K, 3) F32, labels (N) I32; frames or "
-      "points may be missing",
+      "points may be missing; with --views, V clips in turn for each label, and present (N, V) U8",
       NULL },
   { "input-type", 0, 0, G_OPTION_ARG_STRING, &input_type, "rgb, kpt, rgb+kpt", NULL },
   { "fusion", 0, 0, G_OPTION_ARG_STRING, &fusion, "concat, mean, late, stem", NULL },
+  { "views", 0, 0, G_OPTION_ARG_INT, &views, "clips of a sample", NULL },
+  { "view-fusion", 0, 0, G_OPTION_ARG_STRING, &view_fusion,
+      "logits, probabilities, features, concat", NULL },
   { "heatmap-size", 0, 0, G_OPTION_ARG_INT, &heatmap_size, "pixels", NULL },
   { "layer", 0, 0, G_OPTION_ARG_STRING, &layer,
       "do not train: write the layer's output (N, C, T, H, W) for the model file --pretrained",
@@ -76,6 +80,7 @@ typedef struct {
   Cnn3dSafetensors *file;
   gpointer frames; /* NULL: none */
   gfloat *points;  /* NULL: none */
+  guint8 *present; /* NULL: none */
   gint32 *labels;
   guint n;
   Cnn3dType type;
@@ -85,7 +90,7 @@ typedef struct {
 static gboolean
 take_frames (Clips *c, const Cnn3dSafetensor *f, Cnn3dNetworkParams *net)
 {
-  if (f->n_dims != 5 || f->shape[0] != c->n || f->shape[4] != 3)
+  if (f->n_dims != 5 || f->shape[0] != c->n * views || f->shape[4] != 3)
     return FALSE;
   net->frames = f->shape[1];
   net->height = f->shape[2];
@@ -99,7 +104,8 @@ take_frames (Clips *c, const Cnn3dSafetensor *f, Cnn3dNetworkParams *net)
 static gboolean
 take_points (Clips *c, const Cnn3dSafetensor *p, Cnn3dNetworkParams *net)
 {
-  if (p->n_dims != 5 || p->shape[0] != c->n || p->shape[4] != 3 || p->dtype != CNN3D_SAFETENSOR_F32)
+  if (p->n_dims != 5 || p->shape[0] != c->n * views || p->shape[4] != 3
+      || p->dtype != CNN3D_SAFETENSOR_F32)
     return FALSE;
   net->frames = p->shape[1];
   net->persons = p->shape[2];
@@ -112,10 +118,10 @@ take_points (Clips *c, const Cnn3dSafetensor *p, Cnn3dNetworkParams *net)
 static gboolean
 load_clips (Clips *c, Cnn3dNetworkParams *net, GError **error)
 {
-  const Cnn3dSafetensor *f, *p, *l;
+  const Cnn3dSafetensor *f, *p, *l, *present;
 
   if (!input) {
-    const gsize numbers = (gsize) frames * size * size * 3;
+    const gsize numbers = (gsize) views * frames * size * size * 3;
 
     c->n = batch;
     c->type = CNN3D_TYPE_UINT8;
@@ -143,6 +149,9 @@ load_clips (Clips *c, Cnn3dNetworkParams *net, GError **error)
     return FALSE;
   }
   c->labels = g_memdup2 (l->data, l->size);
+  present = cnn3d_safetensors_lookup (c->file, "present");
+  if (present && present->size == (gsize) c->n * views)
+    c->present = g_memdup2 (present->data, present->size);
   return TRUE;
 }
 
@@ -152,6 +161,7 @@ clips_clear (Clips *c)
   g_clear_pointer (&c->file, cnn3d_safetensors_free);
   g_free (c->frames);
   g_free (c->points);
+  g_free (c->present);
   g_free (c->labels);
 }
 
@@ -163,7 +173,8 @@ batch_of (const Clips *c, guint first, guint64 position)
 
   return (Cnn3dBatch) { c->frames ? (guint8 *) c->frames + first * c->clip_bytes : NULL, c->type,
     c->labels + first, n, position + n,
-    c->points ? c->points + (gsize) first * c->clip_points : NULL };
+    c->points ? c->points + (gsize) first * c->clip_points : NULL,
+    c->present ? c->present + (gsize) first * views : NULL };
 }
 
 static void
@@ -376,6 +387,8 @@ run (GError **error)
   params.network.input = cnn3d_choice (&cnn3d_input_types, input_type)->value;
   params.network.fusion = cnn3d_choice (&cnn3d_fusions, fusion)->value;
   params.network.heatmap_size = heatmap_size;
+  params.network.views = views;
+  params.network.view_fusion = cnn3d_choice (&cnn3d_view_fusions, view_fusion)->value;
   params.pretrained = pretrained;
   params.freeze = freeze;
   params.threads = threads;

@@ -29,6 +29,7 @@ import posec3d
 import resnet18
 import slow_r50
 import tensors
+import views
 
 FRAMES, HEIGHT, WIDTH, CLASSES = 8, 32, 40, 3
 MEAN = (.43216, .394666, .37645)
@@ -56,8 +57,9 @@ def joint(name, fusion, width):
     return posec3d.Stem(frames) if fusion == "stem" else posec3d.TwoStreams(frames, fusion, CLASSES, width // 2)
 
 
-def network(name, width, fusion=None):
-    """PyTorch's model, with running statistics as after training"""
+def network(name, width, fusion=None, several=None):
+    """PyTorch's model, with running statistics as after training; several: the number of views, and how
+    they are combined"""
     torch.manual_seed(7)
     if fusion:
         model = joint(name, fusion, width)
@@ -67,6 +69,8 @@ def network(name, width, fusion=None):
         model = getattr(torchvision.models.video, name)(num_classes=CLASSES)
     else:
         model = resnet18.ResNet18(name, CLASSES, width)
+    if several:
+        model = views.Views(model, *several)
     for key, value in model.state_dict().items():
         if key.endswith("running_mean"):
             value.normal_(0, .2)
@@ -190,6 +194,58 @@ def key_points(folder):
         says = run.get_modelmeta().custom_metadata_map
         assert (says["input-type"], says["keypoints"], says["persons"]) == (kind, "17", "2"), says
         assert numpy.float32(says["heatmap-sigma"]) == numpy.float32(.6), says
+    return notes
+
+
+def several_views(folder):
+    """The same with several views, however they come together, of frames, of key points and of both; with
+    views missing, and without a mask"""
+    persons, points, size = 2, 17, 24
+    notes = []
+    for name, kind, way, number, fusion in (
+            ("r3d_18", "rgb", "clip", 3, "logits"), ("r3d_18", "rgb", "picture", 3, "probabilities"),
+            ("r2plus1d_18", "rgb", "clip", 2, "features"), ("r3d_18", "rgb", "clip", 3, "concat"),
+            ("posec3d_slowonly", "kpt", "clip", 2, "features"), ("mc3_18", "rgb+kpt", "clip", 2, "concat"),
+            ("mc3_18", "rgb+kpt", "picture", 2, "probabilities")):
+        model = network(name, 8, None if kind == "rgb" else "late", (number, fusion))
+        path = os.path.join(folder, "m.safetensors")
+        names = ["front", "left", "top"][:number]
+        save(model, path, description(name, 8, **{
+            "input-type": kind, "fusion": "late", "keypoints": str(points), "persons": str(persons),
+            "heatmap-size": str(size), "heatmap-sigma": "0.6", "views": json.dumps(names), "view-fusion": fusion}))
+        export("--input=" + way, path)
+        run = session(os.path.join(folder, "m.onnx"))
+        frames_shape = [number, 3] + ([FRAMES, HEIGHT, WIDTH] if way == "clip" else [FRAMES * HEIGHT, WIDTH])
+        shapes = {"input": ["batch"] + frames_shape, "keypoints": ["batch", number, FRAMES, persons, points, 3]}
+        shapes = {key: shapes[key] for key in shapes if kind != {"input": "kpt", "keypoints": "rgb"}[key]}
+        assert {i.name: i.shape for i in run.get_inputs()} == shapes, [i.shape for i in run.get_inputs()]
+        (mask,) = run.get_overridable_initializers()
+        assert (mask.name, mask.shape[1]) == ("present", number), (mask.name, mask.shape)
+        for samples in 1, 3:
+            rng = numpy.random.default_rng(samples)
+            given = rng.uniform(0, 1, (samples * number, FRAMES, persons, points, 3)).astype("f4")
+            frames = torch.randn(samples * number, 3, FRAMES, HEIGHT, WIDTH)
+            clips = frames if kind == "rgb" else posec3d.Clips(
+                given, torch.from_numpy(posec3d.heat_maps(given, size, size)), frames)
+            into = {"input": frames.numpy().reshape([samples] + frames_shape),
+                    "keypoints": given.reshape(samples, number, FRAMES, persons, points, 3)}
+            into = {key: into[key] for key in shapes}
+            present = torch.ones(samples, number, dtype=torch.bool)
+            for masked in False, True:
+                if masked:
+                    present[0, 1] = present[-1, 0] = False
+                    if samples == 1:
+                        present[0, 0] = True
+                    into["present"] = present.numpy().astype("f4")
+                with torch.no_grad():
+                    wanted = model(views.Samples(clips, present)).numpy()
+                got = run.run(None, into)[0]
+                error = numpy.abs(got - wanted).max()
+                assert got.shape == (samples, CLASSES) and error <= TOLERANCE, (name, kind, fusion, samples, masked, error)
+                assert numpy.abs(wanted).max() > .1, "nothing to compare: %s" % wanted
+        notes.append("%s, %s, %s: within %.1e of logits up to %.1f" % (name, kind, fusion, error, numpy.abs(wanted).max()))
+        says = run.get_modelmeta().custom_metadata_map
+        assert (json.loads(says["views"]), says["view-fusion"]) == (names, fusion), says
     return notes
 
 
@@ -334,4 +390,4 @@ def refused(folder):
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    launch.main(r3d_18, mc3_18, r2plus1d_18, slow_r50_, key_points, trained, inference, plain, refused)
+    launch.main(r3d_18, mc3_18, r2plus1d_18, slow_r50_, key_points, several_views, trained, inference, plain, refused)

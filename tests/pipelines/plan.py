@@ -143,6 +143,24 @@ def keypoints(folder):
     assert text.startswith("r3d_18, 16x112x112 and 25 key points of 1 person in 56x56, batch 2"), text
 
 
+def views(folder):
+    """Several views of a sample are planned for, as many clips in a row would be, but in one sample"""
+    small = "--device", "cpu", "--base-width", "8", "--num-frames", "4", "--size", "64", "--budget", "800MiB"
+    told = {name: check(plan(*small, *options)[0]) for name, options in {
+        "one": ("--batch-size", "2"), "six": ("--batch-size", "6"), "views": ("--batch-size", "2", "--views", "3"),
+        "concat": ("--batch-size", "2", "--views", "3", "--view-fusion", "concat")}.items()}
+    bytes_of = {name: one["asked"]["predicted-bytes"] for name, one in told.items()}
+    assert bytes_of["one"] < bytes_of["six"] <= bytes_of["views"] < 1.05 * bytes_of["six"], bytes_of
+    assert told["views"]["asked"]["weights-bytes"] == told["one"]["asked"]["weights-bytes"], told["views"]
+    assert told["concat"]["asked"]["weights-bytes"] > told["one"]["asked"]["weights-bytes"], told["concat"]
+    assert "views" not in told["one"] and told["views"]["clips-per-step"] == 2, told
+    assert (told["concat"]["views"], told["concat"]["view-fusion"]) == (3, "concat"), told["concat"]
+    text = launch.text(tool(*small, "--batch-size", "2", "--views", "3").stdout)
+    assert text.startswith("r3d_18, 3 views of 4x64x64, batch 2"), text
+    text = launch.text(tool(*small, "--batch-size", "2", "--views", "3", "--roofline").stdout)
+    assert text.startswith("r3d_18, 3 views of 4x64x64, batch 2") and "\nviews " in text, text
+
+
 def wrong(folder):
     """An invalid option is reported with its valid values; the exit status distinguishes usage errors from
     failures"""
@@ -160,6 +178,9 @@ def wrong(folder):
             (["--model=r3d_19"], 2, "r3d_18"),
             (["--num-classes=1"], 2, "--num-classes=1: training needs at least 2 classes"),
             (["--num-classes=0"], 2, "--num-classes=0: training needs"),
+            (["--views=33"], 2, "--views=33: a sample has from 1 to 32 views"),
+            (["--views=0"], 2, "--views=0: a sample"),
+            (["--view-fusion=sum"], 2, "logits, probabilities, features, concat"),
             (["--nonsense"], 2, "Unknown option --nonsense"),
             (["more"], 2, "'more' is not an option; cnn3d plan --help"),
             (["--config=/no/such.yaml"], 1, "/no/such.yaml"),
@@ -177,4 +198,4 @@ def wrong(folder):
     assert done.returncode == 1 and b"cannot print the plan: " in done.stderr, done
 
 
-launch.main(cards, budgets, without_cudnn, configured, keypoints, wrong)
+launch.main(cards, budgets, without_cudnn, configured, keypoints, views, wrong)

@@ -12,12 +12,18 @@ points (const Cnn3dTensor *t)
   return (gsize) t->d * t->h * t->w;
 }
 
+static guint
+rows (const Reference *r, gint tensor)
+{
+  return r->batch * r->net->tensors[tensor].views;
+}
+
 static gsize
 size_of (const Reference *r, gint tensor)
 {
   const Cnn3dTensor *t = &r->net->tensors[tensor];
 
-  return r->batch * t->c * points (t);
+  return rows (r, tensor) * t->c * points (t);
 }
 
 Reference *
@@ -152,7 +158,7 @@ input_forward (const Reference *r, const Cnn3dOp *op, const ReferenceInput *in)
   const gsize frame = (gsize) r->net->params.persons * op->points * 3;
   gdouble *y = r->tensors[op->out];
 
-  for (guint n = 0; n < r->batch; n++)
+  for (guint n = 0; n < rows (r, op->out); n++)
     for (gint c = 0; c < t->c; c++)
       for (gint d = 0; d < t->d; d++)
         for (gint h = 0; h < t->h; h++)
@@ -211,7 +217,7 @@ conv_forward (const Reference *r, const Cnn3dOp *op)
   const gdouble *weight = r->weights[op->weight];
 
   memset (r->tensors[op->out], 0, size_of (r, op->out) * sizeof (gdouble));
-  for (guint n = 0; n < r->batch; n++)
+  for (guint n = 0; n < rows (r, op->in); n++)
     for (gint o = 0; o < out->c; o++)
       for (gint i = 0; i < in->c; i++) {
         const gdouble *x = r->tensors[op->in] + (n * in->c + i) * points (in);
@@ -233,7 +239,7 @@ conv_backward (const Reference *r, const Cnn3dOp *op)
 {
   const Cnn3dTensor *in = &r->net->tensors[op->in], *out = &r->net->tensors[op->out];
 
-  for (guint n = 0; n < r->batch; n++)
+  for (guint n = 0; n < rows (r, op->in); n++)
     for (gint o = 0; o < out->c; o++)
       for (gint i = 0; i < in->c; i++) {
         const gdouble *x = r->tensors[op->in] + (n * in->c + i) * points (in);
@@ -273,7 +279,7 @@ pool (const Reference *r, const Cnn3dOp *op, gboolean forward)
   const Cnn3dTensor *in = &r->net->tensors[op->in], *out = &r->net->tensors[op->out];
   g_autofree gsize *chosen = g_new (gsize, points (out));
 
-  for (gsize i = 0; i < (gsize) r->batch * in->c; i++) {
+  for (gsize i = 0; i < (gsize) rows (r, op->in) * in->c; i++) {
     const gdouble *x = r->tensors[op->in] + i * points (in);
 
     pool_channel (op, in, out, x, chosen);
@@ -294,17 +300,17 @@ norm_forward (const Reference *r, gint number, gboolean batch_statistics)
   const Cnn3dOp *op = &r->net->ops[number];
   const Cnn3dTensor *t = &r->net->tensors[op->in];
   const gdouble *x = r->tensors[op->in];
-  const gdouble count = (gdouble) r->batch * points (t);
+  const gdouble count = (gdouble) rows (r, op->in) * points (t);
 
   for (gint c = 0; c < t->c; c++) {
     gdouble mean = r->weights[op->mean][c], var = r->weights[op->var][c];
 
     if (batch_statistics) {
       mean = var = 0;
-      for (guint n = 0; n < r->batch; n++)
+      for (guint n = 0; n < rows (r, op->in); n++)
         for (gsize p = 0; p < points (t); p++)
           mean += x[(n * t->c + c) * points (t) + p] / count;
-      for (guint n = 0; n < r->batch; n++)
+      for (guint n = 0; n < rows (r, op->in); n++)
         for (gsize p = 0; p < points (t); p++)
           var += pow (x[(n * t->c + c) * points (t) + p] - mean, 2) / count;
       r->weights[op->mean][c] += op->momentum * (mean - r->weights[op->mean][c]);
@@ -313,7 +319,7 @@ norm_forward (const Reference *r, gint number, gboolean batch_statistics)
     }
     r->means[number][c] = mean;
     r->variances[number][c] = var;
-    for (guint n = 0; n < r->batch; n++)
+    for (guint n = 0; n < rows (r, op->in); n++)
       for (gsize p = 0; p < points (t); p++) {
         const gsize i = (n * t->c + c) * points (t) + p;
         gdouble y = (x[i] - mean) / sqrt (var + op->eps) * r->weights[op->weight][c]
@@ -331,7 +337,7 @@ norm_backward (const Reference *r, gint number, gboolean batch_statistics)
 {
   const Cnn3dOp *op = &r->net->ops[number];
   const Cnn3dTensor *t = &r->net->tensors[op->in];
-  const gdouble count = (gdouble) r->batch * points (t);
+  const gdouble count = (gdouble) rows (r, op->in) * points (t);
   gdouble *g = r->tensor_gradients[op->out];
 
   for (gsize i = 0; i < size_of (r, op->out); i++) {
@@ -346,7 +352,7 @@ norm_backward (const Reference *r, gint number, gboolean batch_statistics)
     const gdouble weight = r->weights[op->weight][c];
     gdouble sum = 0, product = 0; /* of g, and of g x^ */
 
-    for (guint n = 0; n < r->batch; n++)
+    for (guint n = 0; n < rows (r, op->in); n++)
       for (gsize p = 0; p < points (t); p++) {
         const gsize i = (n * t->c + c) * points (t) + p;
 
@@ -355,7 +361,7 @@ norm_backward (const Reference *r, gint number, gboolean batch_statistics)
       }
     r->weight_gradients[op->bias][c] += sum;
     r->weight_gradients[op->weight][c] += product;
-    for (guint n = 0; n < r->batch; n++)
+    for (guint n = 0; n < rows (r, op->in); n++)
       for (gsize p = 0; p < points (t); p++) {
         const gsize i = (n * t->c + c) * points (t) + p;
         const gdouble normalized = (r->tensors[op->in][i] - mean) * inverse;
@@ -399,7 +405,7 @@ concat (const Reference *r, const Cnn3dOp *op, gboolean forward)
 {
   const gint a = r->net->tensors[op->in].c, b = r->net->tensors[op->residual].c;
 
-  for (guint n = 0; n < r->batch; n++)
+  for (guint n = 0; n < rows (r, op->out); n++)
     for (gint i = 0; i < a + b; i++) {
       const gint from = i < a ? op->in : op->residual;
       const gsize at = i < a ? n * a + i : n * b + i - a, to = n * (a + b) + i;
@@ -428,7 +434,7 @@ linear (const Reference *r, const Cnn3dOp *op, gboolean forward)
 {
   const gint in = r->net->tensors[op->in].c, out = r->net->tensors[op->out].c;
 
-  for (guint n = 0; n < r->batch; n++)
+  for (guint n = 0; n < rows (r, op->in); n++)
     for (gint o = 0; o < out; o++) {
       const gdouble *w = r->weights[op->weight] + o * in, *x = r->tensors[op->in] + n * in;
 
@@ -448,6 +454,77 @@ linear (const Reference *r, const Cnn3dOp *op, gboolean forward)
         }
       }
     }
+}
+
+/* Softmax of K numbers. */
+static void
+softmax (const gdouble *x, gint k, gdouble *p)
+{
+  gdouble largest = x[0], sum = 0;
+
+  for (gint i = 1; i < k; i++)
+    largest = MAX (largest, x[i]);
+  for (gint i = 0; i < k; i++)
+    sum += p[i] = exp (x[i] - largest);
+  for (gint i = 0; i < k; i++)
+    p[i] /= sum;
+}
+
+/* The views of one sample, x (V, K), to y, by their definition; or back, by the chain rule. */
+static void
+views_of_sample (const Cnn3dOp *op, gint views, gint k, const guint8 *present, const gdouble *x,
+    gdouble *y, gdouble *dx, const gdouble *dy, gboolean forward)
+{
+  g_autofree gdouble *p = g_new0 (gdouble, views * k), *mean = g_new0 (gdouble, k);
+  gint count = 0;
+
+  for (gint v = 0; v < views; v++)
+    count += !present || present[v];
+  for (gint v = 0; v < views; v++) {
+    if (present && !present[v])
+      continue;
+    if (op->view_fusion == CNN3D_VIEW_FUSION_PROBABILITIES)
+      softmax (x + v * k, k, p + v * k);
+    else
+      memcpy (p + v * k, x + v * k, k * sizeof *p);
+    for (gint i = 0; i < k; i++)
+      mean[i] += p[v * k + i] / count;
+  }
+  for (gint i = 0; i < views * k; i++) {
+    const gint v = i / k, c = i % k;
+    const gboolean counts = !present || present[v];
+
+    if (op->view_fusion == CNN3D_VIEW_FUSION_CONCAT) {
+      if (forward)
+        y[i] = counts ? x[i] : 0;
+      else if (counts)
+        dx[i] += dy[i];
+    } else if (op->view_fusion != CNN3D_VIEW_FUSION_PROBABILITIES) {
+      if (forward)
+        y[c] = mean[c];
+      else if (counts)
+        dx[i] += dy[c] / count;
+    } else if (forward) {
+      y[c] = log (mean[c]);
+    } else if (counts) {
+      /* dy / d mean is 1 / mean; d p[j] / d x[c] is p[j] ((j == c) - p[c]) */
+      for (gint j = 0; j < k; j++)
+        dx[i] += dy[j] / mean[j] / count * p[v * k + j] * ((j == c) - p[i]);
+    }
+  }
+}
+
+static void
+views (const Reference *r, const Cnn3dOp *op, const ReferenceInput *in, gboolean forward)
+{
+  const Cnn3dTensor *from = &r->net->tensors[op->in];
+  const gint v = from->views, k = from->c, out = r->net->tensors[op->out].c;
+
+  for (guint n = 0; n < r->batch; n++)
+    views_of_sample (op, v, k, in->present ? in->present + n * v : NULL,
+        r->tensors[op->in] + (gsize) n * v * k, r->tensors[op->out] + (gsize) n * out,
+        r->tensor_gradients[op->in] + (gsize) n * v * k,
+        r->tensor_gradients[op->out] + (gsize) n * out, forward);
 }
 
 /* Cross-entropy of softmax; the target is 1 - e at the label plus e / K everywhere. */
@@ -521,6 +598,9 @@ reference_forward (Reference *r, const ReferenceInput *in)
       case CNN3D_OP_MEAN:
         mean (r, op, TRUE);
         break;
+      case CNN3D_OP_VIEWS:
+        views (r, op, in, TRUE);
+        break;
       case CNN3D_OP_LOSS:
         loss (r, op, in, TRUE);
         break;
@@ -562,6 +642,9 @@ reference_backward (Reference *r, const ReferenceInput *in)
         break;
       case CNN3D_OP_MEAN:
         mean (r, op, FALSE);
+        break;
+      case CNN3D_OP_VIEWS:
+        views (r, op, in, FALSE);
         break;
       case CNN3D_OP_LOSS:
         loss (r, op, in, FALSE);

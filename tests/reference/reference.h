@@ -8,11 +8,11 @@
 #include "src/backend/backend.h"
 #include "src/network/network.h"
 
-/* All arrays are owned by the reference; shapes as in the network's tables, with N in front for
- * tensors. */
+/* All arrays are owned by the reference; shapes as in the network's tables, with N, or N * views for
+ * tensors of clips, in front for tensors. */
 typedef struct {
   const Cnn3dNetwork *net;      /* must outlive the reference */
-  guint batch;                  /* N */
+  guint batch;                  /* N, samples */
   gdouble **weights;            /* [parameter]; running statistics included */
   gdouble **weight_gradients;   /* [parameter]; of the loss summed over the clips */
   gdouble **tensors;            /* [tensor]: (N, C, D, H, W) */
@@ -23,12 +23,13 @@ typedef struct {
 } Reference;
 
 typedef struct {
-  gconstpointer frames; /* (N, T, H, W, C) of `type` */
+  gconstpointer frames; /* (N, V, T, H, W, C) of `type` */
   Cnn3dType type;
   const gint32 *labels; /* (N) */
-  const gfloat *points; /* (N, T, M, K, 3); NULL: not read by the network */
+  const gfloat *points; /* (N, V, T, M, K, 3); NULL: not read by the network */
   gdouble label_smoothing;
   gboolean batch_statistics; /* batch norm uses the batch's and updates the running ones */
+  const guint8 *present;     /* (N, V); NULL: all */
 } ReferenceInput;
 
 Reference *reference_new (const Cnn3dNetwork *net, guint batch);
@@ -38,7 +39,7 @@ void reference_free (Reference **reference);
 void reference_set_weight (Reference *reference, guint param, const gfloat *values);
 
 /* Logits, loss and new running statistics. Dropout is the identity: it has no unique correct
- * result. */
+ * result. Views are not left out either. */
 void reference_forward (Reference *reference, const ReferenceInput *input);
 
 /* After a forward pass: adds to weight_gradients. */

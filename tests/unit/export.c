@@ -84,18 +84,44 @@ assert_ints (const Onnx__NodeProto *node, const gchar *name, const gint *values,
     g_assert_cmpint (ints->ints[i], ==, values[i]);
 }
 
-/* float32, with the first dimension "batch" */
+/* float32, with the first dimension `batch` */
 static void
-assert_value (const Onnx__ValueInfoProto *value, const gchar *name, const gint *dims, gsize n)
+assert_value_of (const Onnx__ValueInfoProto *value, const gchar *name, const gchar *batch,
+    const gint *dims, gsize n)
 {
   const Onnx__TypeProto__Tensor *tensor = value->type->tensor_type;
 
   g_assert_cmpstr (value->name, ==, name);
   g_assert_cmpint (tensor->elem_type, ==, ONNX__TENSOR_PROTO__DATA_TYPE__FLOAT);
   g_assert_cmpuint (tensor->shape->n_dim, ==, n + 1);
-  g_assert_cmpstr (tensor->shape->dim[0]->dim_param, ==, "batch");
+  g_assert_cmpstr (tensor->shape->dim[0]->dim_param, ==, batch);
   for (gsize i = 0; i < n; i++)
     g_assert_cmpint (tensor->shape->dim[i + 1]->dim_value, ==, dims[i]);
+}
+
+static void
+assert_value (const Onnx__ValueInfoProto *value, const gchar *name, const gint *dims, gsize n)
+{
+  assert_value_of (value, name, "batch", dims, n);
+}
+
+/* "present": an input, and an initializer of ones for all samples */
+static void
+assert_present (const Onnx__GraphProto *graph, gint views)
+{
+  const Onnx__TensorProto *ones = NULL;
+
+  assert_value_of (graph->input[graph->n_input - 1], "present", "present_batch", &views, 1);
+  for (gsize i = 0; i < graph->n_initializer; i++)
+    if (!strcmp (graph->initializer[i]->name, "present"))
+      ones = graph->initializer[i];
+  g_assert_nonnull (ones);
+  g_assert_cmpuint (ones->n_dims, ==, 2);
+  g_assert_cmpint (ones->dims[0], ==, 1);
+  g_assert_cmpint (ones->dims[1], ==, views);
+  g_assert_cmpuint (ones->raw_data.len, ==, views * sizeof (gfloat));
+  for (gint i = 0; i < views; i++)
+    g_assert_cmpfloat (((gfloat *) ones->raw_data.data)[i], ==, 1);
 }
 
 static const gchar *
@@ -139,7 +165,8 @@ assert_order (const Onnx__GraphProto *graph)
   for (gsize i = 0; i < graph->n_input; i++)
     g_hash_table_add (known, graph->input[i]->name);
   for (gsize i = 0; i < graph->n_initializer; i++)
-    g_assert_true (g_hash_table_add (known, graph->initializer[i]->name));
+    g_assert_true (g_hash_table_add (known, graph->initializer[i]->name)
+        || !strcmp (graph->initializer[i]->name, "present"));
   for (gsize i = 0; i < graph->n_node; i++) {
     const Onnx__NodeProto *node = graph->node[i];
 
@@ -176,9 +203,11 @@ ops (const Cnn3dNetwork *net, Cnn3dOpKind kind)
 static void
 test_graph (gconstpointer data)
 {
-  static const gint dims[] = { 3, 4, 32, 24 }, points[] = { 4, 2, 17, 3 },
-                    classes[] = { SMALL_CLASSES };
+  static const gint classes[] = { SMALL_CLASSES };
   const TestNetwork *kind = data;
+  const gint views = kind->views, dims[] = { views, 3, 4, 32, 24 },
+             points[] = { views, 4, 2, 17, 3 };
+  const gboolean one = !views; /* a sample is one clip */
   const gboolean sees_frames = kind->input != CNN3D_INPUT_KPT,
                  sees_points = kind->input != CNN3D_INPUT_RGB,
                  stem = sees_points && kind->fusion == CNN3D_FUSION_STEM;
@@ -193,11 +222,13 @@ test_graph (gconstpointer data)
   g_assert_cmpstr (read->opset_import[0]->domain, ==, "");
   g_assert_cmpint (read->opset_import[0]->version, ==, 17);
   g_assert_cmpstr (graph->name, ==, small.model);
-  g_assert_cmpuint (graph->n_input, ==, sees_frames + sees_points);
+  g_assert_cmpuint (graph->n_input, ==, sees_frames + sees_points + !one);
   if (sees_frames)
-    assert_value (graph->input[0], "input", dims, 4);
+    assert_value (graph->input[0], "input", dims + one, 5 - one);
   if (sees_points)
-    assert_value (graph->input[sees_frames], "keypoints", points, 4);
+    assert_value (graph->input[sees_frames], "keypoints", points + one, 5 - one);
+  if (views)
+    assert_present (graph, views);
   g_assert_cmpuint (graph->n_output, ==, 1);
   assert_value (graph->output[0], "logits", classes, 1);
   assert_weights (graph, &small);
@@ -215,8 +246,14 @@ test_graph (gconstpointer data)
   g_assert_cmpuint (count (graph, "Add"), ==, sums + 2 * sees_points);
   g_assert_cmpuint (count (graph, "ReduceMax"), ==, sees_points);
   g_assert_cmpuint (count (graph, "Exp"), ==, 2 * sees_points);
-  if (!sees_points)
+  if (!sees_points && one)
     g_assert_cmpuint (graph->n_initializer, ==, net->n_weights);
+  g_assert_cmpstr (property (read, "view-fusion"), ==,
+      one ? NULL : cnn3d_choice_name (&cnn3d_view_fusions, kind->view_fusion));
+  g_assert_cmpstr (property (read, "views"), ==,
+      one              ? NULL
+          : views == 2 ? "[\"0\",\"1\"]"
+                       : "[\"0\",\"1\",\"2\"]");
   g_assert_cmpstr (property (read, "input-type"), ==,
       !sees_points      ? NULL
           : sees_frames ? "rgb+kpt"
@@ -236,10 +273,9 @@ test_graph (gconstpointer data)
 static void
 test_points_modelinfo (void)
 {
-  static const gint dims[] = { -1, 4, 2, 17, 3 };
-
   for (guint i = 0; i < TEST_N_NETWORKS; i++) {
     const TestNetwork *kind = &test_networks[i];
+    const gint dims[] = { -1, 4, 2, 17, 3 }, of_views[] = { -1, kind->views, 4, 2, 17, 3 };
     const SmallModel small = { kind->model, kind };
     g_autoptr (GKeyFile) keys = g_key_file_new ();
     g_autofree gchar *path = beside (".modelinfo");
@@ -253,6 +289,8 @@ test_points_modelinfo (void)
     points = g_key_file_get_integer_list (keys, "keypoints", "dims", &n, NULL);
     if (kind->input == CNN3D_INPUT_RGB)
       g_assert_null (points);
+    else if (kind->views)
+      g_assert_cmpmem (points, n * sizeof *points, of_views, sizeof of_views);
     else
       g_assert_cmpmem (points, n * sizeof *points, dims, sizeof dims);
   }

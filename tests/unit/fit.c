@@ -66,7 +66,7 @@ static void
 run_batch (Cnn3dTrainer *t, guint n)
 {
   const Cnn3dNetworkParams *p = &cnn3d_trainer_network (t)->params;
-  const gsize bytes = (gsize) n * p->frames * p->height * p->width * p->channels;
+  const gsize bytes = n * cnn3d_frames_bytes (p, CNN3D_TYPE_UINT8);
   const gsize numbers = n * cnn3d_points_bytes (p) / sizeof (gfloat);
   g_autofree guint8 *frames = g_malloc (bytes);
   g_autofree gint32 *labels = g_new0 (gint32, n);
@@ -658,7 +658,7 @@ test_more_than_planned (void)
   start_counting ();
   params_init (&p);
   p.checkpoint_dir = dir;
-  frames = g_malloc0 (BATCH * cnn3d_clip_bytes (&p.network, CNN3D_TYPE_UINT8));
+  frames = g_malloc0 (BATCH * cnn3d_frames_bytes (&p.network, CNN3D_TYPE_UINT8));
 
   Cnn3dBatch batch = { frames, CNN3D_TYPE_UINT8, labels, BATCH, BATCH };
 
@@ -794,7 +794,8 @@ int
 main (int argc, char **argv)
 {
   static const gchar *const kinds[] = { "r3d_18", "slow_r50", "posec3d_slowonly", "r3d_18-concat",
-    "r3d_18-stem", NULL };
+    "r3d_18-stem", "r3d_18-views-logits", "mc3_18-views-probabilities", "mc3_18-late-views-concat",
+    NULL };
   const Cnn3dDeviceParams params = { 0, 2 };
   g_autofree gchar *folder = g_path_get_dirname (COUNTING_BACKEND);
   g_autoptr (GError) error = NULL;

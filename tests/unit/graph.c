@@ -52,7 +52,7 @@ roll_normal (Dice *d)
 
 typedef struct {
   Cnn3dNetworkParams net;
-  guint n[2]; /* clips of each batch; the second may be 0: none */
+  guint n[2]; /* samples of each batch; the second may be 0: none */
   Cnn3dType type;
   gboolean frozen;
   gdouble label_smoothing;
@@ -82,6 +82,8 @@ draw_input (Dice *d, const TestNetwork *kind, Cnn3dNetworkParams *p)
 {
   p->input = kind->input;
   p->fusion = kind->fusion;
+  p->views = kind->views;
+  p->view_fusion = kind->view_fusion;
   if (kind->input == CNN3D_INPUT_RGB)
     return;
   p->points = roll (d, 1, 20);
@@ -132,7 +134,7 @@ draw_case (Dice *d, const TestNetwork *kind, Case *c)
 static gpointer
 draw_frames (Dice *d, const Cnn3dNetworkParams *p, Cnn3dType type, guint n)
 {
-  const gsize count = (gsize) n * p->frames * p->height * p->width * p->channels;
+  const gsize count = n * cnn3d_frames_bytes (p, CNN3D_TYPE_UINT8);
   gpointer frames = g_malloc (count * 4);
 
   for (gsize i = 0; i < count; i++)
@@ -164,6 +166,22 @@ draw_points (Dice *d, const Cnn3dNetworkParams *p, guint n)
     points[3 * i + 2] = roll (d, 0, 5) ? roll (d, 0, 1000) * 1e-3f : 0;
   }
   return points;
+}
+
+/* One in four is missing, but not all of a sample; NULL: none, also by chance. */
+static guint8 *
+draw_present (Dice *d, const Cnn3dNetworkParams *p, guint n)
+{
+  guint8 *present;
+
+  if (!p->views || roll (d, 0, 3) == 0)
+    return NULL;
+  present = g_new (guint8, n * p->views);
+  for (guint i = 0; i < n * p->views; i++)
+    present[i] = roll (d, 0, 3) > 0;
+  for (guint i = 0; i < n; i++)
+    present[i * p->views + roll (d, 0, p->views - 1)] = 1;
+  return present;
 }
 
 /* --- weights: few activations near ReLU's kink --- */
@@ -272,7 +290,8 @@ compare (const gchar *what, const gfloat *got, const gdouble *expected, gsize n,
 static void
 compare_logits (Cnn3dTrainer *t, Reference *r, const ReferenceInput *input, guint n, gdouble bound)
 {
-  const Cnn3dBatch batch = { input->frames, input->type, input->labels, n, 0, input->points };
+  const Cnn3dBatch batch = { input->frames, input->type, input->labels, n, 0, input->points,
+    input->present };
   const guint classes = r->net->params.num_classes;
   g_autofree gfloat *logits = g_new0 (gfloat, n * classes);
   g_autoptr (GError) error = NULL;
@@ -332,17 +351,18 @@ run_case (const TestNetwork *kind, guint64 seed, Cnn3dPrecision precision)
 
   g_test_message ("%s seed %" G_GUINT64_FORMAT
                   ": width %u, %u classes, %u channels, %u frames of %ux%u, batch %u + %u, type "
-                  "%d, frozen %d, smoothing %g, %u points of %u persons, maps of %u",
+                  "%d, frozen %d, smoothing %g, %u points of %u persons, maps of %u, %u views",
       kind->name, seed, c.net.base_width, c.net.num_classes, c.net.channels, c.net.frames,
       c.net.width, c.net.height, c.n[0], c.n[1], c.type, c.frozen, c.label_smoothing, c.net.points,
-      c.net.persons, c.net.heatmap_size);
+      c.net.persons, c.net.heatmap_size, c.net.views);
   for (guint b = 0; b < 2; b++) {
     gint32 *labels = g_new (gint32, 5);
 
     for (guint i = 0; i < 5; i++)
       labels[i] = roll (&dice, 0, c.net.num_classes - 1);
     in[b] = (ReferenceInput) { draw_frames (&dice, &c.net, c.type, MAX (c.n[b], 1)), c.type, labels,
-      draw_points (&dice, &c.net, MAX (c.n[b], 1)), c.label_smoothing, !c.frozen };
+      draw_points (&dice, &c.net, MAX (c.n[b], 1)), c.label_smoothing, !c.frozen,
+      draw_present (&dice, &c.net, MAX (c.n[b], 1)) };
   }
   draw_weights (&dice, net, weights);
   for (guint i = 0; i < net->n_weights; i++)
@@ -367,7 +387,8 @@ run_case (const TestNetwork *kind, guint64 seed, Cnn3dPrecision precision)
 
   compare_logits (t, r[0], &in[0], c.n[0], exact ? F32_BOUND : BF16_LOGITS_BOUND);
   for (guint b = 0; b < 2 && c.n[b]; b++) {
-    const Cnn3dBatch batch = { in[b].frames, in[b].type, in[b].labels, c.n[b], 0, in[b].points };
+    const Cnn3dBatch batch = { in[b].frames, in[b].type, in[b].labels, c.n[b], 0, in[b].points,
+      in[b].present };
     Cnn3dProgress progress;
 
     for (guint i = 0; b && i < net->n_weights; i++)
@@ -399,6 +420,7 @@ run_case (const TestNetwork *kind, guint64 seed, Cnn3dPrecision precision)
     g_free ((gpointer) in[b].frames);
     g_free ((gpointer) in[b].labels);
     g_free ((gpointer) in[b].points);
+    g_free ((gpointer) in[b].present);
     reference_free (&r[b]);
   }
   for (guint i = 0; i < net->n_weights; i++)
@@ -420,11 +442,11 @@ run_cases (const TestNetwork *kind, Cnn3dPrecision precision, guint cases)
   g_assert_cmpfloat (worst.gradient, <=, exact ? F32_BOUND : BF16_BOUND);
 }
 
-/* Two-stream networks consist of the ones already tested. */
+/* Two-stream networks, and those of several views, consist of the ones already tested. */
 static guint
 cases_of (const TestNetwork *kind)
 {
-  return kind->input == CNN3D_INPUT_RGB_KPT ? (CASES + 1) / 2 : CASES;
+  return kind->input == CNN3D_INPUT_RGB_KPT || kind->views ? (CASES + 1) / 2 : CASES;
 }
 
 static void

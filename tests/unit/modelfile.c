@@ -152,6 +152,8 @@ test_inputs (void)
     g_assert_cmpint (b->input, ==, a->input);
     if (a->input == CNN3D_INPUT_RGB_KPT)
       g_assert_cmpint (b->fusion, ==, a->fusion);
+    g_assert_cmpuint (b->views, ==, a->views);
+    g_assert_cmpint (b->view_fusion, ==, a->view_fusion);
     g_assert_cmpuint (b->points, ==, a->points);
     g_assert_cmpuint (b->persons, ==, a->persons);
     g_assert_cmpuint (b->heatmap_size, ==, a->heatmap_size);
@@ -216,6 +218,53 @@ test_bad_inputs (void)
     g_assert_nonnull (strstr (error->message, path));
     g_assert_nonnull (strstr (error->message, table[i].says));
     g_assert_null (strchr (error->message, '\033'));
+  }
+}
+
+/* Likewise of views. */
+static void
+test_bad_views (void)
+{
+  static const struct {
+    const gchar *views, *fusion, *says;
+  } table[] = {
+    { "[\"a\",\"b\"]", "concat" },
+    { "[\"a\",\"b\"]", NULL },
+    { "[\"a\"]", "logits",
+        "its 'views' is '[\\\"a\\\"]', which is not a list of 2 to 32 different names" },
+    { "[]", "logits", "'views'" },
+    { "3", "logits", "'views'" },
+    { "[\"a\",3]", "logits", "'views'" },
+    { "[\"a\",\"\"]", "logits", "'views'" },
+    { "[\"a\",\"b\",\"a\"]", "logits", "'views'" },
+    { "[\"a\",[\"b\"]]", "logits", "'views'" },
+    { "[\"1\",\"2\",\"3\",\"4\",\"5\",\"6\",\"7\",\"8\",\"9\",\"10\",\"11\",\"12\",\"13\",\"14\","
+      "\"15\",\"16\",\"17\",\"18\",\"19\",\"20\",\"21\",\"22\",\"23\",\"24\",\"25\",\"26\",\"27\","
+      "\"28\","
+      "\"29\",\"30\",\"31\",\"32\",\"33\"]",
+        "logits", "'views'" },
+    { "[\"a\",\"b\"]", "sum",
+        "its 'view-fusion' is 'sum', which is not logits, probabilities, features or concat" },
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (table); i++) {
+    Cnn3dSafetensorsWriter *w = begin_without ("");
+    g_autoptr (GError) error = NULL;
+    g_autoptr (Cnn3dModelFile) file = NULL;
+
+    cnn3d_safetensors_writer_metadata (w, "views", table[i].views);
+    if (table[i].fusion)
+      cnn3d_safetensors_writer_metadata (w, "view-fusion", table[i].fusion);
+    finish (w);
+    file = cnn3d_model_file_open (path, &error);
+    g_test_message ("%s: %s", table[i].views, error ? error->message : "taken");
+    if (!table[i].says) {
+      g_assert_no_error (error);
+      g_assert_cmpstr (cnn3d_model_file_info (file)->views[1], ==, "b");
+      continue;
+    }
+    g_assert_error (error, CNN3D_MODEL_FILE_ERROR, CNN3D_MODEL_FILE_ERROR_DESCRIPTION);
+    g_assert_nonnull (strstr (error->message, table[i].says));
   }
 }
 
@@ -493,6 +542,7 @@ main (int argc, char **argv)
   g_test_add_func ("/modelfile/descriptions", test_descriptions);
   g_test_add_func ("/modelfile/inputs", test_inputs);
   g_test_add_func ("/modelfile/bad-inputs", test_bad_inputs);
+  g_test_add_func ("/modelfile/bad-views", test_bad_views);
   g_test_add_func ("/modelfile/same-names", test_same_names);
   g_test_add_func ("/modelfile/rates", test_rates);
   g_test_add_func ("/modelfile/depth", test_depth);

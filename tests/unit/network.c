@@ -145,6 +145,14 @@ check_graph (const Cnn3dNetwork *net)
       g_assert_cmpint (shape[0], ==, out->c);
       g_assert_cmpint (shape[1], ==, in->c);
     }
+    if (op->kind == CNN3D_OP_VIEWS) {
+      g_assert_cmpuint (in->views, ==, net->params.views);
+      g_assert_cmpuint (out->views, ==, 1);
+      g_assert_cmpint (out->c, ==,
+          op->view_fusion == CNN3D_VIEW_FUSION_CONCAT ? in->c * (gint) in->views : in->c);
+    } else if (out) {
+      g_assert_cmpuint (out->views, ==, in ? in->views : MAX (net->params.views, 1));
+    }
     if (op->kind == CNN3D_OP_CONCAT)
       g_assert_cmpint (in->c + net->tensors[op->residual].c, ==, out->c);
     else if (op->residual >= 0)
@@ -155,6 +163,7 @@ check_graph (const Cnn3dNetwork *net)
     trained += CNN3D_PARAM_TRAINED (net->weights[i].role) ? net->weights[i].count : 0;
   g_assert_cmpint (net->trained_count, ==, trained);
   g_assert_cmpint (net->tensors[net->logits].c, ==, net->params.num_classes);
+  g_assert_cmpuint (net->tensors[net->logits].views, ==, 1);
 }
 
 /* A mean needs features of the same length. */
@@ -236,6 +245,9 @@ test_errors (void)
   REFUSE (height, 0, "height is 0");
   REFUSE (width, 4097, "width is 4097");
   REFUSE (width, G_MAXUINT, "width");
+  REFUSE (views, 33, "views is 33, but must be from 1 to 32");
+  REFUSE (view_dropout, 1, "view-dropout is 1");
+  REFUSE (view_dropout, -0.1f, "view-dropout");
   REFUSE (dropout, 1, "dropout is 1");
   REFUSE (dropout, -0.1f, "dropout");
   REFUSE (dropout, NAN, "dropout");

@@ -590,8 +590,11 @@ main (int argc, char **argv)
   g_test_add_data_func ("/plan/walk/block", GINT_TO_POINTER (CNN3D_RECOMPUTE_BLOCK), test_walk);
   for (guint i = 0; i < TEST_N_NETWORKS; i++) {
     const Cnn3dInputType input = test_networks[i].input;
-    /* two-stream networks have most operations */
-    const guint first = input == CNN3D_INPUT_RGB_KPT ? 1 : 0;
+    /* two-stream networks have most operations, views most rows */
+    const guint first = input == CNN3D_INPUT_RGB_KPT || test_networks[i].views ? 1 : 0;
+    /* one way to join views stands for all */
+    const gboolean short_batches =
+        input == CNN3D_INPUT_RGB && test_networks[i].view_fusion == CNN3D_VIEW_FUSION_LOGITS;
 
     /* a small one, a deep one and the last */
     if (FEWER && i > 0 && i != 3 && i + 1 < TEST_N_NETWORKS)
@@ -603,7 +606,7 @@ main (int argc, char **argv)
     } tests[] = { { "models", test_model }, { "random-frozen", test_random_frozen },
       { "short-batches", test_short_batches } };
 
-    for (guint k = first; k < (input == CNN3D_INPUT_RGB ? G_N_ELEMENTS (tests) : 2); k++) {
+    for (guint k = first; k < (short_batches ? G_N_ELEMENTS (tests) : 2); k++) {
       g_autofree gchar *path =
           g_strdup_printf ("/plan/%s/%s", tests[k].name, test_networks[i].name);
 

@@ -17,7 +17,7 @@ typedef enum {
   SCRATCH
 } Kind;
 
-/* Clips of a tensor; data without clips counts as one clip. */
+/* Clips, rows, of a tensor; data without clips counts as one clip. */
 typedef struct {
   gsize offset, clip_bytes;
   guint first, clips;
@@ -155,24 +155,41 @@ walk_overlap (gsize a, gsize a_bytes, gsize b, gsize b_bytes)
 
 /* --- what steps need --- */
 
+static inline guint
+walk_rows (const Walk *w, gint tensor)
+{
+  return w->sizes->batch * w->net->tensors[tensor].views;
+}
+
+static inline guint
+walk_op_rows (const Walk *w, gint op)
+{
+  const gint out = w->net->ops[op].out;
+
+  return walk_rows (w, out >= 0 ? out : w->net->ops[op].in);
+}
+
 static inline gsize
 activation_clip (const Walk *w, gint tensor)
 {
-  return w->sizes->activation[tensor] / w->sizes->batch;
+  return w->sizes->activation[tensor] / walk_rows (w, tensor);
 }
 
 static inline gsize
 gradient_clip (const Walk *w, gint tensor)
 {
-  return w->sizes->gradient[tensor] / w->sizes->batch;
+  return w->sizes->gradient[tensor] / walk_rows (w, tensor);
 }
 
-/* An activation of the step's clips. */
+/* An activation of the step's clips; of a sample that becomes one row, all views. */
 static inline void
 read_activation (Walk *w, const Cnn3dStep *s, gsize offset, gint tensor)
 {
+  const guint views = tensor >= 0 ? walk_rows (w, tensor) / walk_op_rows (w, s->op) : 1;
+
   if (tensor >= 0)
-    walk_read (w, offset, ACTIVATION, tensor, s->first, s->clips, activation_clip (w, tensor));
+    walk_read (w, offset, ACTIVATION, tensor, s->first * views, s->clips * views,
+        activation_clip (w, tensor));
   else if (offset != CNN3D_NOWHERE)
     complain (w, "reads a tensor that it does not have");
 }
@@ -305,7 +322,8 @@ walk_forward (Walk *w, const Cnn3dStep *s)
     out_bytes = s->clips * activation_clip (w, op->out);
     /* batch norm may run in place; nothing else does */
     if (op->in >= 0
-        && walk_overlap (s->out, out_bytes, s->in, s->clips * activation_clip (w, op->in))
+        && walk_overlap (s->out, out_bytes, s->in,
+            s->clips * (w->sizes->activation[op->in] / walk_op_rows (w, s->op)))
         && (op->kind != CNN3D_OP_NORM || s->out != s->in))
       complain (w, "writes over its input");
     if (op->residual >= 0
@@ -319,7 +337,8 @@ walk_forward (Walk *w, const Cnn3dStep *s)
   }
   write_statistics (w, s);
   if (op->kind == CNN3D_OP_LOSS && w->params->training && w->leads[op->in]) {
-    walk_write (w, s->din, GRADIENT, op->in, 0, w->sizes->batch, gradient_clip (w, op->in), 1);
+    walk_write (
+        w, s->din, GRADIENT, op->in, 0, walk_rows (w, op->in), gradient_clip (w, op->in), 1);
     read_activation (w, s, s->in, op->in);
   }
 }
@@ -371,7 +390,7 @@ write_din (Walk *w, const Cnn3dStep *s)
       && (s->din != s->in || bytes != w->sizes->activation[op->in] || op->kind != CNN3D_OP_NORM))
     complain (w, "writes its input's gradient over its input");
   walk_write (
-      w, s->din, GRADIENT, op->in, 0, w->sizes->batch, gradient_clip (w, op->in), before + 1);
+      w, s->din, GRADIENT, op->in, 0, walk_rows (w, op->in), gradient_clip (w, op->in), before + 1);
 }
 
 static inline void
@@ -381,19 +400,23 @@ walk_backward (Walk *w, const Cnn3dStep *s)
   const gboolean norm = op->kind == CNN3D_OP_NORM,
                  plain = op->kind == CNN3D_OP_CONV || op->kind == CNN3D_OP_LINEAR;
   const gboolean joins = op->kind == CNN3D_OP_CONCAT || op->kind == CNN3D_OP_MEAN;
+  const gboolean reads =
+      norm || (op->kind == CNN3D_OP_VIEWS && op->view_fusion == CNN3D_VIEW_FUSION_PROBABILITIES);
   const gboolean saves = w->sizes->saved[s->op] > 0;
 
   if (w->backed[s->op] || op->kind == CNN3D_OP_INPUT || op->kind == CNN3D_OP_LOSS
       || !(w->leads[op->in] || (!plain && w->leads[op->out])))
     complain (w, "this gradient is not needed");
   w->backed[s->op] = TRUE;
-  if (plain && w->own[s->op] && w->weighted[s->op] != w->sizes->batch)
+  if (plain && w->own[s->op] && w->weighted[s->op] != walk_op_rows (w, s->op))
     complain (w, "comes before its weights' gradient");
   if (plain && s->dout[1] != CNN3D_NOWHERE)
     complain (w, "takes one gradient only");
   for (guint twice = 0; twice < 2; twice++) {
-    if (norm)
+    if (reads)
       read_activation (w, s, s->in, op->in);
+    else if (s->in != CNN3D_NOWHERE)
+      complain (w, "reads an input that it does not need");
     if (saves)
       walk_read (w, s->saved, SAVED, s->op, 0, 1, w->sizes->saved[s->op]);
     read_whole_gradient (w, s, op->out);
@@ -414,7 +437,7 @@ walk_backward (Walk *w, const Cnn3dStep *s)
   if (s->dresidual != CNN3D_NOWHERE) {
     if (joins ? s->dresidual == s->dout[0] || s->dresidual == s->din : s->dresidual != s->dout[0])
       complain (w, "its residual's gradient is elsewhere");
-    walk_write (w, s->dresidual, GRADIENT, op->residual, 0, w->sizes->batch,
+    walk_write (w, s->dresidual, GRADIENT, op->residual, 0, walk_rows (w, op->residual),
         gradient_clip (w, op->residual), 1);
   }
   if (s->din != CNN3D_NOWHERE) {
@@ -422,6 +445,8 @@ walk_backward (Walk *w, const Cnn3dStep *s)
     /* nor over anything else that it still has to pass on */
     if (s->dresidual != CNN3D_NOWHERE)
       read_gradient (w, s, s->dresidual, op->residual);
+    if (op->kind == CNN3D_OP_VIEWS && reads)
+      read_activation (w, s, s->in, op->in);
     if (norm && saves)
       walk_read (w, s->saved, SAVED, s->op, 0, 1, w->sizes->saved[s->op]);
     if (plain && s->din != s->dout[0])
@@ -439,8 +464,9 @@ walk_update (Walk *w, const Cnn3dStep *s)
 
   if (!w->params->updates || !w->own[s->op])
     complain (w, "nothing to update");
-  if (plain ? w->weighted[s->op] != w->sizes->batch || (w->leads[op->in] && !w->backed[s->op])
-            : !w->backed[s->op])
+  if (plain
+          ? w->weighted[s->op] != walk_op_rows (w, s->op) || (w->leads[op->in] && !w->backed[s->op])
+          : !w->backed[s->op])
     complain (w, "the weights are needed still, or their gradient is not complete");
   walk_read (w, s->parameters, PARAMETERS, s->op, 0, 1, w->sizes->parameters[s->op]);
   w->updated[s->op] = TRUE;
@@ -452,7 +478,7 @@ static inline void
 walk_step (Walk *w, const Cnn3dStep *s)
 {
   const Cnn3dOp *op = &w->net->ops[s->op];
-  const guint slice = w->sizes->slice[s->op], batch = w->sizes->batch;
+  const guint slice = w->sizes->slice[s->op], batch = walk_op_rows (w, s->op);
   const gboolean sliced = op->kind == CNN3D_OP_CONV || s->phase == CNN3D_PHASE_RECOMPUTE;
   const Cnn3dStep *deferred;
 
@@ -540,7 +566,7 @@ walk_end (Walk *w)
         op->kind != CNN3D_OP_INPUT && op->out >= 0 && w->leads[plain ? op->in : op->out];
 
     if (w->backed[i] != needs || w->updated[i] != (w->own[i] && w->params->updates)
-        || w->weighted[i] != (plain && w->own[i] ? w->sizes->batch : 0))
+        || w->weighted[i] != (plain && w->own[i] ? walk_op_rows (w, i) : 0))
       complain (w, "op %u: backward %d, weights %u, update %d", i, w->backed[i], w->weighted[i],
           w->updated[i]);
   }
@@ -596,7 +622,7 @@ walk_count (const Cnn3dNetwork *net, const Cnn3dPlan *plan, guint batch, WalkSee
 
     seen->deferred += s->defers;
     seen->statistics += s->statistics != CNN3D_NOWHERE;
-    seen->slices += s->clips < batch;
+    seen->slices += s->clips < batch * cnn3d_op_views (net, s->op);
     seen->sums += s->adds;
     seen->strided += s->accumulate;
     seen->over += s->phase == CNN3D_PHASE_BACKWARD && kind == CNN3D_OP_CONV && s->din == s->dout[0];

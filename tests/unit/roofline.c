@@ -35,7 +35,7 @@ set_up (Setup *s, const TestNetwork *kind, guint batch, Cnn3dRecompute recompute
   cnn3d_sizes_init (&s->sizes, s->net, batch);
   for (guint i = 0; i < s->net->n_tensors; i++) {
     const Cnn3dTensor *t = &s->net->tensors[i];
-    const gsize numbers = (gsize) batch * t->c * t->d * t->h * t->w;
+    const gsize numbers = (gsize) batch * t->views * t->c * t->d * t->h * t->w;
 
     s->sizes.activation[i] = numbers * ACTIVATION;
     s->sizes.gradient[i] = numbers * GRADIENT;
@@ -46,7 +46,8 @@ set_up (Setup *s, const TestNetwork *kind, guint batch, Cnn3dRecompute recompute
   for (guint i = 0; i < s->net->n_ops; i++) {
     s->sizes.saved[i] = s->net->ops[i].kind == CNN3D_OP_NORM ? 11 + i : 0;
     s->sizes.adds[i] = cnn3d_op_is_strided_pointwise (&s->net->ops[i]);
-    s->sizes.slice[i] = s->net->ops[i].kind == CNN3D_OP_CONV && batch % 2 == 0 ? 2 : batch;
+    if (s->net->ops[i].kind == CNN3D_OP_CONV && batch % 2 == 0)
+      s->sizes.slice[i] = 2;
   }
   s->plan = cnn3d_plan_new (s->net, &s->sizes, &plan);
   s->params = (Cnn3dRooflineParams) { FRAME, WEIGHT, COPY, 1, TRUE, 1, trained };
@@ -74,10 +75,12 @@ enum {
   TENSORS
 };
 
+#define CLIPS 16 /* at most: four samples of three views */
+
 typedef struct {
   const Setup *setup;
   guint op;
-  guint forward[TENSORS][8], backward[TENSORS][8];
+  guint forward[TENSORS][CLIPS], backward[TENSORS][CLIPS];
   gboolean fused;
   gdouble bytes[CNN3D_N_PHASES], flops[CNN3D_N_PHASES];
 } Slow;
@@ -102,8 +105,10 @@ move (Slow *w, const Cnn3dStep *s, gint which)
 
   const Cnn3dTensor *t = &w->setup->net->tensors[number];
   const gint bytes = which >= G ? GRADIENT : ACTIVATION;
+  /* of a sample that becomes one row, all views */
+  const guint each = t->views / cnn3d_op_views (w->setup->net, w->op);
 
-  for (guint clip = s->first; clip < s->first + s->clips; clip++) {
+  for (guint clip = s->first * each; clip < (s->first + s->clips) * each; clip++) {
     (s->phase == CNN3D_PHASE_FORWARD ? w->forward : w->backward)[which][clip]++;
     for (gint d = 0; d < t->d; d++)
       for (gint h = 0; h < t->h; h++)
@@ -256,6 +261,8 @@ slow_other (Slow *w, const Cnn3dStep *s)
     move (w, s, G);
     if (s->dout[1] != CNN3D_NOWHERE)
       move (w, s, SECOND);
+    if (op->kind == CNN3D_OP_VIEWS && op->view_fusion == CNN3D_VIEW_FUSION_PROBABILITIES)
+      move (w, s, X);
   }
   if (s->din != CNN3D_NOWHERE)
     move (w, s, DX);
@@ -264,12 +271,12 @@ slow_other (Slow *w, const Cnn3dStep *s)
 }
 
 static guint
-most (guint moves[TENSORS][8])
+most (guint moves[TENSORS][CLIPS])
 {
   guint found = 0;
 
   for (gint t = 0; t < TENSORS; t++)
-    for (gint clip = 0; clip < 8; clip++)
+    for (gint clip = 0; clip < CLIPS; clip++)
       found = MAX (found, moves[t][clip]);
   return found;
 }

@@ -33,7 +33,7 @@ cpu_conv_setup (Cnn3dProgram *p, gint i, gboolean accumulates, gboolean checks, 
       continue; /* clips have no gradient */
     /* A short batch, and one of several slices, adds up its slices' gradients. */
     if (!cpu_conv_pass_setup (&conv->passes[pass], m, i, pass, conv->slice,
-            accumulates || p->batch > 1, checks, &p->replaced, error))
+            accumulates || cpu_rows (p, m->net->ops[i].in) > 1, checks, &p->replaced, error))
       return FALSE;
     scratch[phases[pass]] = conv->passes[pass].scratch;
   }
@@ -64,8 +64,9 @@ cpu_conv_run (const CpuStep *s, GError **error)
   const CpuConvWeights *w = &m->conv[op];
   const CpuPass pass = pass_of (s->step->phase);
   CpuConvPass *way = &s->program->conv[op].passes[pass];
-  const gsize in_clip = s->program->sizes.activation[s->op->in] / s->program->batch;
-  const gsize out_clip = s->program->sizes.activation[s->op->out] / s->program->batch;
+  const guint rows = cpu_rows (s->program, s->op->in);
+  const gsize in_clip = s->program->sizes.activation[s->op->in] / rows;
+  const gsize out_clip = s->program->sizes.activation[s->op->out] / rows;
   CpuConvOperands o = { .masters = s->binding->arrays.weights + m->layout.offset[s->op->weight],
     .copy = w->copy && m->params.keeps_copy ? (guint8 *) s->binding->arrays.copy + w->copy_offset
                                             : NULL };

@@ -182,7 +182,7 @@ static Cnn3dProgram *
 program_new (Cnn3dModel *m, const Cnn3dProgramParams *params, GError **error)
 {
   const Cnn3dNetwork *net = m->net;
-  const guint batch = params->batch;
+  const guint batch = params->batch, views = cnn3d_network_views (&net->params);
   Cnn3dProgram *p = g_new0 (Cnn3dProgram, 1);
 
   p->model = m;
@@ -198,11 +198,11 @@ program_new (Cnn3dModel *m, const Cnn3dProgramParams *params, GError **error)
     const Cnn3dTensor *t = &net->tensors[i];
 
     if (cpu_is_blocked (net, i))
-      p->sizes.activation[i] = batch * cpu_clip_bytes (m, t);
+      p->sizes.activation[i] = cpu_rows (p, i) * cpu_clip_bytes (m, t);
     else if (net->ops[t->producer].kind == CNN3D_OP_INPUT)
-      p->sizes.activation[i] = batch * t->c * cpu_points (t) * m->element;
+      p->sizes.activation[i] = cpu_rows (p, i) * t->c * cpu_points (t) * m->element;
     else
-      p->sizes.activation[i] = batch * cpu_row (t) * sizeof (gfloat);
+      p->sizes.activation[i] = cpu_rows (p, i) * cpu_row (t) * sizeof (gfloat);
     p->sizes.gradient[i] = p->sizes.activation[i];
   }
   for (guint i = 0; i < net->n_weights; i++)
@@ -212,8 +212,9 @@ program_new (Cnn3dModel *m, const Cnn3dProgramParams *params, GError **error)
     gboolean ok = TRUE;
 
     if (net->ops[i].kind == CNN3D_OP_CONV) {
-      p->sizes.slice[i] =
-          params->training ? cpu_conv_slice (m, &net->ops[i], batch, params->most) : 1;
+      p->sizes.slice[i] = params->training
+          ? cpu_conv_slice (m, &net->ops[i], batch * views, params->most * views)
+          : 1;
       p->sizes.adds[i] = cnn3d_op_is_strided_pointwise (&net->ops[i]);
       ok = cpu_conv_setup (p, i, params->accumulates, params->checks || !params->sizes_only, error);
     }
@@ -429,6 +430,9 @@ run_step (Cnn3dProgram *p, const Cnn3dStep *step, const Cnn3dBinding *b, GError 
       return TRUE;
     case CNN3D_OP_MEAN:
       cpu_mean_run (&s);
+      return TRUE;
+    case CNN3D_OP_VIEWS:
+      cpu_views_run (&s);
       return TRUE;
     case CNN3D_OP_LOSS:
       cpu_loss_run (&s);

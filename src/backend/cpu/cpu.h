@@ -82,7 +82,7 @@ typedef struct {
 
 struct _Cnn3dProgram {
   Cnn3dModel *model;
-  guint batch;
+  guint batch; /* samples */
   gboolean training;
   Cnn3dSizes sizes;
   CpuConv *conv;     /* [op] */
@@ -118,6 +118,13 @@ static inline gboolean
 cpu_adds (const CpuStep *s)
 {
   return s->step->adds || (s->binding->accumulate && s->step->parameters == CNN3D_NOWHERE);
+}
+
+/* Rows of a tensor for a program's batch. */
+static inline guint
+cpu_rows (const Cnn3dProgram *p, gint tensor)
+{
+  return p->batch * p->model->net->tensors[tensor].views;
 }
 
 /* Bytes of one clip of a blocked tensor. */
@@ -214,5 +221,8 @@ void cpu_concat_run (const CpuStep *s);
 void cpu_mean_run (const CpuStep *s);
 void cpu_linear_run (const CpuStep *s);
 void cpu_loss_run (const CpuStep *s);
+
+/* views.c */
+void cpu_views_run (const CpuStep *s);
 
 #endif

@@ -13,18 +13,20 @@ cpu_dropout_run (const CpuStep *s)
   const Cnn3dBinding *b = s->binding;
   const gboolean forward = s->step->phase == CNN3D_PHASE_FORWARD;
   const gsize row = cpu_row (s->in_tensor);
+  const guint views = s->in_tensor->views;
   const gfloat keep = 1 / (1 - s->op->dropout);
 
   /* The backward pass draws the mask again instead of keeping it. */
-  for (guint n = 0; n < s->program->batch; n++) {
-    const Cnn3dRandomKey key = { b->seed, 0, CNN3D_RANDOM_DROPOUT, b->step + n };
+  for (guint n = 0; n < s->step->clips; n++) {
+    const Cnn3dRandomKey key = { b->seed, 0, CNN3D_RANDOM_DROPOUT, b->step + n / views };
+    const guint first = s->op->first_draw + n % views * s->in_tensor->c;
     const gfloat *from = (const gfloat *) (forward ? s->in : s->dout[0]) + n * row;
     gfloat *to = (gfloat *) (forward ? s->out : s->din) + n * row;
 
     for (gsize i = 0; i < row; i++)
-      to[i] = !b->training                                                      ? from[i]
-          : cnn3d_random_uniform (&key, s->op->first_draw + i) < s->op->dropout ? 0
-                                                                                : from[i] * keep;
+      to[i] = !b->training                                          ? from[i]
+          : cnn3d_random_uniform (&key, first + i) < s->op->dropout ? 0
+                                                                    : from[i] * keep;
   }
 }
 
@@ -37,7 +39,7 @@ cpu_concat_run (const CpuStep *s)
   const gsize a = s->in_tensor->c, b = second->c, row_a = cpu_row (s->in_tensor),
               row_b = cpu_row (second), row = cpu_row (s->out_tensor);
 
-  for (guint n = 0; n < s->program->batch; n++) {
+  for (guint n = 0; n < s->step->clips; n++) {
     gfloat *whole = (gfloat *) (forward ? s->out : s->dout[0]) + n * row;
     gfloat *first = forward ? s->in : s->din, *last = forward ? s->residual : s->dresidual;
 
@@ -61,7 +63,7 @@ cpu_concat_run (const CpuStep *s)
 void
 cpu_mean_run (const CpuStep *s)
 {
-  const gsize n = s->program->batch * cpu_row (s->out_tensor);
+  const gsize n = s->step->clips * cpu_row (s->out_tensor);
   const gfloat *a = s->in, *b = s->residual, *dout = s->dout[0];
   gfloat *out = s->out, *da = s->din, *db = s->dresidual;
 
@@ -85,7 +87,7 @@ linear_forward (const CpuStep *s, const gfloat *w, const gfloat *bias)
 
 #pragma omp parallel for num_threads(s->program->model->device->threads) schedule(static)
   for (gint k = 0; k < classes; k++)
-    for (guint n = 0; n < s->program->batch; n++) {
+    for (guint n = 0; n < s->step->clips; n++) {
       const gfloat *x = (const gfloat *) s->in + n * row;
       gdouble sum = bias[k];
 
@@ -109,7 +111,7 @@ linear_backward_weights (const CpuStep *s, gfloat *dw, gfloat *dbias)
       memset (to, 0, row * sizeof *to);
       dbias[k] = 0;
     }
-    for (guint n = 0; n < s->program->batch; n++) {
+    for (guint n = 0; n < s->step->clips; n++) {
       const gfloat g = ((const gfloat *) s->dout[0])[n * out_row + k];
       const gfloat *x = (const gfloat *) s->in + n * row;
 
@@ -126,7 +128,7 @@ linear_backward (const CpuStep *s, const gfloat *w)
   const gsize row = cpu_row (s->in_tensor), out_row = cpu_row (s->out_tensor);
 
 #pragma omp parallel for num_threads(s->program->model->device->threads) schedule(static)
-  for (guint n = 0; n < s->program->batch; n++) {
+  for (guint n = 0; n < s->step->clips; n++) {
     gfloat *to = (gfloat *) s->din + n * row;
 
     memset (to, 0, row * sizeof *to);
@@ -190,7 +192,7 @@ cpu_loss_run (const CpuStep *s)
   const gsize row = cpu_row (s->in_tensor);
   const gdouble smoothing = b->label_smoothing;
 
-  for (guint n = 0; n < s->program->batch; n++) {
+  for (guint n = 0; n < s->step->clips; n++) {
     const gfloat *x = (const gfloat *) s->in + n * row;
     gfloat *dx = s->din ? (gfloat *) s->din + n * row : NULL;
     gdouble sum = 0, mean = 0, log_sum;

@@ -306,7 +306,7 @@ cpu_read_activation (
                              : cpu_row (t);
   const guint8 *from = place;
 
-  for (guint n = 0; n < p->batch; n++)
+  for (guint n = 0; n < cpu_rows (p, tensor); n++)
     for (gint c = 0; c < t->c; c++)
       for (gsize i = 0; i < points; i++) {
         const gsize at =

@@ -72,12 +72,13 @@ cpu_norm_setup (Cnn3dProgram *p, gint i)
   const Cnn3dTensor *t = &m->net->tensors[m->net->ops[i].in];
   const gsize c = cpu_round_up (t->c, m->lanes);
   const gsize chunks = (cpu_points (t) + CPU_CHUNK - 1) / CPU_CHUNK;
-  const gsize bytes = 3 * c * sizeof (gfloat) + c * p->batch * chunks * 2 * sizeof (gdouble);
+  const gsize rows = cpu_rows (p, m->net->ops[i].in);
+  const gsize bytes = 3 * c * sizeof (gfloat) + c * rows * chunks * 2 * sizeof (gdouble);
 
   if (p->training) {
     p->sizes.saved[i] = 2 * c * sizeof (gfloat);
     if (has_mask (&m->net->ops[i]))
-      p->sizes.saved[i] += p->batch * c / m->lanes * CPU_MASK_BYTES (cpu_points (t), m->lanes);
+      p->sizes.saved[i] += rows * c / m->lanes * CPU_MASK_BYTES (cpu_points (t), m->lanes);
   }
   p->sizes.scratch[i * CNN3D_N_PHASES + CNN3D_PHASE_FORWARD] =
       bytes + (p->training ? 0 : 2 * c * sizeof (gfloat));

@@ -54,7 +54,7 @@ cpu_max_pool_setup (Cnn3dProgram *p, gint i, GError **error)
         cpu_align (cpu_clip_bytes (m, &m->net->tensors[op->out]) / m->element * sizeof (gfloat));
   }
   pool->workspace = cpu_align (workspace);
-  p->sizes.saved[i] = p->training ? p->batch * pool->workspace : 0;
+  p->sizes.saved[i] = p->training ? cpu_rows (p, op->in) * pool->workspace : 0;
   scratch[CNN3D_PHASE_FORWARD] = pool->in + pool->out + cpu_align (pool->forward.scratch)
       + (p->training ? 0 : pool->workspace);
   scratch[CNN3D_PHASE_RECOMPUTE] = scratch[CNN3D_PHASE_FORWARD];
@@ -149,7 +149,7 @@ cpu_global_pool_run (const CpuStep *s)
   gfloat *pooled = forward ? s->out : s->dout[0];
 
 #pragma omp parallel for num_threads(m->device->threads) schedule(static)
-  for (gint i = 0; i < (gint) s->program->batch * blocks; i++) {
+  for (gint i = 0; i < (gint) s->step->clips * blocks; i++) {
     gfloat *mean = pooled + i / blocks * row + i % blocks * m->lanes;
     gfloat value[16] = { 0 };
 
@@ -165,6 +165,6 @@ cpu_global_pool_run (const CpuStep *s)
   }
   /* with blocks of 8, a row may end in padding that no block covers */
   if (forward && (gsize) blocks * m->lanes < row)
-    for (guint n = 0; n < s->program->batch; n++)
+    for (guint n = 0; n < s->step->clips; n++)
       memset (pooled + n * row + blocks * m->lanes, 0, (row - blocks * m->lanes) * sizeof *pooled);
 }

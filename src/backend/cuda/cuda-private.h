@@ -76,6 +76,13 @@ cuda_points (const Cnn3dTensor *t)
   return (gsize) t->d * t->h * t->w;
 }
 
+/* Rows of a tensor for a program's batch. */
+static inline gsize
+cuda_rows (const Cnn3dProgram *p, gint tensor)
+{
+  return (gsize) p->params.batch * p->model->net->tensors[tensor].views;
+}
+
 /* model.c */
 Cnn3dModel *cuda_model_new (Cnn3dDevice *device, const Cnn3dNetwork *network,
     const Cnn3dModelParams *params, GError **error);

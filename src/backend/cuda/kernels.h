@@ -31,13 +31,15 @@ typedef enum {
 
 /* Parameters that change between passes, in device memory: a recorded pass reads them each time. */
 typedef struct {
-  const void *frames;    /* (N, T, H, W, channels) of frames_type */
+  const void *frames;    /* (N, V, T, H, W, channels) of frames_type */
   const int32_t *labels; /* (N); NULL: no loss */
-  uint64_t seed, step; /* dropout's key: the number of the first clip; the others are consecutive */
-  float loss_scale;    /* factor on the gradient of the summed loss */
+  uint64_t seed,
+      step;         /* dropout's key: the number of the first sample; the others are consecutive */
+  float loss_scale; /* factor on the gradient of the summed loss */
   float label_smoothing;
   const float *class_weights; /* of the loss, (classes); NULL: all 1 */
-  const float *points;        /* (N, T, M, K, 3): x, y, score; NULL: no key points */
+  const float *points;        /* (N, V, T, M, K, 3): x, y, score; NULL: no key points */
+  const uint8_t *present;     /* (N, V), 0: a missing view; NULL: all are present */
 } CudaPass;
 
 /* Results of a pass and an update, in device memory. */
@@ -164,12 +166,12 @@ int cuda_global_pool_backward (CudaStream stream, CudaType type, int clips, size
 
 /* --- the head, f32; rows are padded to a multiple of CUDA_LANES --- */
 
-/* out[n, c] = in[n, c] / (1 - probability), or 0 with `probability`, by the
- * random numbers of (pass->seed, pass->step + n, first + c):
- * cnn3d_random_uniform() of CNN3D_RANDOM_DROPOUT. The backward pass is the same.
- * out may be in. */
-int cuda_dropout (CudaStream stream, const CudaPass *pass, int clips, int channels, unsigned first,
-    float probability, const float *in, float *out);
+/* out[n, v, c] = in[n, v, c] / (1 - probability), or 0 with `probability`, by the random numbers of
+ * (pass->seed, pass->step + n, first + v * draws + c): cnn3d_random_uniform() of
+ * CNN3D_RANDOM_DROPOUT. clips: rows, of N samples with `views` each; draws: channels without padding.
+ * The backward pass is the same. out may be in. */
+int cuda_dropout (CudaStream stream, const CudaPass *pass, int clips, int channels, int views,
+    unsigned draws, unsigned first, float probability, const float *in, float *out);
 
 /* Two streams' features: out (N, row) = a's `a_channels`, then
  * b's; and back, where either may be NULL. */
@@ -184,6 +186,26 @@ int cuda_concat_backward (
 /* out = (a + b) / 2, n numbers; and back, where either may be NULL. */
 int cuda_mean (CudaStream stream, size_t n, const float *a, const float *b, float *out);
 int cuda_mean_backward (CudaStream stream, size_t n, const float *dout, float *da, float *db);
+
+typedef enum {
+  CUDA_VIEWS_MEAN,
+  CUDA_VIEWS_PROBABILITIES, /* the logarithm of the mean of the softmaxes */
+  CUDA_VIEWS_CONCAT,
+} CudaViewFusion;
+
+/* A sample's views become one row: in (N, views, row) -> out (N, out_row). Views that
+ * cnn3d_view_mask() leaves out do not count in a mean, and are zeros in a concatenation. */
+typedef struct {
+  CudaViewFusion fusion;
+  int samples, views, channels; /* channels: of one view, without padding */
+  int row, out_row;
+  float dropout; /* of views */
+} CudaViews;
+int cuda_views (
+    CudaStream stream, const CudaViews *views, const CudaPass *pass, const float *in, float *out);
+/* in: for probabilities; else NULL. */
+int cuda_views_backward (CudaStream stream, const CudaViews *views, const CudaPass *pass,
+    const float *in, const float *dout, float *din);
 
 /* out (N, out_row) = x (N, in_row) w (classes, in_row) + bias; columns from
  * `classes` on are 0. */

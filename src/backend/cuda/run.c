@@ -234,10 +234,10 @@ dropout (const CudaStep *s, GError **error)
 {
   const gboolean backward = s->step->phase == CNN3D_PHASE_BACKWARD;
 
-  return cuda_ok (
-      cuda_dropout (s->here->work, &s->here->small->scalars.pass, s->step->clips,
-          cuda_pad (s->in_tensor->c), s->op->first_draw, s->binding->training ? s->op->dropout : 0,
-          backward ? s->dout[0] : s->in, backward ? s->din : s->out),
+  return cuda_ok (cuda_dropout (s->here->work, &s->here->small->scalars.pass, s->step->clips,
+                      cuda_pad (s->in_tensor->c), s->in_tensor->views, s->in_tensor->c,
+                      s->op->first_draw, s->binding->training ? s->op->dropout : 0,
+                      backward ? s->dout[0] : s->in, backward ? s->din : s->out),
       "dropout failed", error);
 }
 
@@ -263,6 +263,24 @@ mean (const CudaStep *s, GError **error)
           ? cuda_mean_backward (s->here->work, n, s->dout[0], s->din, s->dresidual)
           : cuda_mean (s->here->work, n, s->in, s->residual, s->out),
       "joining two streams failed", error);
+}
+
+static gboolean
+views (const CudaStep *s, GError **error)
+{
+  static const CudaViewFusion fusions[] = { [CNN3D_VIEW_FUSION_LOGITS] = CUDA_VIEWS_MEAN,
+    [CNN3D_VIEW_FUSION_PROBABILITIES] = CUDA_VIEWS_PROBABILITIES,
+    [CNN3D_VIEW_FUSION_FEATURES] = CUDA_VIEWS_MEAN,
+    [CNN3D_VIEW_FUSION_CONCAT] = CUDA_VIEWS_CONCAT };
+  const CudaPass *pass = &s->here->small->scalars.pass;
+  const CudaViews v = { fusions[s->op->view_fusion], (gint) s->step->clips,
+    (gint) s->in_tensor->views, s->in_tensor->c, (gint) cuda_pad (s->in_tensor->c),
+    (gint) cuda_pad (s->out_tensor->c), s->binding->training ? s->op->dropout : 0 };
+
+  return cuda_ok (s->step->phase == CNN3D_PHASE_BACKWARD
+          ? cuda_views_backward (s->here->work, &v, pass, s->in, s->dout[0], s->din)
+          : cuda_views (s->here->work, &v, pass, s->in, s->out),
+      "joining views failed", error);
 }
 
 static gboolean
@@ -358,6 +376,8 @@ run_step (Cnn3dProgram *p, const Cnn3dStep *step, const Cnn3dBinding *b, GError 
       return concat (&s, error);
     case CNN3D_OP_MEAN:
       return mean (&s, error);
+    case CNN3D_OP_VIEWS:
+      return views (&s, error);
     case CNN3D_OP_LOSS:
       return !b->labels || loss (&s, error);
     default:
@@ -464,7 +484,7 @@ cuda_run (Cnn3dProgram *p, const Cnn3dStep *steps, guint n_steps, const Cnn3dBin
   Recording *rec = find_recording (p->runs, steps, n_steps, b);
   GError *reason = NULL;
   const CudaScalars scalars = { { b->frames, b->labels, b->seed, b->step, b->loss_scale,
-                                    b->label_smoothing, b->class_weights, b->points },
+                                    b->label_smoothing, b->class_weights, b->points, b->present },
     b->update ? cuda_update_scalars (b->update, TRUE) : (CudaUpdate) { 0 } };
   CudaWeights w;
 

@@ -14,7 +14,7 @@ is_pooled (const Cnn3dNetwork *net, const Cnn3dTensor *t)
   const Cnn3dOpKind kind = net->ops[t->producer].kind;
 
   return kind == CNN3D_OP_GLOBAL_POOL || kind == CNN3D_OP_DROPOUT || kind == CNN3D_OP_LINEAR
-      || kind == CNN3D_OP_CONCAT || kind == CNN3D_OP_MEAN;
+      || kind == CNN3D_OP_CONCAT || kind == CNN3D_OP_MEAN || kind == CNN3D_OP_VIEWS;
 }
 
 gsize
@@ -79,8 +79,8 @@ cuda_scratch (const Cnn3dProgram *p, gint i, Cnn3dPhase phase)
   /* cuDNN writes the gradient in the weights' type and over what is there: in
    * 16 bits it is converted, and added to the f32 one, afterwards */
   if (phase == CNN3D_PHASE_BACKWARD_WEIGHTS)
-    weights =
-        m->type != CUDA_TYPE_F32 || p->params.accumulates || p->sizes.slice[i] < p->params.batch;
+    weights = m->type != CUDA_TYPE_F32 || p->params.accumulates
+        || p->sizes.slice[i] < cuda_rows (p, op->in);
   if (weights)
     s.vectors = cuda_align (cuda_conv_weights (m, op) * m->element);
   s.workspace = s.vectors;
@@ -121,11 +121,11 @@ conv_sizes (Cnn3dProgram *p, gint i, const Cnn3dProgramParams *params, GError **
   const Cnn3dTensor *in = &m->net->tensors[op->in], *out = &m->net->tensors[op->out];
 
   p->sizes.slice[i] = params->training
-      ? cnn3d_plan_slice (params->batch, params->most,
+      ? cnn3d_plan_slice (cuda_rows (p, op->in), params->most * in->views,
             MAX (cuda_clip_bytes (m, in), cuda_clip_bytes (m, out)), SLICE_BYTES)
       : 1;
   p->sizes.adds[i] = TRUE;
-  p->sizes.statistics[i] = m->type != CUDA_TYPE_F32 && p->sizes.slice[i] == params->batch;
+  p->sizes.statistics[i] = m->type != CUDA_TYPE_F32 && p->sizes.slice[i] == cuda_rows (p, op->in);
   if (!add_workspace (p, i, CNN3D_PHASE_FORWARD, CUDA_CONV_FORWARD, error))
     return FALSE;
   if (!params->training)
@@ -144,8 +144,9 @@ norm_sizes (Cnn3dProgram *p, gint i, const Cnn3dProgramParams *params)
   const Cnn3dNetwork *net = p->model->net;
   const Cnn3dOp *op = &net->ops[i];
   const Cnn3dTensor *t = &net->tensors[op->in];
-  const gsize c = cuda_pad (t->c), numbers = params->batch * cuda_points (t) * c;
-  const gsize rows = cuda_norm_rows (params->batch * cuda_points (t), c);
+  const gsize points = cuda_rows (p, op->in) * cuda_points (t);
+  const gsize c = cuda_pad (t->c), numbers = points * c;
+  const gsize rows = cuda_norm_rows (points, c);
   const gsize sums = cuda_align (rows * c * 2 * sizeof (gfloat)),
               vectors = cuda_align (2 * c * sizeof (gfloat));
   gsize *scratch = p->sizes.scratch + i * CNN3D_N_PHASES;
@@ -167,10 +168,11 @@ norm_sizes (Cnn3dProgram *p, gint i, const Cnn3dProgramParams *params)
 static void
 max_pool_sizes (Cnn3dProgram *p, gint i, const Cnn3dProgramParams *params)
 {
-  const Cnn3dTensor *out = &p->model->net->tensors[p->model->net->ops[i].out];
+  const gint tensor = p->model->net->ops[i].out;
+  const Cnn3dTensor *out = &p->model->net->tensors[tensor];
 
   if (params->training)
-    p->sizes.saved[i] = params->batch * cuda_points (out) * cuda_pad (out->c);
+    p->sizes.saved[i] = cuda_rows (p, tensor) * cuda_points (out) * cuda_pad (out->c);
 }
 
 /* Each clip's loss, and whether it was right, to be added up in order. */
@@ -193,7 +195,7 @@ cuda_program_new (Cnn3dModel *m, const Cnn3dProgramParams *params, GError **erro
   cnn3d_sizes_init (&p->sizes, net, params->batch);
   for (guint i = 0; i < net->n_tensors; i++)
     p->sizes.activation[i] = p->sizes.gradient[i] =
-        params->batch * cuda_clip_bytes (m, &net->tensors[i]);
+        cuda_rows (p, i) * cuda_clip_bytes (m, &net->tensors[i]);
   for (guint i = 0; i < net->n_weights; i++)
     if (CNN3D_PARAM_TRAINED (net->weights[i].role))
       p->sizes.parameters[net->weights[i].op] += m->layout.length[i] * sizeof (gfloat);

@@ -40,12 +40,13 @@ cuda_read_activation (
   const Cnn3dTensor *t = &m->net->tensors[tensor];
   const gsize clip = cuda_clip_bytes (m, t), channels = cuda_pad (t->c), points = cuda_points (t);
   const CudaType type = clip == channels * points * sizeof (gfloat) ? CUDA_TYPE_F32 : m->type;
+  const gsize rows = cuda_rows (p, tensor);
   g_auto (Cnn3dTemporary) stored = { NULL };
 
-  if (!cnn3d_temporary_take (&stored, clip * p->params.batch, "an activation", error)
-      || !cuda_download (m->device, stored.data, place, clip * p->params.batch, error))
+  if (!cnn3d_temporary_take (&stored, clip * rows, "an activation", error)
+      || !cuda_download (m->device, stored.data, place, clip * rows, error))
     return FALSE;
-  for (guint n = 0; n < p->params.batch; n++)
+  for (gsize n = 0; n < rows; n++)
     for (gint c = 0; c < t->c; c++)
       for (gsize i = 0; i < points; i++)
         *values++ = cuda_number (type, (guint8 *) stored.data + n * clip, i * channels + c);

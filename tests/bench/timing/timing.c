@@ -85,7 +85,7 @@ static void
 print_timing (const Timing *t)
 {
   static const gchar *const kinds[] = { "input", "conv", "norm", "max-pool", "global-pool",
-    "dropout", "linear", "concat", "mean", "loss" };
+    "dropout", "linear", "concat", "mean", "views", "loss" };
   static const gchar *const phases[] = { "forward", "recompute", "backward-weights", "backward",
     "update" };
 

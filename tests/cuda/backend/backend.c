@@ -36,6 +36,10 @@ static const Case cases[] = {
   { "posec3d_slowonly", 1, 0, 1e-5, 5e-5, 2e-3 },
   { "mc3_18-late", 1, 0, 1e-5, 5e-5, 2e-3 },
   { "r3d_18-stem", 1, 0, 1e-5, 1e-5, 2e-3 },
+  { "r3d_18-views-logits", 1, 0, 1e-5, 5e-5, 2e-3 },
+  { "mc3_18-views-probabilities", 1, 0, 1e-5, 5e-5, 2e-3 },
+  { "r3d_18-views-features", 1, 0, 1e-5, 5e-5, 2e-3 },
+  { "mc3_18-late-views-concat", 1, 0, 1e-5, 5e-5, 2e-3 },
 };
 
 /* The losses of each step, with updates layer by layer, and the final weights; the gradients of the

@@ -173,6 +173,8 @@ test_words (void)
     { "cuda_concat_backward", "CUDA: joining two streams failed: ", "r3d_18-concat" },
     { "cuda_mean", "CUDA: joining two streams failed: ", "mc3_18-late" },
     { "cuda_mean_backward", "CUDA: joining two streams failed: ", "mc3_18-late" },
+    { "cuda_views", "CUDA: joining views failed: ", "r3d_18-views-logits" },
+    { "cuda_views_backward", "CUDA: joining views failed: ", "r3d_18-views-logits" },
     { "cuda_dropout", "CUDA: dropout failed: " },
     { "cuda_linear", "CUDA: the last layer failed: " },
     { "cuda_loss", "CUDA: the loss failed: " },

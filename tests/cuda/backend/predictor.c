@@ -98,7 +98,8 @@ static gchar *
 train (Cnn3dTrainerParams *p, const guint8 *frames, const gfloat *points, const gint32 *labels)
 {
   const Cnn3dPass pass = { 0, TRUE, 0, 0, STEPS * BATCH, 1, FALSE };
-  Cnn3dBatch batch = { frames, CNN3D_TYPE_UINT8, labels, BATCH, 0, points };
+  g_autofree guint8 *present = rig_present (p);
+  Cnn3dBatch batch = { frames, CNN3D_TYPE_UINT8, labels, BATCH, 0, points, present };
   g_autoptr (GError) error = NULL;
   Cnn3dPassResult result;
   Cnn3dProgress progress;
@@ -120,6 +121,20 @@ train (Cnn3dTrainerParams *p, const guint8 *frames, const gfloat *points, const 
 }
 
 static void
+remove_folder (const gchar *dir)
+{
+  g_autoptr (GDir) folder = g_dir_open (dir, 0, NULL);
+  const gchar *name;
+
+  while ((name = g_dir_read_name (folder))) {
+    g_autofree gchar *file = g_build_filename (dir, name, NULL);
+
+    g_unlink (file);
+  }
+  g_rmdir (dir);
+}
+
+static void
 test_predictor (gconstpointer data)
 {
   const Case *c = data;
@@ -133,8 +148,6 @@ test_predictor (gconstpointer data)
   gint32 labels[CLIPS];
   Cnn3dTrainerParams p;
   GArray *wanted, *got;
-  g_autoptr (GDir) folder = NULL;
-  const gchar *name;
 
   rig_params (&p, c->network);
   p.checkpoint_dir = dir;
@@ -162,13 +175,76 @@ test_predictor (gconstpointer data)
   }
   free_maps (wanted);
   g_assert_cmpuint (cuda->taken, ==, 0);
-  folder = g_dir_open (dir, 0, NULL);
-  while ((name = g_dir_read_name (folder))) {
-    g_autofree gchar *file = g_build_filename (dir, name, NULL);
+  remove_folder (dir);
+}
 
-    g_unlink (file);
+/* Samples of several views, some of them missing: together, and each view's own logits. */
+static void
+run_views (const gchar *path, const gchar *device, guint chunk, const Cnn3dTrainerParams *p,
+    const guint8 *frames, const gfloat *points, gfloat *logits, gfloat *by_view)
+{
+  g_autofree guint8 *present = rig_present (p);
+  g_autoptr (GError) error = NULL;
+  Cnn3dPredictorParams params;
+  Cnn3dPredictor *predictor;
+
+  cnn3d_predictor_params_init (&params);
+  params.model = path;
+  params.device = device;
+  params.precision = CNN3D_PRECISION_32;
+  params.batch = N;
+  params.chunk = chunk;
+  params.threads = 1;
+  params.by_view = TRUE;
+  predictor = cnn3d_predictor_new (&params, &error);
+  g_assert_no_error (error);
+  for (guint twice = 0; twice < 3; twice++) {
+    memset (logits, 0, N * CLASSES * sizeof *logits);
+    g_assert_true (cnn3d_predictor_run_views (
+        predictor, frames, CNN3D_TYPE_UINT8, points, present, N, logits, by_view, &error));
+    g_assert_no_error (error);
   }
-  g_rmdir (dir);
+  cnn3d_predictor_free (&predictor);
+}
+
+static void
+test_views (gconstpointer network)
+{
+  g_autofree gchar *dir = g_dir_make_tmp ("cnn3d-predictor-XXXXXX", NULL), *path = NULL;
+  gfloat wanted[N * CLASSES], got[N * CLASSES], wanted_views[N * 3 * CLASSES],
+      got_views[N * 3 * CLASSES];
+  gint32 labels[CLIPS];
+  Cnn3dTrainerParams p;
+
+  rig_params (&p, network);
+  p.checkpoint_dir = dir;
+
+  const gsize numbers = N * p.network.views * CLASSES;
+  g_autofree guint8 *frames = rig_frames (&p, labels), *present = rig_present (&p);
+  g_autofree gfloat *points = rig_points (&p, labels);
+
+  path = train (&p, frames, points, labels);
+  run_views (path, "cpu", 0, &p, frames, points, wanted, wanted_views);
+  run_views (path, "cuda", 0, &p, frames, points, got, got_views);
+  for (gsize i = 0; i < numbers; i++) {
+    g_assert_cmpint (isnan (wanted_views[i]) != 0, ==, !present[i / CLASSES]);
+    g_assert_cmpint (isnan (got_views[i]) != 0, ==, !present[i / CLASSES]);
+    if (!present[i / CLASSES])
+      wanted_views[i] = got_views[i] = 0;
+  }
+  g_assert_cmpfloat (distance (got, wanted, N * CLASSES), <, 2e-3);
+  g_assert_cmpfloat (distance (got_views, wanted_views, numbers), <, 2e-3);
+  memcpy (wanted, got, sizeof wanted);
+  memcpy (wanted_views, got_views, sizeof wanted_views);
+  run_views (path, "cuda", 2, &p, frames, points, got, got_views);
+  for (gsize i = 0; i < numbers; i++)
+    if (!present[i / CLASSES])
+      got_views[i] = 0;
+  g_assert_cmpmem (got, sizeof got, wanted, sizeof wanted);
+  g_assert_cmpmem (
+      got_views, numbers * sizeof *got_views, wanted_views, numbers * sizeof *wanted_views);
+  g_assert_cmpuint (cuda->taken, ==, 0);
+  remove_folder (dir);
 }
 
 int
@@ -181,5 +257,9 @@ main (int argc, char **argv)
 
     g_test_add_data_func (name, &cases[i], test_predictor);
   }
+  g_test_add_data_func (
+      "/backend/predictor/views-probabilities", "mc3_18-views-probabilities", test_views);
+  g_test_add_data_func ("/backend/predictor/views-features", "r3d_18-views-features", test_views);
+  g_test_add_data_func ("/backend/predictor/views-late", "mc3_18-late-views-concat", test_views);
   return g_test_run ();
 }

@@ -59,6 +59,7 @@ rig_params (Cnn3dTrainerParams *p, const gchar *network)
   p->weight_decay = 1e-3;
   p->label_smoothing = 0.1;
   p->seed = 3;
+  p->network.view_dropout = p->network.views ? 0.3 : 0;
   p->recompute = CNN3D_RECOMPUTE_NONE;
   p->benchmark = p->tf32 = FALSE;
 }
@@ -66,7 +67,8 @@ rig_params (Cnn3dTrainerParams *p, const gchar *network)
 static inline gsize
 clip_bytes (const Cnn3dTrainerParams *p)
 {
-  return (gsize) p->network.frames * p->network.height * p->network.width * p->network.channels;
+  return (gsize) MAX (p->network.views, 1) * p->network.frames * p->network.height
+      * p->network.width * p->network.channels;
 }
 
 /* The clips of a data set; each one's contents depend on its class. */
@@ -111,6 +113,18 @@ rig_points (const Cnn3dTrainerParams *p, const gint32 *labels)
     }
   }
   return points;
+}
+
+/* Some views are missing; NULL: a sample is one clip. */
+static inline guint8 *
+rig_present (const Cnn3dTrainerParams *p)
+{
+  const guint views = p->network.views;
+  guint8 *present = views ? g_new (guint8, CLIPS * views) : NULL;
+
+  for (guint i = 0; i < CLIPS * views; i++)
+    present[i] = i % views == i / views % views || i * 7 % 5 > 1;
+  return present;
 }
 
 /* One run, with the results of each batch. */
@@ -167,6 +181,7 @@ rig_run (
   gint32 labels[CLIPS];
   g_autofree guint8 *frames = rig_frames (p, labels);
   g_autofree gfloat *points = rig_points (p, labels);
+  g_autofree guint8 *present = rig_present (p);
   const gsize clip = clip_bytes (p), device_own = cuda->taken;
   Cnn3dTrainer *t = cnn3d_trainer_new (p, BATCH, error);
   guint64 position = 0;
@@ -199,7 +214,8 @@ rig_run (
     while (ok && position < begun + CLIPS && (!batches || done < batches)) {
       const guint first = position - begun, n = MIN (BATCH, CLIPS - first);
       const Cnn3dBatch batch = { frames + first * clip, CNN3D_TYPE_UINT8, labels + first, n,
-        position + n, points ? points + first * clip_points (p) : NULL };
+        position + n, points ? points + first * clip_points (p) : NULL,
+        present ? present + first * p->network.views : NULL };
       const guint allocations = cuda->allocations, synchronisations = cuda->synchronisations;
 
       ok = cnn3d_trainer_run (t, &batch, &progress, error);

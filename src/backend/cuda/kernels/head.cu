@@ -1,7 +1,7 @@
 /* Dropout, the last layer and the loss: small, in f32.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "src/backend/cuda/kernels/launch.h"
-#include "src/philox.h"
+#include "src/backend/viewmask.h"
 
 #define WARP 32
 #define WARPS (THREADS / WARP)
@@ -9,8 +9,8 @@
 
 /* The mask is drawn again in the backward pass rather than kept. */
 static __global__ void
-__launch_bounds__ (THREADS) dropout (const CudaPass *pass, int clips, int channels, unsigned first,
-    float probability, const float *in, float *out)
+__launch_bounds__ (THREADS) dropout (const CudaPass *pass, int clips, int channels, int views,
+    unsigned draws, unsigned first, float probability, const float *in, float *out)
 {
   const size_t n = static_cast<size_t> (clips) * channels;
   const uint64_t seed = pass->seed, step = pass->step;
@@ -18,20 +18,21 @@ __launch_bounds__ (THREADS) dropout (const CudaPass *pass, int clips, int channe
 
   for (size_t i = static_cast<size_t> (blockIdx.x) * THREADS + threadIdx.x; i < n;
       i += static_cast<size_t> (gridDim.x) * THREADS) {
-    const size_t clip = i / channels, c = i - clip * channels;
+    const size_t clip = i / channels, c = i - clip * channels, sample = clip / views;
+    const size_t draw = first + (clip - sample * views) * draws + c;
     const double u =
-        cnn3d_philox_uniform (cnn3d_philox_bits (seed, 0, PURPOSE_DROPOUT, step + clip, first + c));
+        cnn3d_philox_uniform (cnn3d_philox_bits (seed, 0, PURPOSE_DROPOUT, step + sample, draw));
 
     out[i] = u < probability ? 0 : in[i] * keep;
   }
 }
 
 int
-cuda_dropout (CudaStream stream, const CudaPass *pass, int clips, int channels, unsigned first,
-    float probability, const float *in, float *out)
+cuda_dropout (CudaStream stream, const CudaPass *pass, int clips, int channels, int views,
+    unsigned draws, unsigned first, float probability, const float *in, float *out)
 {
   return LAUNCH (dropout, blocks_for (static_cast<size_t> (clips) * channels, THREADS), THREADS,
-      stream, pass, clips, channels, first, probability, in, out);
+      stream, pass, clips, channels, views, draws, first, probability, in, out);
 }
 
 /* --- joining streams --- */
@@ -120,6 +121,190 @@ int
 cuda_mean_backward (CudaStream stream, size_t n, const float *dout, float *da, float *db)
 {
   return LAUNCH (halve, blocks_for (n, THREADS), THREADS, stream, n, dout, da, db);
+}
+
+/* --- joining views --- */
+
+/* Bit v: view v of sample n counts. */
+__device__ __forceinline__ uint32_t
+mask_of (const CudaViews &v, const CudaPass &pass, size_t n)
+{
+  return cnn3d_view_mask (pass.present ? pass.present + n * v.views : nullptr, v.views, v.dropout,
+      pass.seed, pass.step + n);
+}
+
+static __global__ void
+__launch_bounds__ (THREADS) views (CudaViews v, const CudaPass *pass_, const float *in, float *out)
+{
+  const CudaPass pass = *pass_;
+  const size_t n = static_cast<size_t> (v.samples) * v.out_row;
+
+  for (size_t i = static_cast<size_t> (blockIdx.x) * THREADS + threadIdx.x; i < n;
+      i += static_cast<size_t> (gridDim.x) * THREADS) {
+    const size_t sample = i / v.out_row;
+    const int c = static_cast<int> (i - sample * v.out_row);
+    const uint32_t mask = mask_of (v, pass, sample);
+    const float *rows = in + sample * v.views * v.row;
+
+    if (v.fusion == CUDA_VIEWS_CONCAT) {
+      const int view = c / v.channels;
+
+      out[i] = view < v.views && (mask >> view & 1)
+          ? rows[static_cast<size_t> (view) * v.row + c - view * v.channels]
+          : 0;
+    } else {
+      double sum = 0;
+
+      for (int k = 0; k < v.views; k++)
+        if (mask >> k & 1)
+          sum += rows[static_cast<size_t> (k) * v.row + c];
+      out[i] = static_cast<float> (sum / cnn3d_view_count (mask));
+    }
+  }
+}
+
+static __global__ void
+__launch_bounds__ (THREADS)
+    views_backward (CudaViews v, const CudaPass *pass_, const float *dout, float *din)
+{
+  const CudaPass pass = *pass_;
+  const size_t n = static_cast<size_t> (v.samples) * v.views * v.row;
+
+  for (size_t i = static_cast<size_t> (blockIdx.x) * THREADS + threadIdx.x; i < n;
+      i += static_cast<size_t> (gridDim.x) * THREADS) {
+    const size_t clip = i / v.row, sample = clip / v.views;
+    const int c = static_cast<int> (i - clip * v.row);
+    const int view = static_cast<int> (clip - sample * v.views);
+    const uint32_t mask = mask_of (v, pass, sample);
+    const float *g = dout + sample * v.out_row;
+
+    if (!(mask >> view & 1) || c >= v.channels)
+      din[i] = 0;
+    else if (v.fusion == CUDA_VIEWS_CONCAT)
+      din[i] = g[view * v.channels + c];
+    else
+      din[i] = g[c] / cnn3d_view_count (mask);
+  }
+}
+
+/* The logarithm of the sum of exponentials, with all lanes of a warp. */
+__device__ __forceinline__ double
+log_sum_of (const float *x, int n)
+{
+  const int lane = threadIdx.x % WARP;
+  float most = -INFINITY;
+  double sum = 0;
+
+  for (int k = lane; k < n; k += WARP)
+    most = fmaxf (most, x[k]);
+  for (int distance = WARP / 2; distance; distance /= 2)
+    most = fmaxf (most, __shfl_xor_sync (FULL_WARP, most, distance));
+  for (int k = lane; k < n; k += WARP)
+    sum += exp (static_cast<double> (x[k]) - most);
+  return most + log (add_warp (sum));
+}
+
+/* The logarithm of the sum of the views' probabilities of class k. */
+__device__ __forceinline__ double
+log_total (const CudaViews &v, uint32_t mask, const float *rows, const double *log_sums, int k)
+{
+  double most = -INFINITY, sum = 0;
+
+  for (int view = 0; view < v.views; view++)
+    if (mask >> view & 1)
+      most = fmax (most, rows[static_cast<size_t> (view) * v.row + k] - log_sums[view]);
+  for (int view = 0; view < v.views; view++)
+    if (mask >> view & 1)
+      sum += exp (rows[static_cast<size_t> (view) * v.row + k] - log_sums[view] - most);
+  return most + log (sum);
+}
+
+/* A warp takes a sample. */
+static __global__ void
+__launch_bounds__ (THREADS) mix (CudaViews v, const CudaPass *pass_, const float *in, float *out)
+{
+  const CudaPass pass = *pass_;
+  const int lane = threadIdx.x % WARP;
+  double log_sums[32];
+
+  for (int n = blockIdx.x * WARPS + threadIdx.x / WARP; n < v.samples; n += gridDim.x * WARPS) {
+    const uint32_t mask = mask_of (v, pass, n);
+    const float *rows = in + static_cast<size_t> (n) * v.views * v.row;
+    float *to = out + static_cast<size_t> (n) * v.out_row;
+
+    for (int view = 0; view < v.views; view++)
+      log_sums[view] = log_sum_of (rows + static_cast<size_t> (view) * v.row, v.channels);
+    for (int k = lane; k < v.out_row; k += WARP)
+      to[k] = k < v.channels ? static_cast<float> (log_total (v, mask, rows, log_sums, k)
+                                   - log (static_cast<double> (cnn3d_view_count (mask))))
+                             : 0;
+  }
+}
+
+/* With p a view's probabilities, r[k] its share of all views' sum for class k, and g the gradient of
+ * the output: r[k] g[k] - p[k] sum (r g). */
+static __global__ void
+__launch_bounds__ (THREADS) mix_backward (
+    CudaViews v, const CudaPass *pass_, const float *in, const float *dout, float *din)
+{
+  const CudaPass pass = *pass_;
+  const int lane = threadIdx.x % WARP;
+  double log_sums[32], products[32];
+
+  for (int n = blockIdx.x * WARPS + threadIdx.x / WARP; n < v.samples; n += gridDim.x * WARPS) {
+    const uint32_t mask = mask_of (v, pass, n);
+    const float *rows = in + static_cast<size_t> (n) * v.views * v.row;
+    const float *g = dout + static_cast<size_t> (n) * v.out_row;
+    float *to = din + static_cast<size_t> (n) * v.views * v.row;
+
+    for (int view = 0; view < v.views; view++) {
+      log_sums[view] = log_sum_of (rows + static_cast<size_t> (view) * v.row, v.channels);
+      products[view] = 0;
+    }
+    for (int k = lane; k < v.channels; k += WARP) {
+      const double total = log_total (v, mask, rows, log_sums, k);
+
+      for (int view = 0; view < v.views; view++)
+        products[view] +=
+            g[k] * exp (rows[static_cast<size_t> (view) * v.row + k] - log_sums[view] - total);
+    }
+    for (int view = 0; view < v.views; view++)
+      products[view] = add_warp (products[view]);
+    for (int k = lane; k < v.row; k += WARP) {
+      const double total = k < v.channels ? log_total (v, mask, rows, log_sums, k) : 0;
+
+      for (int view = 0; view < v.views; view++) {
+        const size_t at = static_cast<size_t> (view) * v.row + k;
+        const double log_p = rows[at] - log_sums[view];
+
+        to[at] = k < v.channels && (mask >> view & 1)
+            ? static_cast<float> (g[k] * exp (log_p - total) - exp (log_p) * products[view])
+            : 0;
+      }
+    }
+  }
+}
+
+int
+cuda_views (
+    CudaStream stream, const CudaViews *v, const CudaPass *pass, const float *in, float *out)
+{
+  if (v->fusion == CUDA_VIEWS_PROBABILITIES)
+    return LAUNCH (mix, blocks_for (v->samples, WARPS), THREADS, stream, *v, pass, in, out);
+  return LAUNCH (views, blocks_for (static_cast<size_t> (v->samples) * v->out_row, THREADS),
+      THREADS, stream, *v, pass, in, out);
+}
+
+int
+cuda_views_backward (CudaStream stream, const CudaViews *v, const CudaPass *pass, const float *in,
+    const float *dout, float *din)
+{
+  if (v->fusion == CUDA_VIEWS_PROBABILITIES)
+    return LAUNCH (
+        mix_backward, blocks_for (v->samples, WARPS), THREADS, stream, *v, pass, in, dout, din);
+  return LAUNCH (views_backward,
+      blocks_for (static_cast<size_t> (v->samples) * v->views * v->row, THREADS), THREADS, stream,
+      *v, pass, dout, din);
 }
 
 /* --- the last layer --- */
