@@ -12,15 +12,29 @@
 
 static const gchar *const formats[] = { NULL, "GRAY8", NULL, "RGB", "RGBA" };
 
+/* The names of the model's views, escaped; free with g_free(). */
+static gchar *
+view_list (const EvalRun *self)
+{
+  gchar *list = self->info->views ? g_strjoinv (", ", self->info->views) : g_strdup ("");
+  gchar *shown = cnn3d_escape (list, FALSE);
+
+  g_free (list);
+
+  return shown;
+}
+
 gboolean
 eval_run_check_layout (EvalRun *self, const TensorLayout *layout)
 {
   const Cnn3dNetworkParams *n = &self->info->network;
   const gchar *format;
-  gchar *was, *is;
+  gchar *was, *is, *list;
 
   if (self->have_layout && !tensor_layout_same_clips (layout, &self->layout))
     goto other_clips;
+  if (layout->views != cnn3d_network_views (n))
+    goto other_views;
   if (layout->frames != n->frames
       || (cnn3d_network_sees_frames (n)
           && (layout->channels != n->channels || layout->height != n->height
@@ -42,6 +56,26 @@ other_clips:
       ("The model was set up for %s, but %s arrived: all clips of a run must have the same form.",
           was, is),
       (NULL));
+  g_free (was);
+  g_free (is);
+  return FALSE;
+other_views:
+  was = cnn3d_escape (self->settings.model, FALSE);
+  is = tensor_layout_describe (layout);
+  list = view_list (self);
+  if (self->info->views)
+    GST_ELEMENT_ERROR (self->element, STREAM, FORMAT,
+        ("%s was trained on %u views of each clip, %s, but %s arrived: test it on clips with these "
+         "views.",
+            was, cnn3d_network_views (n), list, is),
+        (NULL));
+  else
+    GST_ELEMENT_ERROR (self->element, STREAM, FORMAT,
+        ("%s was trained on clips of one view, but %s arrived: set clipsrc views to the name of "
+         "one.",
+            was, is),
+        (NULL));
+  g_free (list);
   g_free (was);
   g_free (is);
   return FALSE;
@@ -75,6 +109,51 @@ more_classes:
        "all of them.",
           layout->num_classes, self->num_classes),
       (NULL));
+  return FALSE;
+}
+
+/* Whether the file has numbers in place of names of views. */
+static gboolean
+views_are_numbers (const Cnn3dModelInfo *info)
+{
+  gchar number[16];
+  guint i;
+
+  for (i = 0; info->views[i]; i++) {
+    g_snprintf (number, sizeof number, "%u", i);
+    if (strcmp (info->views[i], number) != 0)
+      return FALSE;
+  }
+
+  return TRUE;
+}
+
+gboolean
+eval_run_check_views (EvalRun *self, gchar **names)
+{
+  const gchar *const *is = (const gchar *const *) names;
+  gchar *model, *known, *list, *shown;
+
+  /* another number of views shows in the caps */
+  if (!self->info->views || g_strv_length (names) != g_strv_length (self->info->views)
+      || g_strv_equal (is, (const gchar *const *) self->info->views)
+      || views_are_numbers (self->info))
+    return TRUE;
+
+  /* ERRORS */
+  model = cnn3d_escape (self->settings.model, FALSE);
+  known = view_list (self);
+  list = g_strjoinv (", ", names);
+  shown = cnn3d_escape (list, FALSE);
+  GST_ELEMENT_ERROR (self->element, STREAM, FORMAT,
+      ("The stream's views are %s, but %s was trained on %s, in this order: set clipsrc views to "
+       "those.",
+          shown, model, known),
+      (NULL));
+  g_free (shown);
+  g_free (list);
+  g_free (known);
+  g_free (model);
   return FALSE;
 }
 

@@ -60,6 +60,35 @@ append_share (GString *line, const gchar *name, gdouble value)
     cnn3d_string_append_printf (line, "  %s %.1f %%", name, 100 * value);
 }
 
+static void
+add_views (EvalRun *self, Cnn3dMetrics *m)
+{
+  guint v;
+
+  for (v = 0; self->view_predictions && self->info->views[v]; v++)
+    cnn3d_metrics_add_view (m, self->info->views[v], self->view_predictions[v]);
+}
+
+/* The accuracy of each view alone, and the number of its videos. */
+static void
+set_views (GstStructure *s, const Cnn3dMetrics *m, gchar **names)
+{
+  gdouble *accuracy = g_new (gdouble, m->n_views), *videos = g_new (gdouble, m->n_views);
+  guint v;
+
+  for (v = 0; v < m->n_views; v++) {
+    accuracy[v] = m->views[v].accuracy;
+    videos[v] = m->views[v].videos;
+  }
+  if (m->n_views) {
+    element_set_strings (s, "views", (const gchar *const *) names);
+    element_set_numbers (s, "accuracy-by-view", accuracy, m->n_views);
+    element_set_numbers (s, "videos-by-view", videos, m->n_views);
+  }
+  g_free (accuracy);
+  g_free (videos);
+}
+
 /* Metrics of the whole pass; those that are not defined are omitted. */
 static void
 show_result (EvalRun *self, const Cnn3dMetrics *m, gboolean complete, gdouble seconds)
@@ -77,6 +106,8 @@ show_result (EvalRun *self, const Cnn3dMetrics *m, gboolean complete, gdouble se
   append_share (line, "precision", m->precision_macro);
   append_share (line, "recall", m->recall_macro);
   append_share (line, "F1", m->f1_macro);
+  for (guint v = 0; v < m->n_views; v++)
+    append_share (line, m->views[v].name, m->views[v].accuracy);
   if (isfinite (m->auroc_macro))
     cnn3d_string_append_printf (line, "  AUROC %.4f", m->auroc_macro);
   if (isfinite (m->loss))
@@ -91,10 +122,12 @@ gboolean
 eval_run_report_result (EvalRun *self, gboolean complete, GError **error)
 {
   const gdouble seconds = (g_get_monotonic_time () - self->pass_began) / (gdouble) G_USEC_PER_SEC;
+  GstStructure *s;
   gboolean written;
   Cnn3dMetrics m;
 
   cnn3d_predictions_measure (self->predictions, &m);
+  add_views (self, &m);
   GST_OBJECT_LOCK (self->element);
   self->metrics->accuracy = m.accuracy;
   self->metrics->top5_accuracy = m.top5_accuracy;
@@ -103,15 +136,16 @@ eval_run_report_result (EvalRun *self, gboolean complete, GError **error)
   self->metrics->loss = m.loss;
   self->metrics->clips = m.clips;
   GST_OBJECT_UNLOCK (self->element);
-  element_post (self->element,
-      gst_structure_new ("cnn3deval-result", "epoch", G_TYPE_UINT, self->pass.epoch, "training",
-          G_TYPE_BOOLEAN, self->announced && self->pass.training, "complete", G_TYPE_BOOLEAN,
-          complete, "clips", G_TYPE_UINT64, m.clips, "videos", G_TYPE_UINT64, m.videos, "skipped",
-          G_TYPE_UINT64, self->skipped.count, "accuracy", G_TYPE_DOUBLE, m.accuracy,
-          "view-accuracy", G_TYPE_DOUBLE, m.clip_accuracy, "top5-accuracy", G_TYPE_DOUBLE,
-          m.top5_accuracy, "precision", G_TYPE_DOUBLE, m.precision_macro, "recall", G_TYPE_DOUBLE,
-          m.recall_macro, "f1", G_TYPE_DOUBLE, m.f1_macro, "auroc", G_TYPE_DOUBLE, m.auroc_macro,
-          "loss", G_TYPE_DOUBLE, m.loss, "seconds", G_TYPE_DOUBLE, seconds, NULL));
+  s = gst_structure_new ("cnn3deval-result", "epoch", G_TYPE_UINT, self->pass.epoch, "training",
+      G_TYPE_BOOLEAN, self->announced && self->pass.training, "complete", G_TYPE_BOOLEAN, complete,
+      "clips", G_TYPE_UINT64, m.clips, "videos", G_TYPE_UINT64, m.videos, "skipped", G_TYPE_UINT64,
+      self->skipped.count, "accuracy", G_TYPE_DOUBLE, m.accuracy, "view-accuracy", G_TYPE_DOUBLE,
+      m.clip_accuracy, "top5-accuracy", G_TYPE_DOUBLE, m.top5_accuracy, "precision", G_TYPE_DOUBLE,
+      m.precision_macro, "recall", G_TYPE_DOUBLE, m.recall_macro, "f1", G_TYPE_DOUBLE, m.f1_macro,
+      "auroc", G_TYPE_DOUBLE, m.auroc_macro, "loss", G_TYPE_DOUBLE, m.loss, "seconds",
+      G_TYPE_DOUBLE, seconds, NULL);
+  set_views (s, &m, self->info->views);
+  element_post (self->element, s);
   if (self->progress)
     show_result (self, &m, complete, seconds);
   written = !self->settings.output_dir

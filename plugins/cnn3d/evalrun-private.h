@@ -24,6 +24,7 @@ struct _EvalRun {
   Cnn3dPredictor *predictor;
   guint max_clips; /* the predictor's batch size */
   gfloat *logits;  /* (max_clips, num_classes) */
+  gfloat *by_view; /* (max_clips, views, num_classes); NULL: a clip has one view */
 
   /* (stream's classes) -> the model's class numbers; NULL: the same */
   gint32 *numbers;
@@ -39,8 +40,11 @@ struct _EvalRun {
   gboolean pass_open;
   GstClipEpoch pass;
   Cnn3dPredictions *predictions; /* of the pass */
-  guint64 clips, right;          /* of the pass */
-  Cnn3dSkipped skipped;          /* of the pass */
+  /* of the pass, by view: from it alone; whether the last video has it; NULL: no views */
+  Cnn3dPredictions **view_predictions;
+  gboolean *view_begun;
+  guint64 clips, right; /* of the pass */
+  Cnn3dSkipped skipped; /* of the pass */
   guint batches;
   /* number from its meta; more clips of its video may follow */
   guint64 last_clip;
@@ -65,6 +69,9 @@ void eval_run_fail (EvalRun *run, GError *error, const gchar *about);
 /* Checks that clips of this layout have the shape that the model was trained
  * on. FALSE if not; an error is posted. */
 gboolean eval_run_check_layout (EvalRun *run, const TensorLayout *layout);
+/* Checks that the stream's views are those that the model was trained on. FALSE
+ * if not; an error is posted. */
+gboolean eval_run_check_views (EvalRun *run, gchar **names);
 /* Matches the stream's class names with the model's. FALSE if one is unknown;
  * an error is posted. */
 gboolean eval_run_match_classes (EvalRun *run, gchar **names);

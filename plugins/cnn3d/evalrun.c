@@ -65,11 +65,35 @@ clear_results (EvalRun *self)
   return FALSE;
 }
 
+static guint
+n_views (const EvalRun *self)
+{
+  return self->info->views ? g_strv_length (self->info->views) : 0;
+}
+
+static void
+clear_view_predictions (EvalRun *self)
+{
+  for (guint v = 0; self->view_predictions && v < n_views (self); v++)
+    cnn3d_predictions_free (self->view_predictions[v]);
+  g_clear_pointer (&self->view_predictions, g_free);
+  g_clear_pointer (&self->view_begun, g_free);
+}
+
 static void
 begin_pass (EvalRun *self)
 {
+  const guint views = n_views (self);
+
   cnn3d_predictions_free (self->predictions);
   self->predictions = cnn3d_predictions_new (self->info->network.num_classes);
+  clear_view_predictions (self);
+  if (views) {
+    self->view_predictions = g_new (Cnn3dPredictions *, views);
+    self->view_begun = g_new0 (gboolean, views);
+  }
+  for (guint v = 0; v < views; v++)
+    self->view_predictions[v] = cnn3d_predictions_new (self->info->network.num_classes);
   self->pass_open = TRUE;
   self->pass_began = g_get_monotonic_time ();
   self->clips = self->right = 0;
@@ -183,6 +207,10 @@ take_sticky_event (EvalRun *self, GstEvent *event)
   } else if (gst_event_parse_clip_preparation (event, &preparation)) {
     self->prepared = TRUE;
     eval_run_check_preparation (self, &preparation);
+  } else if (gst_event_parse_clip_views (event, &names)) {
+    if (!eval_run_check_views (self, names))
+      self->flow = GST_FLOW_ERROR;
+    g_strfreev (names);
   }
 }
 
@@ -346,29 +374,53 @@ other_label:
   return FALSE;
 }
 
+/* Adds a clip's logits of each view alone. present, by_view: the clip's. */
+static void
+take_views (EvalRun *self, guint n, const guint8 *present, const gfloat *by_view)
+{
+  const gboolean more = self->parts[n] > 0;
+  guint v;
+
+  for (v = 0; v < n_views (self); v++) {
+    self->view_begun[v] &= more;
+    if (!present[v])
+      continue;
+    cnn3d_predictions_add (self->view_predictions[v], NULL, clip_number (self, n, 0),
+        self->labels[n], by_view + (gsize) v * self->info->network.num_classes,
+        self->view_begun[v]);
+    self->view_begun[v] = TRUE;
+  }
+}
+
 /* Evaluates a batch, in chunks if it is larger than the first one was. */
 static void
-run_batch (EvalRun *self, GstBuffer *buffer, const guint8 *frames, const gfloat *points)
+run_batch (EvalRun *self, GstBuffer *buffer, const guint8 *frames, const TensorBatch *mapped)
 {
   const gsize clip_points = tensor_layout_clip_points (&self->layout);
-  const guint classes = self->info->network.num_classes;
+  const guint classes = self->info->network.num_classes, views = self->layout.views;
   const gboolean draws = self->batches < self->settings.feature_maps;
   Piece piece = { self, 0, self->clips };
+  const guint8 *present;
   GError *error = NULL;
   guint n, i;
 
   cnn3d_predictor_set_features (self->predictor, draws ? draw_features : NULL, &piece);
   while (piece.first < self->layout.clips) {
     n = MIN (self->layout.clips - piece.first, self->max_clips);
-    if (!cnn3d_predictor_run (self->predictor, frames + piece.first * self->layout.clip_size,
-            self->layout.type, points ? points + piece.first * clip_points : NULL, n, self->logits,
-            &error)) {
+    present = mapped->present ? mapped->present + (gsize) piece.first * views : NULL;
+    if (!cnn3d_predictor_run_views (self->predictor, frames + piece.first * self->layout.clip_size,
+            self->layout.type, mapped->points ? mapped->points + piece.first * clip_points : NULL,
+            present, n, self->logits, self->by_view, &error)) {
       eval_run_fail (self, error, NULL);
       return;
     }
-    for (i = 0; i < n; i++)
+    for (i = 0; i < n; i++) {
       if (!take_clip (self, buffer, piece.first + i, self->logits + (gsize) i * classes))
         return;
+      if (present)
+        take_views (self, piece.first + i, present + i * views,
+            self->by_view + (gsize) i * views * classes);
+    }
     piece.first += n;
   }
   self->batches++;
@@ -407,7 +459,7 @@ take (EvalRun *self, GstBuffer *buffer, const TensorBatch *mapped)
   /* a part of a larger memory may be unaligned, numbers may not */
   if ((guintptr) frames % self->layout.item_size)
     frames = aligned = g_memdup2 (frames, self->layout.frames_size);
-  run_batch (self, buffer, frames, mapped->points);
+  run_batch (self, buffer, frames, mapped);
   g_free (aligned);
 
   return;
@@ -515,6 +567,8 @@ eval_run_set_layout (EvalRun *self, const TensorLayout *layout)
   params.width = layout->width;
   params.points = layout->points;
   params.persons = layout->persons;
+  params.views = layout->views;
+  params.by_view = layout->views > 1;
   params.layers = s->feature_maps ? s->feature_layers : NULL;
   self->predictor = cnn3d_predictor_new (&params, &error);
   if (!self->predictor) {
@@ -528,6 +582,9 @@ eval_run_set_layout (EvalRun *self, const TensorLayout *layout)
     return FALSE;
   self->max_clips = layout->clips;
   self->logits = g_new (gfloat, (gsize) self->max_clips * self->info->network.num_classes);
+  if (layout->views > 1)
+    self->by_view =
+        g_new (gfloat, (gsize) self->max_clips * layout->views * self->info->network.num_classes);
   eval_run_report_plan (self);
 
   return TRUE;
@@ -663,6 +720,7 @@ eval_run_free (EvalRun **run)
     return;
   cnn3d_predictor_free (&self->predictor);
   cnn3d_predictions_free (self->predictions);
+  clear_view_predictions (self);
   cnn3d_skipped_clear (&self->skipped);
   cnn3d_model_file_free (self->file);
   progress_free (&self->progress);
@@ -672,6 +730,7 @@ eval_run_free (EvalRun **run)
   g_free (self->metas);
   g_free (self->parts);
   g_free (self->logits);
+  g_free (self->by_view);
   g_free (self->reported);
   set_last_path (self, NULL);
   g_free (self);

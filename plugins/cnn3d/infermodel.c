@@ -74,6 +74,8 @@ infer_model_load (const InferModelSettings *settings, GError **error)
     goto bad_channels;
   if (cnn3d_network_sees_points (&model->info->network))
     goto needs_points;
+  if (cnn3d_network_views (&model->info->network) > 1)
+    goto needs_views;
 
   return model;
 
@@ -99,6 +101,13 @@ needs_points:
       "%s is a model that reads key points, which live video does not have: test it with cnn3deval "
       "on clips with key points, or serve a model of frames alone",
       settings->path);
+  infer_model_unref (model);
+  return NULL;
+needs_views:
+  g_set_error (error, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT,
+      "%s is a model of %u views of one scene, but live video is one: test it with cnn3deval on "
+      "clips with views, or serve a model that was trained on one view",
+      settings->path, cnn3d_network_views (&model->info->network));
   infer_model_unref (model);
   return NULL;
 }

@@ -8,7 +8,8 @@
 /* The part of a batch that is trained on. */
 typedef struct {
   const guint8 *frames;
-  const gfloat *points; /* NULL: no key points */
+  const gfloat *points;  /* NULL: no key points */
+  const guint8 *present; /* NULL: no views */
   const gint32 *labels;
   guint clips;
   guint64 end; /* position after the batch */
@@ -81,7 +82,8 @@ run_batch (TrainRun *self, const Batch *from)
       .type = layout->type,
       .labels = from->labels + done,
       .n = MIN (from->clips - done, self->max_clips),
-      .points = from->points ? from->points + done * tensor_layout_clip_points (layout) : NULL };
+      .points = from->points ? from->points + done * tensor_layout_clip_points (layout) : NULL,
+      .present = from->present ? from->present + done * layout->views : NULL };
     Cnn3dProgress progress;
     GError *error = NULL;
 
@@ -112,7 +114,8 @@ run_batch (TrainRun *self, const Batch *from)
 static void
 take (TrainRun *self, GstBuffer *buffer, const TensorBatch *mapped)
 {
-  Batch batch = { mapped->frames, mapped->points, self->labels, self->stream.layout.clips, 0 };
+  Batch batch = { mapped->frames, mapped->points, mapped->present, self->labels,
+    self->stream.layout.clips, 0 };
   guint8 *aligned = NULL;
   GError *error = NULL;
   guint64 begin, skip;
@@ -139,6 +142,8 @@ take (TrainRun *self, GstBuffer *buffer, const TensorBatch *mapped)
     batch.frames += skip * self->stream.layout.clip_size;
     if (batch.points)
       batch.points += skip * tensor_layout_clip_points (&self->stream.layout);
+    if (batch.present)
+      batch.present += skip * self->stream.layout.views;
     batch.labels += skip;
     batch.clips -= skip;
     self->resume.state = RESUME_DONE;

@@ -20,6 +20,8 @@ typedef struct {
   TensorLayout layout;
   GstEvent *preparation; /* clip-preparation; NULL: none received */
   GstEvent *data;        /* clip-data; likewise */
+  GstEvent *views;       /* clip-views; likewise */
+  gchar **view_names;    /* the network's; NULL: none */
   gboolean announced;    /* there are clip-epoch events */
 } TrainStream;
 

@@ -85,6 +85,19 @@ fill_data (TrainRun *self, Cnn3dRunData *to)
       from.labels, from.order };
 }
 
+/* The names of the views, of which a batch has `n`; NULL: unknown. Free with g_strfreev(). */
+static gchar **
+view_names (TrainRun *self, guint n)
+{
+  gchar **names = NULL;
+
+  if (n > 1 && self->stream.views && gst_event_parse_clip_views (self->stream.views, &names)
+      && g_strv_length (names) != n)
+    g_clear_pointer (&names, g_strfreev);
+
+  return names;
+}
+
 /* Whether the batches have the key points that the network reads. */
 static gboolean
 check_points (TrainRun *self)
@@ -105,6 +118,18 @@ check_points (TrainRun *self)
   return FALSE;
 }
 
+static void
+report_one_view (TrainRun *self)
+{
+  const TrainSettings *s = &self->settings;
+
+  if (self->stream.layout.views == 1
+      && (s->view_dropout > 0 || s->view_fusion != CNN3D_VIEW_FUSION_LOGITS))
+    element_report_info (self->element,
+        "Clips have one view: view-fusion and view-dropout have no effect. A column view in the "
+        "manifest, or clipsrc views, makes several of them.");
+}
+
 static gboolean
 make_trainer (TrainRun *self)
 {
@@ -118,6 +143,7 @@ make_trainer (TrainRun *self)
     return TRUE;
   if (!check_points (self) || !train_run_find_classes (self) || !open_log (self))
     goto failed;
+  report_one_view (self);
 
   cnn3d_trainer_params_init (&params);
   train_settings_fill (&self->settings, &params);
@@ -128,6 +154,7 @@ make_trainer (TrainRun *self)
   params.network.width = self->stream.layout.width;
   params.network.points = self->stream.layout.points;
   params.network.persons = self->stream.layout.persons;
+  params.network.views = self->stream.layout.views;
   params.frames_type = self->stream.layout.type;
   params.classes = (const gchar *const *) self->classes.names;
   params.class_weights = self->classes.weights;
@@ -143,6 +170,8 @@ make_trainer (TrainRun *self)
 
   memory_use (&self->meter.resident_before, &peak);
   self->max_clips = self->stream.layout.clips;
+  self->stream.view_names = view_names (self, params.network.views);
+  params.view_names = (const gchar *const *) self->stream.view_names;
   self->trainer = cnn3d_trainer_new (&params, self->max_clips, &error);
   if (!self->trainer) {
     train_run_fail (self, error, "The network cannot be set up");
@@ -306,6 +335,8 @@ train_run_event (TrainRun *self, GstEvent *event)
         gst_event_replace (&self->stream.preparation, event);
       else if (gst_event_parse_clip_data (event, NULL))
         gst_event_replace (&self->stream.data, event);
+      else if (gst_event_parse_clip_views (event, NULL))
+        gst_event_replace (&self->stream.views, event);
       break;
     case GST_EVENT_CUSTOM_DOWNSTREAM:
       if (self->flow == GST_FLOW_OK && self->resume.state != RESUME_SEEKING)
@@ -451,6 +482,8 @@ train_run_free (TrainRun **run)
   train_skips_clear (&self->skips);
   gst_clear_event (&self->stream.preparation);
   gst_clear_event (&self->stream.data);
+  gst_clear_event (&self->stream.views);
+  g_strfreev (self->stream.view_names);
   train_run_clear_classes (self);
   g_free (self->labels);
   g_free (self);

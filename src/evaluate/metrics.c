@@ -302,4 +302,27 @@ cnn3d_metrics_clear (Cnn3dMetrics *metrics)
 {
   g_clear_pointer (&metrics->classes, g_free);
   g_clear_pointer (&metrics->confusion, g_free);
+  for (guint i = 0; i < metrics->n_views; i++)
+    g_free (metrics->views[i].name);
+  g_clear_pointer (&metrics->views, g_free);
+  metrics->n_views = 0;
+}
+
+void
+cnn3d_metrics_add_view (
+    Cnn3dMetrics *metrics, const gchar *name, const Cnn3dPredictions *predictions)
+{
+  Cnn3dViewMetrics view = { g_strdup (name), 0, NAN, NAN, NAN };
+  Cnn3dMetrics m;
+
+  if (cnn3d_predictions_count (predictions) > 0) {
+    cnn3d_predictions_measure (predictions, &m);
+    view.videos = m.videos;
+    view.accuracy = m.accuracy;
+    view.f1_macro = m.f1_macro;
+    view.loss = m.loss;
+    cnn3d_metrics_clear (&m);
+  }
+  metrics->views = g_renew (Cnn3dViewMetrics, metrics->views, metrics->n_views + 1);
+  metrics->views[metrics->n_views++] = view;
 }

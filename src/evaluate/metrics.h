@@ -20,6 +20,13 @@ typedef struct {
   gdouble auroc;                 /* this class against the rest; NaN: one of the two has no video */
 } Cnn3dClassMetrics;
 
+/* Of one view of the samples by itself; NaN: no sample has it. */
+typedef struct {
+  gchar *name;
+  guint64 videos; /* that have the view */
+  gdouble accuracy, f1_macro, loss;
+} Cnn3dViewMetrics;
+
 typedef struct {
   guint num_classes;
   guint64 videos;        /* predictions; clips of one video are averaged */
@@ -34,6 +41,8 @@ typedef struct {
   Cnn3dClassMetrics *classes; /* [num_classes] */
   /* [label * num_classes + prediction]; NULL: more than CNN3D_MOST_CONFUSION classes */
   guint64 *confusion;
+  guint n_views; /* added by cnn3d_metrics_add_view(); 0: a sample is one clip */
+  Cnn3dViewMetrics *views;
 } Cnn3dMetrics;
 
 CNN3D_API void cnn3d_metrics_clear (Cnn3dMetrics *metrics);
@@ -75,5 +84,8 @@ CNN3D_API const Cnn3dPrediction *cnn3d_predictions_nth (
 /* Fills `metrics`, an uninitialized struct; free with cnn3d_metrics_clear(). */
 CNN3D_API void cnn3d_predictions_measure (
     const Cnn3dPredictions *predictions, Cnn3dMetrics *metrics);
+/* Adds what was predicted from one view alone. name: copied. */
+CNN3D_API void cnn3d_metrics_add_view (
+    Cnn3dMetrics *metrics, const gchar *name, const Cnn3dPredictions *predictions);
 
 #endif

@@ -266,6 +266,26 @@ add_skipped (JsonBuilder *b, const Cnn3dSkipped *skipped)
   json_builder_end_array (b);
 }
 
+/* Each view by itself. */
+static void
+add_views (JsonBuilder *b, const Cnn3dMetrics *m)
+{
+  if (m->n_views == 0)
+    return;
+  json_builder_set_member_name (b, "views");
+  json_builder_begin_array (b);
+  for (guint i = 0; i < m->n_views; i++) {
+    json_builder_begin_object (b);
+    add_string (b, "name", m->views[i].name);
+    add_count (b, "videos", m->views[i].videos);
+    add_number (b, "accuracy", m->views[i].accuracy);
+    add_number (b, "f1-macro", m->views[i].f1_macro);
+    add_number (b, "loss", m->views[i].loss);
+    json_builder_end_object (b);
+  }
+  json_builder_end_array (b);
+}
+
 static gboolean
 write_metrics (const gchar *path, const gchar *model, const Cnn3dModelInfo *info,
     const Cnn3dMetrics *m, const Cnn3dSkipped *skipped, gboolean complete, GError **error)
@@ -289,6 +309,7 @@ write_metrics (const gchar *path, const gchar *model, const Cnn3dModelInfo *info
   add_number (b, "recall-macro", m->recall_macro);
   add_number (b, "f1-macro", m->f1_macro);
   add_number (b, "auroc-macro", m->auroc_macro);
+  add_views (b, m);
   add_skipped (b, skipped);
   add_classes (b, info, m);
   add_confusion (b, m);

@@ -395,6 +395,12 @@ cnn3d_run_log_run (Cnn3dRunLog *log, const Cnn3dTrainer *trainer, const Cnn3dTra
     cnn3d_json_integer (line, "keypoints", net->points);
     cnn3d_json_integer (line, "persons", net->persons);
   }
+  if (cnn3d_network_views (net) > 1) {
+    cnn3d_json_strings (line, "views", params->view_names);
+    cnn3d_json_string (
+        line, "view-fusion", cnn3d_choice_name (&cnn3d_view_fusions, net->view_fusion));
+    cnn3d_json_number (line, "view-dropout", net->view_dropout);
+  }
   cnn3d_json_string (line, "device", cnn3d_trainer_device (trainer));
   cnn3d_json_string (
       line, "precision", cnn3d_choice_name (&cnn3d_precisions, cnn3d_trainer_precision (trainer)));

@@ -208,6 +208,42 @@ class_rows (GString *page, JsonObject *metrics)
   g_string_append (page, "</table>\n");
 }
 
+/* Each view by itself. */
+static void
+view_rows (GString *page, JsonObject *metrics)
+{
+  JsonArray *views = report_json_array (metrics, "views");
+  const guint n = views ? json_array_get_length (views) : 0;
+
+  if (n == 0)
+    return;
+  g_string_append (page,
+      "<h3>Each view by itself</h3>\n<table class=\"wide\">\n<tr><th>view</th><th "
+      "class=\"n\">clips</th><th class=\"n\">accuracy</th><th class=\"n\">F1</th><th "
+      "class=\"n\">loss</th></tr>\n");
+  for (guint i = 0; i < n; i++) {
+    JsonNode *node = json_array_get_element (views, i);
+    JsonObject *one = JSON_NODE_HOLDS_OBJECT (node) ? json_node_get_object (node) : NULL;
+    const gchar *name = one ? report_json_string (one, "name") : NULL;
+    g_autofree gchar *clips = NULL, *accuracy = NULL, *f1 = NULL, *loss = NULL;
+
+    if (!name)
+      continue;
+    clips = page_number (report_json_number (one, "videos"), 0);
+    accuracy = page_share (report_json_number (one, "accuracy"));
+    f1 = page_share (report_json_number (one, "f1-macro"));
+    loss = page_number (report_json_number (one, "loss"), 4);
+    g_string_append (page, "<tr>");
+    page_element (page, "td", NULL, name);
+    page_element (page, "td", "n", clips);
+    page_element (page, "td", "n", accuracy);
+    page_element (page, "td", "n", f1);
+    page_element (page, "td", "n", loss);
+    g_string_append (page, "</tr>\n");
+  }
+  g_string_append (page, "</table>\n");
+}
+
 /* Which clips have frames, or why none does. */
 static void
 frames_note (GString *page, const ReportEvaluation *e, gboolean frames)
@@ -362,6 +398,8 @@ results_page_evaluation (GString *page, const ReportEvaluation *e, gboolean fram
         100. * e->right / labelled);
   if (e->confusion)
     matrix (page, e->confusion);
+  if (metrics)
+    view_rows (page, metrics);
   if (metrics)
     class_rows (page, metrics);
   if (metrics)

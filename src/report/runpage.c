@@ -63,6 +63,9 @@ settings_facts (GString *page, const ReportLog *log)
   fact_of (page, log, "Fusion", "fusion");
   fact_of (page, log, "Key points", "keypoints");
   fact_of (page, log, "Persons", "persons");
+  /* of several views */
+  fact_of (page, log, "View fusion", "view-fusion");
+  fact_of (page, log, "View dropout", "view-dropout");
   fact_of (page, log, "Device", "device");
   fact_of (page, log, "Threads", "threads");
   fact_of (page, log, "Convolutions", "convolution");

@@ -44,6 +44,7 @@ typedef struct {
   GstBus *bus;
   guint n;         /* clips per batch in the caps */
   gboolean points; /* batches have a third tensor */
+  guint views;     /* of a clip; 0: batches have no mask */
 } Rig;
 
 /* --- a harness around one element --- */
@@ -247,11 +248,40 @@ with_points (GstBuffer *buffer, guint64 first, guint n)
   return buffer;
 }
 
+/* Batches of several views: each of the clip's class, and of one clip in four one is missing. */
+static inline GstBuffer *
+make_views (guint64 first, guint n, guint views)
+{
+  GstBuffer *buffer = gst_buffer_new ();
+  const gsize sizes[] = { (gsize) n * views * CLIP, n * sizeof (gint32), (gsize) n * views };
+  guint8 *parts[3];
+  guint k, v, i;
+
+  for (i = 0; i < 3; i++) {
+    parts[i] = g_malloc (sizes[i]);
+    gst_buffer_append_memory (
+        buffer, gst_memory_new_wrapped (0, parts[i], sizes[i], 0, sizes[i], parts[i], g_free));
+  }
+  for (k = 0; k < n; k++) {
+    ((gint32 *) parts[1])[k] = (first + k) % CLASSES;
+    for (v = 0; v < views; v++) {
+      parts[2][k * views + v] = (first + k) % 4 != 3 || v != (first + k) % views;
+      for (i = 0; i < CLIP; i++)
+        parts[0][((gsize) k * views + v) * CLIP + i] = pixel (first + k + 1000 * CLASSES * v, i);
+    }
+  }
+  GST_BUFFER_OFFSET (buffer) = first;
+  GST_BUFFER_OFFSET_END (buffer) = first + n;
+
+  return buffer;
+}
+
 /* A batch that matches the rig's caps. */
 static inline GstBuffer *
 rig_batch (Rig *r, guint64 first, guint n)
 {
-  GstBuffer *buffer = make_batch (first, n, UINT8_INT32);
+  GstBuffer *buffer =
+      r->views ? make_views (first, n, r->views) : make_batch (first, n, UINT8_INT32);
 
   return r->points ? with_points (buffer, first, n) : buffer;
 }
@@ -263,7 +293,11 @@ caps_for (Rig *r, guint n)
 
   if (r->n == n)
     return;
-  if (r->points)
+  if (r->views)
+    caps = g_strdup_printf ("other/tensors,format=static,num_tensors=3,types=uint8.int32.uint8,"
+                            "dimensions=3:32:32:4:%u:%u.%u.%u:%u",
+        r->views, n, n, r->views, n);
+  else if (r->points)
     caps = g_strdup_printf ("other/tensors,format=static,num_tensors=3,types=uint8.int32.float32,"
                             "dimensions=3:32:32:4:%u.%u.3:5:2:4:%u",
         n, n, n);

@@ -765,6 +765,26 @@ test_skipped_clips (void)
 }
 
 static void
+test_views (void)
+{
+  g_autofree gchar *folder = g_dir_make_tmp ("cnn3d-report-XXXXXX", NULL), *page = NULL;
+  g_autoptr (GError) error = NULL;
+
+  put (folder, "metrics.json",
+      "{\"complete\":true,\"clips\":3,\"views\":[{\"name\":\"<front>\",\"videos\":3,\"accuracy\":0."
+      "5,"
+      "\"f1-macro\":0.25,\"loss\":1.5},{\"name\":\"left\",\"videos\":0,\"accuracy\":null},7,{},"
+      "null]}",
+      -1);
+  page = cnn3d_report_html (folder, NULL, NULL, &error);
+  g_assert_no_error (error);
+  assert_has (page, "<h3>Each view by itself</h3>");
+  assert_has (page, "<tr><td>&lt;front&gt;</td><td class=\"n\">3</td><td class=\"n\">50.0 %</td>");
+  assert_has (page, "<tr><td>left</td><td class=\"n\">0</td>");
+  drop (folder);
+}
+
+static void
 test_nothing (void)
 {
   g_autofree gchar *folder = g_dir_make_tmp ("cnn3d-report-XXXXXX", NULL);
@@ -813,6 +833,7 @@ main (int argc, char **argv)
   g_test_add_func ("/report/damaged-evaluations", test_damaged_evaluations);
   g_test_add_func ("/report/skipped-clips", test_skipped_clips);
   g_test_add_func ("/report/classes", test_classes);
+  g_test_add_func ("/report/views", test_views);
   g_test_add_func ("/report/nothing", test_nothing);
   return g_test_run ();
 }

@@ -409,6 +409,48 @@ test_feature_map (void)
   remove_dir (dir);
 }
 
+/* Each view by itself; one that no clip has, has no figures. */
+static void
+test_views (void)
+{
+  static gchar *names[] = { "a", "b", NULL };
+  static const gfloat right[2] = { 1, 0 }, wrong[2] = { 0, 1 };
+  const Cnn3dModelInfo info = { .network = { .model = "r3d_18", .num_classes = 2 },
+    .classes = names };
+  Cnn3dPredictions *all = cnn3d_predictions_new (2), *front = cnn3d_predictions_new (2),
+                   *left = cnn3d_predictions_new (2);
+  gchar *dir = make_dir (), *json;
+  Cnn3dSkipped none;
+  Cnn3dMetrics m;
+
+  for (guint i = 0; i < 4; i++) {
+    cnn3d_predictions_add (all, NULL, i, 0, right, FALSE);
+    if (i)
+      cnn3d_predictions_add (front, NULL, i, 0, i == 1 ? right : wrong, FALSE);
+  }
+  cnn3d_skipped_init (&none);
+  cnn3d_predictions_measure (all, &m);
+  cnn3d_metrics_add_view (&m, "front \"x\"", front);
+  cnn3d_metrics_add_view (&m, "left", left);
+  g_assert_cmpuint (m.n_views, ==, 2);
+  g_assert_cmpfloat_with_epsilon (m.views[0].accuracy, 1. / 3, 1e-12);
+  g_assert_true (cnn3d_results_write (dir, "m", &info, all, &m, &none, TRUE, NULL));
+  json = contents (dir, "metrics.json", NULL);
+  g_assert_nonnull (strstr (json,
+      "\"views\":[{\"name\":\"front "
+      "\\\"x\\\"\",\"videos\":3,\"accuracy\":0.33333333333333331,\"f1-macro\":"));
+  g_assert_nonnull (strstr (
+      json, "{\"name\":\"left\",\"videos\":0,\"accuracy\":null,\"f1-macro\":null,\"loss\":null}]"));
+  cnn3d_metrics_clear (&m);
+  g_assert_cmpuint (m.n_views, ==, 0);
+  cnn3d_skipped_clear (&none);
+  cnn3d_predictions_free (all);
+  cnn3d_predictions_free (front);
+  cnn3d_predictions_free (left);
+  g_free (json);
+  remove_dir (dir);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -421,6 +463,7 @@ main (int argc, char **argv)
   g_test_add_func ("/results/skipped", test_skipped);
   g_test_add_func ("/results/clear", test_clear);
   g_test_add_func ("/results/no-place", test_no_place);
+  g_test_add_func ("/results/views", test_views);
   g_test_add_func ("/results/feature-map", test_feature_map);
   return g_test_run ();
 }
