@@ -41,6 +41,8 @@ static const struct {
   { "budget", "train.max_memory" },
 };
 
+#define VIEWS_OF_CONFIG G_MININT /* --views was not given */
+
 typedef struct {
   gchar *config;
   gchar *values[G_N_ELEMENTS (settings)];
@@ -122,7 +124,7 @@ read_settings (const Options *o, GError **error)
         cnn3d_config_get (config, "model.model_class_num"));
     ok = FALSE;
   }
-  if (ok && (o->views < 1 || o->views > CNN3D_MOST_VIEWS)) {
+  if (ok && o->views != VIEWS_OF_CONFIG && (o->views < 1 || o->views > CNN3D_MOST_VIEWS)) {
     g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
         "--views=%d: a sample has from 1 to %d views", o->views, CNN3D_MOST_VIEWS);
     ok = FALSE;
@@ -179,6 +181,16 @@ to_points (const Cnn3dConfig *config, Cnn3dNetworkParams *n, GError **error)
   return TRUE;
 }
 
+/* Those that the configuration names; a manifest's own are not known here. */
+static guint
+count_views (const Cnn3dConfig *config)
+{
+  const gchar *names = cnn3d_config_get (config, "data.views");
+  g_auto (GStrv) all = g_strsplit (names ? names : "", ",", -1);
+
+  return MAX (g_strv_length (all), 1);
+}
+
 /* Strings remain owned by the configuration. */
 static void
 to_params (const Options *o, const Cnn3dConfig *config, Cnn3dTrainerParams *p)
@@ -188,7 +200,7 @@ to_params (const Options *o, const Cnn3dConfig *config, Cnn3dTrainerParams *p)
   p->network.base_width = get_int (config, "model.base_width");
   p->network.frames = get_int (config, "data.num_frames");
   cnn3d_config_get_size (config, &p->network.height, &p->network.width);
-  p->network.views = o->views;
+  p->network.views = o->views == VIEWS_OF_CONFIG ? count_views (config) : (guint) o->views;
   p->network.view_fusion = get_choice (config, "model.view_fusion");
   p->precision = get_choice (config, "trainer.precision");
   p->convolution = get_choice (config, "trainer.convolution");
@@ -522,11 +534,13 @@ plan_all (const Options *o, const Cnn3dConfig *config, gboolean *fits, GError **
 int
 tool_plan (int argc, char **argv)
 {
-  Options o = { .views = 1 };
+  Options o = { .views = VIEWS_OF_CONFIG };
   const GOptionEntry others[] = { { "config", 0, 0, G_OPTION_ARG_FILENAME, &o.config,
                                       "Settings of a run; options win over them", "FILE" },
     { "views", 0, 0, G_OPTION_ARG_INT, &o.views,
-        "Views of a sample, where a data set has several cameras of one scene (default 1)", "N" },
+        "Views of a sample, where a data set has several cameras of one scene (default those that "
+        "data.views names, or 1)",
+        "N" },
     { "auto-fit", 0, 0, G_OPTION_ARG_NONE, &o.auto_fit, "Batches may be split to fit", NULL },
     { "gpu", 0, 0, G_OPTION_ARG_STRING_ARRAY, &o.gpus,
         "A GPU that need not be here: rtx3070, ...; all; may be given again", "NAME" },

@@ -155,6 +155,10 @@ def views(folder):
     assert told["concat"]["asked"]["weights-bytes"] > told["one"]["asked"]["weights-bytes"], told["concat"]
     assert "views" not in told["one"] and told["views"]["clips-per-step"] == 2, told
     assert (told["concat"]["views"], told["concat"]["view-fusion"]) == (3, "concat"), told["concat"]
+    with open(os.path.join(folder, "views.yaml"), "w") as file:
+        file.write('data: {views: "front,left,top"}\n')
+    named = check(plan(*small, "--batch-size", "2", "--config", os.path.join(folder, "views.yaml"))[0])
+    assert named["views"] == 3, named
     text = launch.text(tool(*small, "--batch-size", "2", "--views", "3").stdout)
     assert text.startswith("r3d_18, 3 views of 4x64x64, batch 2"), text
     text = launch.text(tool(*small, "--batch-size", "2", "--views", "3", "--roofline").stdout)
