@@ -366,6 +366,23 @@ eval_run_check_preparation (EvalRun *self, const GstClipPreparation *is)
 }
 
 void
+eval_run_check_keypoints (EvalRun *self, const GstClipKeypoints *is)
+{
+  const Cnn3dPreparation *was = &self->info->preparation;
+  GString *text;
+
+  if (!was->skeleton)
+    return;
+  text = g_string_new (NULL);
+  if (strcmp (is->skeleton, was->skeleton))
+    g_string_append_printf (text, "key points of %s instead of %s", is->skeleton, was->skeleton);
+  if (!is->compact != !was->compact)
+    g_string_append_printf (text, "%sclipkpt compact=%s instead of %s", text->len ? ", and " : "",
+        is->compact ? "true" : "false", was->compact ? "true" : "false");
+  warn_of (self, text);
+}
+
+void
 eval_run_check_unprepared (EvalRun *self)
 {
   const Cnn3dPreparation *was = &self->info->preparation;

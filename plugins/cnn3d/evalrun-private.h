@@ -78,6 +78,8 @@ gboolean eval_run_match_classes (EvalRun *run, gchar **names);
 /* Warns if the clips were prepared differently from those that the model was
  * trained on. */
 void eval_run_check_preparation (EvalRun *run, const GstClipPreparation *preparation);
+/* The same for key points. */
+void eval_run_check_keypoints (EvalRun *run, const GstClipKeypoints *keypoints);
 /* The same for clips without a clip-preparation event. */
 void eval_run_check_unprepared (EvalRun *run);
 

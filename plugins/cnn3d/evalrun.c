@@ -197,6 +197,7 @@ static void
 take_sticky_event (EvalRun *self, GstEvent *event)
 {
   GstClipPreparation preparation;
+  GstClipKeypoints keypoints;
   gchar **names;
 
   if (gst_event_parse_clip_classes (event, &names)) {
@@ -207,6 +208,8 @@ take_sticky_event (EvalRun *self, GstEvent *event)
   } else if (gst_event_parse_clip_preparation (event, &preparation)) {
     self->prepared = TRUE;
     eval_run_check_preparation (self, &preparation);
+  } else if (gst_event_parse_clip_keypoints (event, &keypoints)) {
+    eval_run_check_keypoints (self, &keypoints);
   } else if (gst_event_parse_clip_views (event, &names)) {
     if (!eval_run_check_views (self, names))
       self->flow = GST_FLOW_ERROR;

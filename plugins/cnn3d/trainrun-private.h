@@ -21,6 +21,7 @@ typedef struct {
   GstEvent *preparation; /* clip-preparation; NULL: none received */
   GstEvent *data;        /* clip-data; likewise */
   GstEvent *views;       /* clip-views; likewise */
+  GstEvent *keypoints;   /* clip-keypoints; likewise */
   gchar **view_names;    /* the network's; NULL: none */
   gboolean announced;    /* there are clip-epoch events */
 } TrainStream;

@@ -62,7 +62,13 @@ static void
 fill_preparation (TrainRun *self, Cnn3dPreparation *to)
 {
   GstClipPreparation from;
+  GstClipKeypoints keypoints;
 
+  if (self->stream.keypoints
+      && gst_event_parse_clip_keypoints (self->stream.keypoints, &keypoints)) {
+    to->skeleton = keypoints.skeleton;
+    to->compact = keypoints.compact;
+  }
   if (!self->stream.preparation
       || !gst_event_parse_clip_preparation (self->stream.preparation, &from))
     return;
@@ -337,6 +343,8 @@ train_run_event (TrainRun *self, GstEvent *event)
         gst_event_replace (&self->stream.data, event);
       else if (gst_event_parse_clip_views (event, NULL))
         gst_event_replace (&self->stream.views, event);
+      else if (gst_event_parse_clip_keypoints (event, NULL))
+        gst_event_replace (&self->stream.keypoints, event);
       break;
     case GST_EVENT_CUSTOM_DOWNSTREAM:
       if (self->flow == GST_FLOW_OK && self->resume.state != RESUME_SEEKING)
@@ -483,6 +491,7 @@ train_run_free (TrainRun **run)
   gst_clear_event (&self->stream.preparation);
   gst_clear_event (&self->stream.data);
   gst_clear_event (&self->stream.views);
+  gst_clear_event (&self->stream.keypoints);
   g_strfreev (self->stream.view_names);
   train_run_clear_classes (self);
   g_free (self->labels);

@@ -6,6 +6,7 @@
 
 #include <gst/base/gstbasesink.h>
 
+#include "gstclipkptmeta.h"
 #include "gstclipmeta.h"
 #include "tensorcaps.h"
 #include "trainsettings.h"

@@ -552,6 +552,10 @@ add_properties (OnnxBuilder *b)
     add_property (b, "heatmap-size", g_strdup_printf ("%u", p->heatmap_size));
     add_property (b, "heatmap-sigma",
         g_strdup (g_ascii_formatd (number, sizeof number, "%.9g", p->heatmap_sigma)));
+    if (preparation->skeleton) {
+      add_property (b, "skeleton", g_strdup (preparation->skeleton));
+      add_property (b, "compact", g_strdup (preparation->compact ? "true" : "false"));
+    }
   }
   if (b->info->views) {
     add_property (b, "views", cnn3d_json_string_array (b->info->views, p->views));

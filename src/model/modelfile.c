@@ -210,7 +210,7 @@ get_preparation (Cnn3dModelFile *f)
                             *const booleans[] = { "0", "1", NULL };
   Cnn3dPreparation *p = &f->info.preparation;
   const gchar *gain = cnn3d_safetensors_metadata (f->tensors, "diff-gain");
-  gint borders = 0;
+  gint borders = 0, compact = 0;
 
   p->sampling = get_choice (f, "sampling", samplings, NULL);
   if (p->sampling
@@ -224,6 +224,9 @@ get_preparation (Cnn3dModelFile *f)
   p->diff_gain = gain ? g_ascii_strtod (gain, NULL) : 0;
   if (!(p->diff_gain >= 0 && p->diff_gain <= cnn3d_setting ("clipdiff", "gain")->maximum))
     p->diff_gain = 0;
+  p->skeleton = cnn3d_safetensors_metadata (f->tensors, "skeleton");
+  get_choice (f, "compact", booleans, &compact);
+  p->compact = compact;
 }
 
 /* What the network sees; files of networks that see frames alone do not say. */
@@ -643,6 +646,10 @@ cnn3d_model_file_describe (Cnn3dSafetensorsWriter *w, const Cnn3dModelInfo *info
     cnn3d_safetensors_writer_number (w, "heatmap-size", n->heatmap_size);
     cnn3d_safetensors_writer_metadata (
         w, "heatmap-sigma", g_ascii_dtostr (number, sizeof number, n->heatmap_sigma));
+    if (p->skeleton) {
+      cnn3d_safetensors_writer_metadata (w, "skeleton", p->skeleton);
+      cnn3d_safetensors_writer_number (w, "compact", p->compact);
+    }
   }
   describe_views (w, info);
   cnn3d_safetensors_writer_metadata (

@@ -26,6 +26,9 @@ typedef struct {
   gint frame_rate_n,
       /* frames per second that videos were converted to first; n is 0: not converted */
       frame_rate_d;
+  /* of key points, such as coco17 or custom:5; NULL: none, or unknown */
+  const gchar *skeleton;
+  gboolean compact; /* key points: in the box around the persons; FALSE: in the frame */
 } Cnn3dPreparation;
 
 /* The description of a model file. */

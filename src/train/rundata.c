@@ -132,6 +132,11 @@ compare_preparation (const Cnn3dTrainer *t, const Cnn3dModelInfo *info, GString 
     add_word (text, "add-borders", was->add_borders ? "true" : "false",
         is->add_borders ? "true" : "false");
   }
+  if (was->skeleton && is->skeleton) {
+    add_word (text, "the skeleton", was->skeleton, is->skeleton);
+    add_word (
+        text, "clipkpt's compact", was->compact ? "true" : "false", is->compact ? "true" : "false");
+  }
 }
 
 /* --- rows --- */

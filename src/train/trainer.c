@@ -223,6 +223,7 @@ cnn3d_trainer_new (const Cnn3dTrainerParams *params, guint batch, GError **error
       params->checkpoint_dir && *params->checkpoint_dir ? g_strdup (params->checkpoint_dir) : NULL;
   t->params.preparation.sampling = g_strdup (params->preparation.sampling);
   t->params.preparation.scaling = g_strdup (params->preparation.scaling);
+  t->params.preparation.skeleton = g_strdup (params->preparation.skeleton);
   t->params.data.clips = g_strdup (params->data.clips);
   t->params.data.labels = g_strdup (params->data.labels);
   t->params.data.order = g_strdup (params->data.order);
@@ -300,6 +301,7 @@ cnn3d_trainer_free (Cnn3dTrainer **trainer)
   g_free ((gchar *) t->params.checkpoint_dir);
   g_free ((gchar *) t->params.preparation.sampling);
   g_free ((gchar *) t->params.preparation.scaling);
+  g_free ((gchar *) t->params.preparation.skeleton);
   g_free ((gchar *) t->params.data.clips);
   g_free ((gchar *) t->params.data.labels);
   g_free ((gchar *) t->params.data.order);

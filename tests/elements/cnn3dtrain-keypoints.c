@@ -1,6 +1,7 @@
 /* cnn3dtrain-keypoints.c: training on key points, with and without frames, and evaluating the
  * result.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "gstclipkptmeta.h"
 #include "evalrig.h"
 
 #define CAPS3(type, dimensions)                                       \
@@ -567,6 +568,50 @@ test_evaluated_otherwise (void)
   remove_dir (dir);
 }
 
+static void
+push_keypoints (Rig *r, const gchar *skeleton, gboolean compact)
+{
+  const GstClipKeypoints keypoints = { skeleton, "1-2,3-4", 5, 2, compact };
+
+  gst_harness_push_event (r->h, gst_event_new_clip_keypoints (&keypoints));
+}
+
+/* The model file keeps the skeleton: another one with as many points is reported. */
+static void
+test_other_skeleton (void)
+{
+  static const struct {
+    const gchar *skeleton;
+    gboolean compact;
+    const gchar *warning;
+  } table[] = {
+    { "custom:5", TRUE, NULL },
+    { "hand5", TRUE, "trained on: key points of hand5 instead of custom:5." },
+    { "custom:5", FALSE, "trained on: clipkpt compact=false instead of true." },
+    { "hand5", FALSE, "hand5 instead of custom:5, and clipkpt compact=false instead of true." },
+  };
+  gchar *dir = make_dir (), *path = g_build_filename (dir, "last.safetensors", NULL);
+  Rig r = checkpointed ("input-type=kpt model=posec3d_slowonly", "", dir);
+  guint i;
+
+  push_keypoints (&r, "custom:5", TRUE);
+  feed (&r, 0, TRAIN);
+  rig_free (&r);
+  for (i = 0; i < G_N_ELEMENTS (table); i++) {
+    r = eval_of (path, "");
+    push_keypoints (&r, table[i].skeleton, table[i].compact);
+    push_caps (&r, CAPS3 ("float32", "3:5:2:4:4"));
+    if (table[i].warning)
+      assert_warning (&r, table[i].warning);
+    else
+      g_assert_null (warning (&r));
+    assert_no_error (&r);
+    rig_free (&r);
+  }
+  g_free (path);
+  remove_dir (dir);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -596,6 +641,7 @@ main (int argc, char **argv)
   g_test_add_func ("/cnn3dtrain-keypoints/bad-buffers", test_bad_buffers);
   g_test_add_func ("/cnn3dtrain-keypoints/strange-points", test_strange_points);
   g_test_add_func ("/cnn3dtrain-keypoints/evaluated-otherwise", test_evaluated_otherwise);
+  g_test_add_func ("/cnn3dtrain-keypoints/other-skeleton", test_other_skeleton);
 
   return run_with_model ();
 }
