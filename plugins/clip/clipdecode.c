@@ -470,7 +470,8 @@ attempt (const ClipChainSettings *settings, ClipJob *job, const ClipVideo *video
     if (!self->fatal && self->tracks->len == 0
         && (self->has_other || g_atomic_int_get (&self->quicktime.encrypted)))
       *reason = describe_nothing (self);
-    else if (!self->fatal && self->tracks->len == 0 && self->libav && self->past_end > 0)
+    else if (!self->fatal && self->past_end > 0 && job->frames == 0
+        && g_str_has_prefix (self->error, "avdemux_"))
       *reason = g_strdup ("it is truncated: it ends within its first packets");
     else
       *reason = g_steal_pointer (&self->error);
