@@ -608,6 +608,13 @@ test_other_skeleton (void)
     assert_no_error (&r);
     rig_free (&r);
   }
+
+  r = checkpointed ("input-type=kpt model=posec3d_slowonly", "", dir);
+  push_keypoints (&r, "hand5", FALSE);
+  push_epoch (&r, 0, TRUE, 0, 0);
+  assert_error (&r, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_READ,
+      "the skeleton was custom:5 and is hand5; clipkpt's compact was true and is false");
+  rig_free (&r);
   g_free (path);
   remove_dir (dir);
 }
