@@ -119,38 +119,6 @@ def killed(folder):
     return notes
 
 
-def several_views(folder):
-    """With several views, some of them missing or unreadable, and some left out by chance: the same bits for any
-    num-workers, and killed and started again"""
-    launch.two_classes(os.path.join(folder, "clips"), CLIPS, frames=10)
-    bad = sorted(launch.bad_files(os.path.join(folder, "bad")).values())
-    rows = ["path,label,group,view,split"]
-    for name in ("bars", "ball"):
-        for i in range(CLIPS // 2):
-            for k, view in enumerate(("front", "side")):
-                path = bad[0] if (i, k) == (2, 1) else "clips/%s/%02d.mp4" % (name, 2 * i + k)
-                if (i, k) != (4, 0):
-                    rows.append("%s,%s,%s%d,%s,%s" % (path, name, name, i, view, "train" if i < 8 else "val"))
-    with open(os.path.join(folder, "list.csv"), "w", encoding="utf-8") as file:
-        file.write("\n".join(rows) + "\n")
-    more = "view-fusion=features view-dropout=0.3"
-    runs = {}
-    for count in (0, 1, 4):
-        run = launch.launch(line("w%d" % count, workers=count, epochs=3, more=more), folder).fine()
-        epochs = [m["clips"] for m in run.messages("cnn3dtrain-epoch")]
-        run.need(epochs == ["16"] * 3, "epochs of %s clips" % epochs)
-        runs[count] = saved(folder, "w%d" % count)
-    same(runs[0], runs[1])
-    same(runs[0], runs[4])
-    for wanted, count in (("cnn3dtrain-step,", 2), ("cnn3dtrain-step,", 1), ("cnn3dtrain-epoch,", 1)):
-        run = launch.stop_when(line("cut", epochs=3, more=more), wanted, count, signal.SIGKILL, .02, folder)
-        run.need(run.rc == -signal.SIGKILL, "it ended otherwise")
-    launch.launch(line("cut", epochs=3, more=more), folder).fine()
-    same(saved(folder, "cut"), runs[1])
-    launch.launch(line("other", epochs=3, more=more.replace("0.3", "0.6")), folder).fine()
-    assert saved(folder, "other")["last.safetensors"] != runs[0]["last.safetensors"]
-
-
 def signals(folder):
     """Ctrl-C, with and without -e, saves a checkpoint and resumes to the same bits"""
     data(folder)
@@ -215,4 +183,4 @@ def complete(folder):
 
 
 if __name__ == "__main__":
-    launch.main(workers, killed, several_views, signals, terminated, complete)
+    launch.main(workers, killed, signals, terminated, complete)
