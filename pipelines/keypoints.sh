@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Key points beside frames: installs the packages, builds, makes the demonstration
-# set in which only motion tells the class while colours and backgrounds mislead,
+# set in which only motion shows the class while colours and backgrounds mislead,
 # trains a network on key points and one on frames, and tests both.
 # SPDX-License-Identifier: LGPL-2.1-or-later
 set -euo pipefail

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Several cameras of one scene: installs the packages, builds, makes the demonstration
-# set of which no view alone tells the class, trains a network on all views and one
+# set whose class no view shows alone, trains a network on all views and one
 # on a single view, and tests both.
 # SPDX-License-Identifier: LGPL-2.1-or-later
 set -euo pipefail

@@ -7,8 +7,8 @@
 
 #include "src/api.h"
 
-/* SipHash-1-3 (Aumasson and Bernstein, 2012) with a key of this process: nobody can write names
- * that all fall on one slot of a table, which takes a second for g_str_hash(). */
+/* SipHash-1-3 (Aumasson and Bernstein, 2012) keyed per process: names cannot be
+ * crafted to share one slot of a table, which takes a second for g_str_hash(). */
 CNN3D_API guint32 cnn3d_hash_bytes (const gchar *text, gsize size);
 /* The same of a string, in place of g_str_hash(). */
 CNN3D_API guint cnn3d_hash_text (gconstpointer text);

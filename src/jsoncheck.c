@@ -145,7 +145,7 @@ cnn3d_json_check (const gchar *text, const gchar *end, const gchar **at,
         return reason;
       }
     }
-    /* behind a value: what is around it goes on, or ends, too */
+    /* after a value: the enclosing array or object continues or ends */
     for (;;) {
       p = *at = skip_blanks (p, end);
       if (depth == 0)

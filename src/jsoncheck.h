@@ -11,7 +11,7 @@
 /* Whether [text, end), valid UTF-8, is one JSON document. Otherwise *at is where it
  * is not, and the answer says why; NULL: it is one. Halves of surrogate pairs are allowed, as in
  * the RFC, although they are no text.
- * passed: called now and then with the end of what was looked at; NULL: nobody wants to know */
+ * passed: called from time to time with the end of the checked text; may be NULL */
 const gchar *cnn3d_json_check (const gchar *text, const gchar *end, const gchar **at,
     void (*passed) (gpointer data, const gchar *until), gpointer data);
 

@@ -181,8 +181,8 @@ find_skipped (const Child *child, gboolean *skipped)
   }
 }
 
-/* Frames come in the order of the clips, all of a clip or none. Where there are not
- * as many as that makes, nothing tells whose they are. */
+/* Frames come in the order of the clips, all of a clip or none. If the total differs from what that
+ * gives, they cannot be assigned to clips. */
 static void
 take_frames (Child *child)
 {
@@ -383,7 +383,7 @@ remaining (Cnn3dReportClip *const *clips, guint n)
   return list;
 }
 
-/* Nobody need start a process to find that a file is missing. */
+/* A missing file is found without starting a process. */
 static void
 find_missing (Cnn3dReportClip *clip)
 {

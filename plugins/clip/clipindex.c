@@ -135,7 +135,7 @@ has_decoding_times (const ClipIndex *self, const Shown *shown, guint n)
     backward += (self->packets[shown[i].packet].flags & CLIP_PACKET_BACKWARD) != 0;
   }
 
-  /* in H.264 the count that tells them may begin anew a few times */
+  /* in H.264 the picture order count may restart a few times */
   return backward > (self->codec == CLIP_CODEC_H264 ? n / 32 : 0);
 }
 

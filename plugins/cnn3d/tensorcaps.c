@@ -321,7 +321,7 @@ too_large:
   return FALSE;
 }
 
-/* The mask of the views comes last, and is what tells them from batches without. */
+/* The mask of the views comes last; only batches with views have one. */
 static gboolean
 take_tensors (
     TensorLayout *layout, guint n, gchar *const *types, gchar *const *dimensions, GError **error)

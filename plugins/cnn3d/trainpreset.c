@@ -5,7 +5,7 @@
 #include "src/format.h"
 
 typedef enum {
-  NOBODY,
+  UNSET,
   LINE, /* a launch line or a program */
   PRESET,
 } Setter;
@@ -86,7 +86,7 @@ train_preset_set (TrainPreset *self, TrainSettings *settings, guint index, const
   gchar *text = value_text (value);
 
   settings_put (&train_settings, settings, index, value);
-  if (entry->setter != NOBODY && entry->setter != setter) {
+  if (entry->setter != UNSET && entry->setter != setter) {
     g_free (entry->other);
     entry->other = entry->text;
   } else {

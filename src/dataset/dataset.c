@@ -65,9 +65,8 @@ number_classes (Cnn3dDataset *dataset)
   }
 }
 
-/* Of what trains: a test or validation set alone may be of one class. An explicit
- * validation set whose class nobody trains is a spelling mistake far more often
- * than a wish. */
+/* For training: a test or validation set alone may have one class. An explicit validation set with
+ * a class that no training clip has is most often a misspelt label. */
 static gboolean
 check_classes (Cnn3dDataset *dataset, const Cnn3dDatasetParams *params, GError **error)
 {

@@ -66,7 +66,7 @@ walk (Cnn3dFinder *finder, const gchar *folder, const gchar *path, guint depth)
     g_autofree gchar *full = NULL, *relative = NULL;
     gboolean is_folder = entry->d_type == DT_DIR;
 
-    /* a name that is no text is nobody's id */
+    /* a name that is not valid text cannot be an id */
     if (*entry->d_name == '.' || !g_utf8_validate (entry->d_name, -1, NULL))
       continue;
     if (!is_folder && entry->d_type != DT_UNKNOWN

@@ -18,7 +18,7 @@
  * bounds only what is really nested. */
 #define MAX_DEPTH 16
 
-/* file: it is a file, and no folder; FALSE: not every file system tells */
+/* file: it is a regular file; FALSE: it is not, or the file system does not say */
 typedef struct {
   gboolean file;
   gchar name[];

@@ -19,7 +19,7 @@ typedef struct {
 
 /* Begins with an array or an object; of any other value there is nothing to walk. */
 void cnn3d_json_enter (Cnn3dJsonWalk *walk, const gchar *value);
-/* Goes on to the next value, over whatever is in the one before. FALSE: no more. */
+/* Moves to the next value, past the contents of the current one. FALSE: there is none. */
 gboolean cnn3d_json_next (Cnn3dJsonWalk *walk);
 /* Whether the member has this name. */
 gboolean cnn3d_json_is (const Cnn3dJsonWalk *walk, const gchar *name);

@@ -48,7 +48,7 @@ typedef struct {
   const Cnn3dField *fields; /* rows: of the first one */
   guint n_fields;
 
-  GString *buffer; /* for whoever unescapes a text */
+  GString *buffer; /* scratch, for unescaped text */
   Cnn3dFinder *finder;
   GArray *spans; /* of the video that is read, where background is set */
 

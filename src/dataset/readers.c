@@ -107,7 +107,7 @@ content_of (const gchar *p, const gchar *end)
   return CNN3D_CONTENT_ROWS;
 }
 
-/* --- what formats are told apart by --- */
+/* --- recognising formats --- */
 
 static void
 sniff_members (Cnn3dReading *reading, const gchar *value, guint level)

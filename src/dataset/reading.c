@@ -432,7 +432,7 @@ cnn3d_reading_end_video (Cnn3dReading *reading, const Cnn3dClip *like, GError **
       break;
     clip.start = covered;
     clip.end = span ? span->start : clip.in_frames == like->in_frames ? like->end : INFINITY;
-    /* where a video ends without a word of it, nobody knows whether anything is left */
+    /* without the video's end it is unknown whether anything is left */
     if ((isfinite (clip.end) || spans->len == 0)
         && clip.end - clip.start >= (clip.in_frames ? 1 : LEAST_GAP))
       ok = cnn3d_reading_add (reading, &clip, error);

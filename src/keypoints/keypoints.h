@@ -20,7 +20,7 @@ typedef enum {
 
 /* format:   the reader's name
  * points:   K, of each person, at least 1
- * frames:   T, frames that the file tells of, at least 1
+ * frames:   T, frames that the file describes, at least 1
  * numbers:  [T] their numbers in the video, ascending; NULL: they have times
  * times:    [T] seconds since the video's first frame, ascending; NULL: they have numbers
  * complete: one for each frame of the video: numbers are 0 to T - 1
@@ -48,8 +48,8 @@ typedef struct {
   gdouble largest;
 } Cnn3dKeypoints;
 
-/* Reads a file, or OpenPose's folder, in any of the formats that keypoints.c lists; its content
- * tells which. skeleton: its names number points that the file names; NULL: those of a skeleton
+/* Reads a file, or OpenPose's folder, in any of the formats that keypoints.c lists, recognised by
+ * its content. skeleton: its names number points that the file names; NULL: those of a skeleton
  * that has all of them. NULL with `error` (CNN3D_KEYPOINTS_ERROR), which does not repeat the path.
  * Free with cnn3d_keypoints_free(). */
 CNN3D_API Cnn3dKeypoints *cnn3d_keypoints_read (

@@ -29,7 +29,7 @@ skip_blanks (Text *text)
     text->p++;
 }
 
-/* Goes on behind the word, where it comes next. */
+/* Skips the word, if it comes next. */
 static gboolean
 take (Text *text, const gchar *word)
 {

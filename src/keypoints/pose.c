@@ -151,7 +151,7 @@ rank_tracks (Cnn3dPose *pose)
   g_free (ranked);
 }
 
-/* Fills in the entries of a frame, -1: nobody. */
+/* Fills in the entries of a frame, -1: none. */
 static void
 choose_persons (const Cnn3dPose *pose, guint frame)
 {
@@ -162,7 +162,7 @@ choose_persons (const Cnn3dPose *pose, guint frame)
   for (guint m = 0; m < pose->params.persons; m++)
     pose->entries[m] = -1;
   if (file->tracked) {
-    /* the last one where somebody is there twice */
+    /* the last entry of a person who appears twice */
     for (guint e = begin; e < begin + n; e++)
       for (guint m = 0; m < pose->n_tracks; m++)
         if (pose->tracks[m] == file->persons[e])
@@ -317,7 +317,7 @@ no_size:
   return FALSE;
 }
 
-/* Somebody must be seen, and most of what was found must be in the picture. */
+/* There must be a person, and most of the points found must be in the picture. */
 static gboolean
 check_points (const Cnn3dPose *pose, GError **error)
 {
@@ -335,13 +335,13 @@ check_points (const Cnn3dPose *pose, GError **error)
     outside += !place_point (pose, point, at);
   }
   if (found == 0)
-    goto nobody;
+    goto no_person;
   if (outside > found / 2)
     goto outside;
   return TRUE;
 
   /* ERRORS */
-nobody:
+no_person:
   cnn3d_keypoints_set_error (error,
       "it has no person from frame %" G_GUINT64_FORMAT " to %" G_GUINT64_FORMAT
       ": it has no points there, or their scores are 0",

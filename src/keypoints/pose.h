@@ -30,8 +30,8 @@ typedef struct {
 
 typedef struct _Cnn3dPose Cnn3dPose;
 
-/* The file must outlive it. NULL with `error` (CNN3D_KEYPOINTS_ERROR): it is not of this video,
- * nobody is in this clip, or most points are outside of the picture. Free with cnn3d_pose_free(). */
+/* The file must outlive it. NULL with `error` (CNN3D_KEYPOINTS_ERROR): it does not fit this
+ * video, no person is in this clip, or most points are outside of the picture. Free with cnn3d_pose_free(). */
 CNN3D_API Cnn3dPose *cnn3d_pose_new (
     const Cnn3dKeypoints *keypoints, const Cnn3dPoseParams *params, GError **error);
 CNN3D_API void cnn3d_pose_free (Cnn3dPose *pose);

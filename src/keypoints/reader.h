@@ -52,7 +52,7 @@ void cnn3d_keypoints_builder_clear (Cnn3dKeypointsBuilder *builder);
 gfloat *cnn3d_keypoints_builder_add (
     Cnn3dKeypointsBuilder *builder, gdouble at, gint64 person, guint points, GError **error);
 
-/* NULL with `error` set: nobody was added. The builder is empty then. */
+/* NULL with `error` set: no person was added. The builder is empty then. */
 Cnn3dKeypoints *cnn3d_keypoints_builder_finish (Cnn3dKeypointsBuilder *builder, GError **error);
 
 /* What is of a file in the text may be anything: it is escaped. */

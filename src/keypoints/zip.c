@@ -46,7 +46,7 @@ find_end (const guint8 *data, gsize size)
   return NULL;
 }
 
-/* What an entry of the directory tells of. */
+/* Reads the member that a directory entry describes. */
 static gboolean
 read_entry (const guint8 *data, gsize size, const guint8 *entry, Cnn3dZipMember *member)
 {

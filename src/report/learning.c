@@ -1,4 +1,4 @@
-/* learning.c: what a log tells of how well a network learns.
+/* learning.c: how well a network learns, from its log.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "src/report/learning.h"
 
@@ -538,7 +538,7 @@ report_check_predicted (const ReportLog *log, ReportCheck *check)
 }
 
 #define UNEVEN 5       /* times as many clips */
-#define VERY_UNEVEN 10 /* where no validation tells what comes of it */
+#define VERY_UNEVEN 10 /* where no validation shows the effect */
 #define WORSE_RECALL 0.2
 
 /* The mean of a group's recalls: of classes with so many clips in training; NAN where it has

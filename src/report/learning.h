@@ -1,4 +1,4 @@
-/* learning.h: what a log tells of how well a network learns.
+/* learning.h: how well a network learns, from its log.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef CNN3D_LEARNING_H
 #define CNN3D_LEARNING_H

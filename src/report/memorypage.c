@@ -155,6 +155,6 @@ memory_page (GString *page, const ReportLog *log)
   bytes_row (page, "used at most", used);
   g_string_append (page, "</table>\n");
   if (!isfinite (used))
-    page_element (page, "p", "pale", "No step tells what was used.");
+    page_element (page, "p", "pale", "No step reports the memory in use.");
   g_string_append (page, "</section>\n");
 }
