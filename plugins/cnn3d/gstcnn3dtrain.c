@@ -83,7 +83,7 @@ GST_ELEMENT_REGISTER_DEFINE (cnn3dtrain, "cnn3dtrain", GST_RANK_NONE, GST_TYPE_C
 
 static GstStaticPadTemplate sink_template =
     GST_STATIC_PAD_TEMPLATE ("sink", GST_PAD_SINK, GST_PAD_ALWAYS,
-        GST_STATIC_CAPS ("other/tensors, format = (string) static, num_tensors = (int) 2"));
+        GST_STATIC_CAPS ("other/tensors, format = (string) static, num_tensors = (int) [ 2, 4 ]"));
 
 /* --- the stream --- */
 

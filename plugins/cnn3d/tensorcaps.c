@@ -372,7 +372,7 @@ tensor_layout_from_caps (TensorLayout *layout, const GstCaps *caps, GError **err
     dimensions = split_field (s, "dimensions", n, error);
   /* only a mask is a fourth tensor */
   if (dimensions && n == MAX_TENSORS && g_ascii_strcasecmp (types[n - 1], "uint8") != 0)
-    goto other_number;
+    goto no_mask;
   ret = dimensions && take_tensors (layout, n, types, dimensions, error);
   g_strfreev (types);
   g_strfreev (dimensions);
@@ -392,9 +392,15 @@ no_static:
   return FALSE;
 other_number:
   set_error (error,
-      "num_tensors=%d, but a batch is two tensors, frames and labels, or three, with key points: "
-      "batches are " EXAMPLE ".",
+      "num_tensors=%d, but a batch is two tensors, frames and labels, and at most two more, key "
+      "points and a mask of views: batches are " EXAMPLE ".",
       n);
+  return FALSE;
+no_mask:
+  set_error (error,
+      "The fourth tensor is of type %s, but it is the mask of views, which is uint8 and comes "
+      "last.",
+      types[n - 1]);
   g_strfreev (types);
   g_strfreev (dimensions);
   return FALSE;

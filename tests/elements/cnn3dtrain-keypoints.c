@@ -398,8 +398,7 @@ test_caps (void)
         "is not for 2 tensors" },
     { "other/tensors,format=static,num_tensors=4,types=uint8.int32.float32.int8,"
       "dimensions=3:32:32:4:4.4.3:5:2:4:4.1",
-        "num_tensors=4, but a batch is two tensors, frames and labels, or three, with key "
-        "points: " },
+        "The fourth tensor is of type int8, but it is the mask of views" },
     /* the size of the points overflows, that of the frames does not */
     { "other/tensors,format=static,num_tensors=3,types=uint8.int32.float32,"
       "dimensions=1:1:1:2147483647:2147483647.2147483647.3:1:1:2147483647:2147483647",

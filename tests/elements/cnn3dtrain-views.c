@@ -95,6 +95,32 @@ test_learns (gconstpointer fusion)
   remove_dir (dir);
 }
 
+/* Elements that ask which caps are accepted, as a capsfilter does, find those with more tensors. */
+static void
+test_template (void)
+{
+  static const gchar *const elements[] = { "cnn3dtrain", "cnn3deval" };
+  guint i;
+  gint n;
+
+  for (i = 0; i < G_N_ELEMENTS (elements); i++) {
+    GstElement *element = gst_object_ref_sink (gst_element_factory_make (elements[i], NULL));
+    GstPad *sink = gst_element_get_static_pad (element, "sink");
+    GstCaps *all = gst_pad_query_caps (sink, NULL);
+
+    for (n = 1; n <= 5; n++) {
+      GstCaps *caps = gst_caps_new_simple (
+          "other/tensors", "format", G_TYPE_STRING, "static", "num_tensors", G_TYPE_INT, n, NULL);
+
+      g_assert_cmpint (gst_caps_can_intersect (all, caps), ==, n >= 2 && n <= 4);
+      gst_caps_unref (caps);
+    }
+    gst_caps_unref (all);
+    gst_object_unref (sink);
+    gst_object_unref (element);
+  }
+}
+
 /* What is for views does nothing without them, which is told once. */
 static void
 test_one_view (void)
@@ -384,6 +410,7 @@ main (int argc, char **argv)
     g_free (learns);
     g_free (evaluated);
   }
+  g_test_add_func ("/cnn3dtrain-views/template", test_template);
   g_test_add_func ("/cnn3dtrain-views/one-view", test_one_view);
   g_test_add_data_func ("/cnn3dtrain-views/resume/whole",
       "accumulate-grad-batches=2 dropout=0.3 view-dropout=0.4 lr-schedule=cosine", test_resume);

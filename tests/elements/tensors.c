@@ -81,7 +81,12 @@ test_bad_caps (void)
     { CAPS ("4", "uint8.int32.float32.uint8", "3:8:4:2:3:5.5.3:17:2:2:3:4.3:5"),
         "3:17:2:2:3:4 are" },
     { CAPS ("4", "uint8.int32.uint8.float32", "3:8:4:2:3:5.5.3:5.3:17:2:2:3:5"),
-        "num_tensors=4, but a batch is two tensors" },
+        "The fourth tensor is of type float32, but it is the mask of views, which is uint8 and "
+        "comes "
+        "last." },
+    { CAPS ("5", "uint8.int32.float32.uint8.uint8", "3:8:4:2:3:5.5.3:17:2:2:3:5.3:5.3:5"),
+        "num_tensors=5, but a batch is two tensors, frames and labels, and at most two more, key "
+        "points and a mask of views: " },
     { CAPS ("4", "uint8.int32.int8.uint8", "3:8:4:2:3:5.5.3:17:2:2:3:5.3:5"),
         "The third tensor is of type int8: key points are float32." },
     { CAPS ("3", "uint8.int32.uint8",
