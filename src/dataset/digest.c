@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "src/dataset/dataset-private.h"
+
 #define WORDS 4 /* of 64 bits, in a SHA-256 */
 
 /* The sum of many, which no order changes. */
@@ -39,17 +41,17 @@ update (GChecksum *checksum, const gchar *text)
   g_checksum_update (checksum, (const guchar *) text, strlen (text) + 1);
 }
 
-/* The other rows of a sample. Their segments and splits are the same. */
+/* All rows of a sample, view by view, whichever is listed first. Their segments and splits are the
+ * same. */
 static void
 update_views (GChecksum *checksum, const Cnn3dDataset *dataset, guint row)
 {
   guint n;
   const gchar *const *views = cnn3d_dataset_views (dataset, &n);
-  g_autofree guint32 *rows = g_new (guint32, MAX (n, 1));
+  guint32 rows[CNN3D_DATASET_MOST_VIEWS];
   Cnn3dDatasetRow r;
 
-  if (n > 0)
-    cnn3d_dataset_view_rows (dataset, row, rows);
+  cnn3d_dataset_view_rows (dataset, row, rows);
   for (guint view = 0; view < n; view++) {
     update (checksum, "view");
     update (checksum, views[view]);
@@ -71,7 +73,9 @@ cnn3d_digest (const Cnn3dDataset *dataset, const Cnn3dOrderParams *params, Cnn3d
           params->shuffle != FALSE, params->sampling, params->limit_clips, params->rank,
           params->world_size);
   Sum clips = { { 0 } }, labels = { { 0 } };
+  guint views;
 
+  cnn3d_dataset_views (dataset, &views);
   digest->rows = 0;
   update (order, drawn);
   if (params->limit_clips) {
@@ -95,16 +99,18 @@ cnn3d_digest (const Cnn3dDataset *dataset, const Cnn3dOrderParams *params, Cnn3d
       cnn3d_dataset_row (dataset, rows[i], &r);
       g_checksum_reset (row);
       update (row, training ? "train" : "other");
-      update (row, r.path);
+      if (!views)
+        update (row, r.path);
       update (row, g_ascii_dtostr (start, sizeof start, r.start));
       update (row, g_ascii_dtostr (end, sizeof end, r.end));
       if (r.in_frames)
         update (row, "frames");
-      if (r.keypoints) {
+      if (views) {
+        update_views (row, dataset, rows[i]);
+      } else if (r.keypoints) {
         update (row, "keypoints");
         update (row, r.keypoints);
       }
-      update_views (row, dataset, rows[i]);
       whole = g_checksum_copy (row);
       add (&clips, row);
       g_snprintf (numbers, sizeof numbers, "%d", r.label);

@@ -498,6 +498,9 @@ test_digest (void)
   other = digest_of ("path,label,group,view\nc,y,h,1\na,x,g,1\nb,x,g,2\n", NULL);
   g_assert_cmpstr (digest, ==, other);
   g_free (other);
+  other = digest_of ("path,label,group,view\nb,x,g,2\na,x,g,1\nc,y,h,1\n", NULL);
+  g_assert_cmpstr (digest, ==, other);
+  g_free (other);
   g_free (digest);
 }
 
