@@ -37,12 +37,22 @@ gst_clip_src_reset_stream (GstClipSrc *self)
 
 /* Jobs */
 
+/* A job's share of MAX_BYTES. Jobs are added for all views of a clip at once, so that more may wait
+ * than are to be decoded ahead. */
+static gsize
+share (const GstClipSrc *self)
+{
+  const guint workers = self->used.num_workers;
+
+  return MAX (
+      MAX_BYTES / MAX (workers ? 2 * workers - 1 + MAX (self->views, 1) : 0, 2), MIN_CLIP_BYTES);
+}
+
 /* A job for a row. meta: what all views of the clip have in common, and the view */
 static ClipJob *
 make_job (GstClipSrc *self, guint number, GstClipMeta meta)
 {
   Cnn3dDatasetRow row;
-  gsize bytes = MAX_BYTES / MAX (2 * self->used.num_workers, 2);
   gchar *path, *keypoints;
   ClipJob *job;
 
@@ -59,7 +69,7 @@ make_job (GstClipSrc *self, guint number, GstClipMeta meta)
   meta.start = row.start;
   meta.end = row.end;
   meta.fps = row.fps > 0 ? row.fps : self->used.fps;
-  job = clip_job_new (&meta, path, row.start, row.end, meta.fps, MAX (bytes, MIN_CLIP_BYTES));
+  job = clip_job_new (&meta, path, row.start, row.end, meta.fps, share (self));
   job->in_frames = row.in_frames;
   g_ref_string_release (meta.path);
   if (meta.group)
