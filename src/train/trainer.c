@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "src/escape.h"
+#include "src/model/modelfile.h"
 #include "src/settings/settings.h"
 #include "src/temporary.h"
 
@@ -133,6 +135,35 @@ initialize_weights (Cnn3dTrainer *t, GError **error)
       || cnn3d_trainer_load_pretrained (t, t->params.pretrained, error);
 }
 
+/* Files have the names of views, and are not read with others than these. */
+static gboolean
+check_view_names (const Cnn3dTrainerParams *p, GError **error)
+{
+  const guint n = g_strv_length ((gchar **) p->view_names);
+  guint first, second;
+
+  if (n != cnn3d_network_views (&p->network)) {
+    g_set_error (error, CNN3D_SESSION_ERROR, CNN3D_SESSION_ERROR_SETTINGS,
+        "there are names for %u views, but a sample has %u: name each view, or none", n,
+        cnn3d_network_views (&p->network));
+    return FALSE;
+  }
+  for (guint i = 0; i < n; i++)
+    if (!*p->view_names[i]) {
+      g_set_error (error, CNN3D_SESSION_ERROR, CNN3D_SESSION_ERROR_SETTINGS,
+          "view %u has an empty name: name each view, or none", i);
+      return FALSE;
+    }
+  if (cnn3d_class_names_repeat (p->view_names, &first, &second)) {
+    g_autofree gchar *shown = cnn3d_escape (p->view_names[first], FALSE);
+
+    g_set_error (error, CNN3D_SESSION_ERROR, CNN3D_SESSION_ERROR_SETTINGS,
+        "views %u and %u are both called '%s': give each view a unique name", first, second, shown);
+    return FALSE;
+  }
+  return TRUE;
+}
+
 static gboolean
 check_settings (const Cnn3dTrainerParams *p, guint batch, GError **error)
 {
@@ -168,13 +199,8 @@ check_settings (const Cnn3dTrainerParams *p, guint batch, GError **error)
         g_strv_length ((gchar **) p->classes), p->network.num_classes);
     return FALSE;
   }
-  if (p->view_names
-      && g_strv_length ((gchar **) p->view_names) != cnn3d_network_views (&p->network)) {
-    g_set_error (error, CNN3D_SESSION_ERROR, CNN3D_SESSION_ERROR_SETTINGS,
-        "there are names for %u views, but a sample has %u: name each view, or none",
-        g_strv_length ((gchar **) p->view_names), cnn3d_network_views (&p->network));
+  if (p->view_names && !check_view_names (p, error))
     return FALSE;
-  }
   for (guint i = 0; p->class_weights && i < p->network.num_classes; i++)
     if (!(p->class_weights[i] > 0 && p->class_weights[i] <= CNN3D_MOST_CLASS_WEIGHT)) {
       cnn3d_set_error (error, CNN3D_SESSION_ERROR, CNN3D_SESSION_ERROR_SETTINGS,

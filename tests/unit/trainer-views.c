@@ -483,6 +483,8 @@ static void
 test_errors (void)
 {
   static const guint8 none[BATCH * V] = { 1, 1, 1, 0, 0, 0, 1, 0, 0 };
+  static const gchar *const empty[] = { "a", "", "b", NULL },
+                            *const same[] = { "a", "b", "a", NULL };
   gchar *dir = make_dir ();
   g_autofree gchar *path = trained (CNN3D_VIEW_FUSION_LOGITS, dir);
   const Cnn3dBatch batch = batch_of (0, BATCH, none);
@@ -524,6 +526,18 @@ test_errors (void)
   g_assert_null (cnn3d_trainer_new (&p, BATCH, &error));
   assert_says (error, CNN3D_SESSION_ERROR,
       "there are names for 3 views, but a sample has 2: name each view, or none");
+  g_clear_error (&error);
+
+  /* no file would be read with such names */
+  p.network.views = V;
+  p.view_names = empty;
+  g_assert_null (cnn3d_trainer_new (&p, BATCH, &error));
+  assert_says (error, CNN3D_SESSION_ERROR, "view 1 has an empty name: name each view, or none");
+  g_clear_error (&error);
+  p.view_names = same;
+  g_assert_null (cnn3d_trainer_new (&p, BATCH, &error));
+  assert_says (error, CNN3D_SESSION_ERROR,
+      "views 0 and 2 are both called 'a': give each view a unique name");
   remove_dir (dir);
 }
 
