@@ -69,7 +69,8 @@ typedef struct {
 } Cnn3dRow;
 
 #define CNN3D_VIEW_NONE G_MAXUINT8
-#define CNN3D_DATASET_MOST_VIEWS 64
+#define CNN3D_DATASET_MOST_VIEWS 64                /* of samples */
+#define CNN3D_DATASET_MOST_CAMERAS CNN3D_VIEW_NONE /* of rows, with those that are not wanted */
 
 /* What clipsrc's property `fps` takes */
 static inline gboolean

@@ -77,6 +77,13 @@ twice:
   return FALSE;
 }
 
+/* How many different views rows may name. */
+static guint
+most_named (const Cnn3dDataset *dataset)
+{
+  return dataset->views_wanted ? CNN3D_DATASET_MOST_CAMERAS : CNN3D_DATASET_MOST_VIEWS;
+}
+
 guint8
 cnn3d_views_find (Cnn3dReading *reading, const gchar *name, gsize size, const gchar *at)
 {
@@ -89,7 +96,7 @@ cnn3d_views_find (Cnn3dReading *reading, const gchar *name, gsize size, const gc
   view = cnn3d_names_find (&dataset->views, &dataset->arena, name, size);
   if (view != CNN3D_NAME_NONE)
     return (guint8) view;
-  if (dataset->views.n == CNN3D_DATASET_MOST_VIEWS) {
+  if (dataset->views.n == most_named (dataset)) {
     reading->too_many_views = reading->too_many_views ? reading->too_many_views : at;
     return CNN3D_VIEW_NONE;
   }
@@ -303,7 +310,7 @@ no_views:
   return FALSE;
 too_many:
   cnn3d_reading_error (reading, reading->too_many_views, error,
-      "more than %d different views; is this the view?", CNN3D_DATASET_MOST_VIEWS);
+      "more than %u different views; is this the view?", most_named (dataset));
   return FALSE;
 }
 
@@ -327,7 +334,7 @@ list_names (const Cnn3dDataset *dataset, guint from)
 static gboolean
 check_wanted (Cnn3dDataset *dataset, const Cnn3dDatasetParams *params, GError **error)
 {
-  gboolean used[CNN3D_DATASET_MOST_VIEWS] = { FALSE };
+  gboolean used[CNN3D_DATASET_MOST_CAMERAS] = { FALSE };
   g_autofree gchar *others = list_names (dataset, dataset->n_views);
   guint left_out = 0;
 

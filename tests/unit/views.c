@@ -368,6 +368,21 @@ test_many (void)
       strstr (error->message, "a.csv:66:1: more than 64 different views; is this the view?"));
   g_clear_error (&error);
 
+  /* of more cameras, some can be taken */
+  for (guint i = 65; i < 255; i++)
+    g_string_append_printf (text, "a,%c,g%u,%u\n", i % 2 ? 'x' : 'y', i, i);
+  d = load (text->str, (Cnn3dDatasetParams) { .views = "254", .rows_only = TRUE });
+  assert_note (d, FALSE,
+      "254 rows are left out, of views that are not wanted: 0, 1, 2, 3, 4, 5, 6, 7, 8, 9 and 244 "
+      "more");
+  cnn3d_dataset_free (d);
+  g_string_append (text, "a,x,g,another\n");
+  g_assert_null (read_text (text->str, NULL, (Cnn3dDatasetParams) { .views = "1" }, &error));
+  g_assert_error (error, CNN3D_DATASET_ERROR, CNN3D_DATASET_ERROR_ROW);
+  g_assert_nonnull (
+      strstr (error->message, "a.csv:257:1: more than 255 different views; is this the view?"));
+  g_clear_error (&error);
+
   for (guint i = 0; i < 65; i++)
     g_string_append_printf (names, "%s%u", i ? "," : "", i);
   g_assert_null (read_text (text->str, NULL, (Cnn3dDatasetParams) { .views = names->str }, &error));
