@@ -128,6 +128,8 @@ count_rows (Summary *summary, const Cnn3dDataset *dataset)
     Cnn3dDatasetRow row;
     guint number;
 
+    if (!cnn3d_dataset_wants (dataset, i))
+      continue;
     cnn3d_dataset_row (dataset, i, &row);
     if (cnn3d_dataset_leads (dataset, i))
       count_clip (summary, dataset, i, &row);
@@ -155,7 +157,7 @@ count_poses (Summary *summary, const Cnn3dDataset *dataset, const gchar *root, c
     g_autoptr (GError) error = NULL;
     struct stat st;
 
-    if (!path || g_hash_table_contains (summary->poses, path))
+    if (!path || !cnn3d_dataset_wants (dataset, i) || g_hash_table_contains (summary->poses, path))
       continue;
     if (check)
       cnn3d_keypoints_free (cnn3d_keypoints_read (path, NULL, &error));

@@ -152,6 +152,8 @@ CNN3D_API gchar *cnn3d_keypoints_pattern_refuse (const gchar *pattern);
 /* The names of the views, in their order, NULL-terminated; owned by the data set. *n: how many
  * there are. NULL, and 0: there are none, and each row is a sample of its own. */
 CNN3D_API const gchar *const *cnn3d_dataset_views (const Cnn3dDataset *dataset, guint *n);
+/* Whether the row is used: FALSE if its view is not wanted. */
+CNN3D_API gboolean cnn3d_dataset_wants (const Cnn3dDataset *dataset, guint row);
 /* Whether the row stands for its sample: it is the first listed one of its views. Of rows whose
  * view is not wanted, none does. */
 CNN3D_API gboolean cnn3d_dataset_leads (const Cnn3dDataset *dataset, guint row);

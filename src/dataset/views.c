@@ -442,11 +442,17 @@ cnn3d_dataset_views (const Cnn3dDataset *dataset, guint *n)
 }
 
 gboolean
+cnn3d_dataset_wants (const Cnn3dDataset *dataset, guint row)
+{
+  return !dataset->mates || dataset->mates[row] != CNN3D_DATASET_NO_ROW;
+}
+
+gboolean
 cnn3d_dataset_leads (const Cnn3dDataset *dataset, guint row)
 {
   if (!dataset->mates)
     return TRUE;
-  if (dataset->mates[row] == CNN3D_DATASET_NO_ROW)
+  if (!cnn3d_dataset_wants (dataset, row))
     return FALSE;
   /* the circle goes up in the listed order, but for its end */
   for (guint mate = dataset->mates[row]; mate != row; mate = dataset->mates[mate])
