@@ -75,6 +75,10 @@ struct _GstClipSrc {
   gboolean enter_pass;        /* at the next clip */
   gboolean whole_pass;        /* it was entered at its first clip */
   gchar *first_reason;        /* of the first clip skipped in this pass */
+  /* of clips that came without them, in this pass */
+  guint64 views_failed;
+  gchar *first_view;           /* its name, file and reason */
+  gboolean warned_of_views[2]; /* in a validation or test pass, in a training pass */
   /* clip-skipped events that must wait for the pass's clip-epoch */
   GQueue pending_skips;
   GstCaps *caps;

@@ -239,6 +239,7 @@ gst_clip_src_close (GstClipSrc *self)
   g_queue_clear_full (&self->pending_skips, (GDestroyNotify) gst_event_unref);
   g_ptr_array_set_size (self->failed, 0);
   g_clear_pointer (&self->first_reason, g_free);
+  g_clear_pointer (&self->first_view, g_free);
   GST_PAD_STREAM_UNLOCK (self->srcpad);
 }
 

@@ -30,6 +30,7 @@ gst_clip_src_reset_stream (GstClipSrc *self)
   self->started = FALSE;
   self->need_segment = self->enter_pass = TRUE;
   self->need_epoch = FALSE;
+  memset (self->warned_of_views, 0, sizeof self->warned_of_views);
   self->seqnum = 0;
   self->frame_duration = DEFAULT_FRAME_DURATION;
   gst_clip_src_reset_time (self);
@@ -442,6 +443,21 @@ send_skipped (GstClipSrc *self, const ClipJob *job)
   g_free (path);
 }
 
+/* Remembers the views that failed of a clip of which others came. */
+static void
+count_failed_views (GstClipSrc *self)
+{
+  const ClipJob *job;
+  guint n;
+
+  if (self->failed->len > 0 && !self->first_view) {
+    job = g_ptr_array_index (self->failed, 0);
+    self->first_view = g_strdup_printf ("%s, %s: %s",
+        cnn3d_dataset_views (self->dataset, &n)[job->meta.view], job->path, job->reason);
+  }
+  self->views_failed += self->failed->len;
+}
+
 /* Counts a clip of which `good` views were pushed, and names those that failed. A clip without a
  * view is skipped. */
 static void
@@ -457,10 +473,12 @@ end_clip (GstClipSrc *self, guint good)
     if (!self->first_reason)
       self->first_reason = g_strdup_printf ("%s: %s", job->path, job->reason);
   }
-  if (good)
+  if (good) {
     self->delivered++;
-  else
+    count_failed_views (self);
+  } else {
     self->skipped++;
+  }
   GST_OBJECT_LOCK (self);
   self->clips_skipped += !good;
   self->views_missing += missing;
@@ -492,6 +510,31 @@ stop_streaming (GstClipSrc *self, gboolean eos)
   gst_pad_pause_task (self->srcpad);
 }
 
+static const gchar *
+pass_name (const GstClipSrc *self, gboolean training)
+{
+  return training ? "training" : self->used.passes == CNN3D_PASSES_TEST ? "test" : "validation";
+}
+
+/* A camera that fails everywhere must not go unnoticed, since its clips come all the same. */
+static void
+warn_of_failed_views (GstClipSrc *self, gboolean training)
+{
+  gchar *first;
+
+  if (self->views_failed == 0 || self->warned_of_views[!!training])
+    return;
+  self->warned_of_views[!!training] = TRUE;
+  first = cnn3d_escape (self->first_view, TRUE);
+  GST_ELEMENT_WARNING (self, RESOURCE, READ,
+      ("In the %s pass %" G_GUINT64_FORMAT " views of %" G_GUINT64_FORMAT
+       " clips cannot be read, and the clips came without them; the first: %s. cnn3d dataset "
+       "--check names all such files",
+          pass_name (self, training), self->views_failed, self->delivered, first),
+      (NULL));
+  g_free (first);
+}
+
 /* FALSE: no clip of the pass could be read. */
 static gboolean
 end_pass (GstClipSrc *self, const Cnn3dOrderClip *clip)
@@ -510,6 +553,7 @@ end_pass (GstClipSrc *self, const Cnn3dOrderClip *clip)
   /* every clip since a seek into this pass was skipped */
   if (self->need_epoch)
     push_epoch (self, clip, self->position);
+  warn_of_failed_views (self, clip->training);
   gst_pad_push_event (self->srcpad, gst_event_new_clip_epoch_done (&done));
   self->seqnum = 0;
 
@@ -551,9 +595,10 @@ gst_clip_src_loop (GstPad *pad)
   if (clip.index == 0 || self->enter_pass) {
     self->need_epoch = TRUE;
     self->enter_pass = FALSE;
-    self->delivered = self->skipped = 0;
+    self->delivered = self->skipped = self->views_failed = 0;
     self->whole_pass = clip.index == 0;
     g_clear_pointer (&self->first_reason, g_free);
+    g_clear_pointer (&self->first_view, g_free);
   }
   pass_end = position - clip.index + cnn3d_order_pass_clips (self->order, clip.training);
 
@@ -654,10 +699,7 @@ all_bad:
   GST_ELEMENT_ERROR (self, RESOURCE, READ,
       ("No clip of the %s pass could be read, all %" G_GUINT64_FORMAT
        " were skipped; the first: %s",
-          clip.training                                ? "training"
-              : self->used.passes == CNN3D_PASSES_TEST ? "test"
-                                                       : "validation",
-          self->skipped, reason),
+          pass_name (self, clip.training), self->skipped, reason),
       (NULL));
 failed:
   g_free (path);

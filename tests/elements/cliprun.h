@@ -115,6 +115,7 @@ struct _Run {
   GArray *frames;
   GString *events;    /* a letter or word per event */
   GPtrArray *skipped; /* "path: reason" */
+  GPtrArray *warnings;
   gchar *error;
   gboolean eos;
   gboolean sums;
@@ -263,6 +264,7 @@ run_new (const gchar *properties)
   g_array_set_clear_func (run->frames, clear_frame);
   run->events = g_string_new (NULL);
   run->skipped = g_ptr_array_new_with_free_func (g_free);
+  run->warnings = g_ptr_array_new_with_free_func (g_free);
   gst_pad_add_probe (pad,
       GST_PAD_PROBE_TYPE_BUFFER | GST_PAD_PROBE_TYPE_EVENT_DOWNSTREAM
           | GST_PAD_PROBE_TYPE_EVENT_FLUSH | GST_PAD_PROBE_TYPE_QUERY_DOWNSTREAM,
@@ -280,8 +282,8 @@ run_wait (Run *run)
   GstBus *bus = gst_element_get_bus (run->pipeline);
 
   while (!run->eos && !run->error) {
-    GstMessage *message = gst_bus_timed_pop_filtered (
-        bus, LIMIT, GST_MESSAGE_EOS | GST_MESSAGE_ERROR | GST_MESSAGE_ELEMENT);
+    GstMessage *message = gst_bus_timed_pop_filtered (bus, LIMIT,
+        GST_MESSAGE_EOS | GST_MESSAGE_ERROR | GST_MESSAGE_WARNING | GST_MESSAGE_ELEMENT);
 
     g_assert_nonnull (message);
     if (GST_MESSAGE_TYPE (message) == GST_MESSAGE_EOS) {
@@ -294,6 +296,12 @@ run_wait (Run *run)
       run->error = g_strdup (error->message);
       g_test_message ("%s", run->error);
       g_clear_error (&error);
+    } else if (GST_MESSAGE_TYPE (message) == GST_MESSAGE_WARNING) {
+      GError *warning;
+
+      gst_message_parse_warning (message, &warning, NULL);
+      g_ptr_array_add (run->warnings, g_strdup (warning->message));
+      g_error_free (warning);
     } else if (gst_message_has_name (message, "clipsrc-skipped")) {
       const GstStructure *s = gst_message_get_structure (message);
 
@@ -324,6 +332,7 @@ run_free (Run *run)
   g_array_unref (run->frames);
   g_string_free (run->events, TRUE);
   g_ptr_array_unref (run->skipped);
+  g_ptr_array_unref (run->warnings);
   g_free (run->error);
   g_free (run);
 }

@@ -236,6 +236,7 @@ test_missing (void)
   for (guint workers = 0; workers <= 3; workers += 3) {
     Run *run = run_views (g_strdup_printf (
         "location=%s shuffle=false num-workers=%u clip-bin=identity", csv, workers));
+    const gchar *warning;
 
     run_play (run);
     g_assert_true (run->eos);
@@ -252,6 +253,23 @@ test_missing (void)
     g_assert_nonnull (strstr (g_ptr_array_index (run->skipped, 3), "gone.mp4: No such file"));
     g_assert_cmpuint (get_uint64 (run, "clips-skipped"), ==, 1);
     g_assert_cmpuint (get_uint64 (run, "views-missing"), ==, 3);
+    /* two views, of clips that came: neither the one that is not listed, nor the skipped clip's */
+    g_assert_cmpuint (run->warnings->len, ==, 1);
+    warning = g_ptr_array_index (run->warnings, 0);
+    g_assert_true (g_str_has_prefix (warning,
+        "In the training pass 2 views of 4 clips cannot be read, and the clips came without "
+        "them; the first: a, "));
+    g_assert_nonnull (strstr (warning, "bad.mp4: "));
+    run_free (run);
+  }
+  {
+    Run *run = run_views (g_strdup_printf ("location=%s val-location=%s epochs=2", csv, csv));
+
+    run_play (run);
+    g_assert_true (run->eos);
+    g_assert_cmpuint (get_uint64 (run, "views-missing"), ==, 12);
+    g_assert_cmpuint (run->warnings->len, ==, 2);
+    g_assert_nonnull (strstr (g_ptr_array_index (run->warnings, 1), "In the validation pass 2 "));
     run_free (run);
   }
   for (guint workers = 0; workers <= 3; workers += 3) {
