@@ -86,6 +86,8 @@ needed_by (const Cnn3dDataset *dataset)
     const Cnn3dRow *r = &g_array_index (dataset->rows, Cnn3dRow, i);
     const gboolean window = r->start > 0 || isfinite (r->end);
 
+    if (!cnn3d_dataset_wants (dataset, i))
+      continue;
     needed.seconds |= window && !r->in_frames;
     needed.frames |= window && r->in_frames;
     needed.group |= r->group != CNN3D_NAME_NONE;
@@ -113,6 +115,8 @@ cnn3d_dataset_manifest (const Cnn3dDataset *dataset, const gchar *folder)
     gchar rate[G_ASCII_DTOSTR_BUF_SIZE];
     Cnn3dDatasetRow row;
 
+    if (!cnn3d_dataset_wants (dataset, i))
+      continue;
     cnn3d_dataset_row (dataset, i, &row);
     add_path (text, dataset, i, r->path, folder);
     g_string_append_c (text, ',');

@@ -377,14 +377,14 @@ sort_views (Cnn3dDataset *dataset)
 }
 
 static void
-note_samples (Cnn3dDataset *dataset, const Cnn3dDatasetParams *params)
+note_samples (Cnn3dDataset *dataset, guint source, const gchar *location)
 {
   guint samples = 0, whole = 0, several = 0;
 
   for (guint i = 0; i < dataset->rows->len; i++) {
     guint n = 1;
 
-    if (!cnn3d_dataset_leads (dataset, i))
+    if (row_at (dataset, i)->source != source || !cnn3d_dataset_leads (dataset, i))
       continue;
     for (guint row = dataset->mates[i]; row != i; row = dataset->mates[row])
       n++;
@@ -392,16 +392,16 @@ note_samples (Cnn3dDataset *dataset, const Cnn3dDatasetParams *params)
     whole += n == dataset->n_views;
     several += n > 1;
   }
-  if (dataset->n_views < 2)
+  if (dataset->n_views < 2 || samples == 0)
     return;
   if (several == 0)
     cnn3d_dataset_note (dataset, TRUE,
         "%s: no sample has more than one view; rows of one sample have the same group, start and "
         "end",
-        params->location);
+        location);
   else if (whole < samples)
-    cnn3d_dataset_note (dataset, whole == 0, "%s: %u of %u samples have not all %u views",
-        params->location, samples - whole, samples, dataset->n_views);
+    cnn3d_dataset_note (dataset, whole == 0, "%s: %u of %u samples have not all %u views", location,
+        samples - whole, samples, dataset->n_views);
 }
 
 gboolean
@@ -422,7 +422,9 @@ cnn3d_views_finish (Cnn3dDataset *dataset, const Cnn3dDatasetParams *params, GEr
   dataset->view_names = g_new0 (const gchar *, dataset->n_views + 1);
   for (guint view = 0; view < dataset->n_views; view++)
     dataset->view_names[view] = view_name (dataset, view);
-  note_samples (dataset, params);
+  note_samples (dataset, 0, params->location);
+  if (val)
+    note_samples (dataset, 1, params->val_location);
   return TRUE;
 
   /* ERRORS */

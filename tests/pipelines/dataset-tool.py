@@ -50,12 +50,12 @@ def views(folder):
     assert "11 clips of 11 files, 2 classes, 4 groups\n\n" in out and "columns that are not read: camera" in out, out
     out = dataset(folder, "views.csv", "--views=front,left", "--output=two.csv", status=1)
     for text in ("4 clips of 8 files, 2 classes, 4 groups\nviews: 4 front, 4 left\n\n", "        4        3        1  (all)\n",
-                 "3 rows are left out, of views that are not wanted: top\n"):
+                 "Missing or empty: 8 of 8 files\n", "3 rows are left out, of views that are not wanted: top\n"):
         assert text in out, "no %r in %s" % (text, out)
     out = dataset(folder, "two.csv", status=1)
-    assert "views: 4 front, 4 left, 3 top; 1 clips have not all of them\n" in out, out
+    assert "4 clips of 8 files, 2 classes, 4 groups\nviews: 4 front, 4 left\n" in out, out
     out = dataset(folder, "two.csv", "--views=front,back", status=1)
-    assert 'two.csv: views has "back", which no row is of; others are left, top' in out, out
+    assert 'two.csv: views has "back", which no row is of; others are left' in out, out
 
 
 def manifest(folder):

@@ -168,6 +168,12 @@ test_missing (void)
   assert_note (d, TRUE, "a.csv: 2 of 2 samples have not all 3 views");
   cnn3d_dataset_free (d);
 
+  /* the file that lacks them is named */
+  d = read_text ("path,label,group,view\na,x,g,1\nb,x,g,2\nc,y,h,1\nd,y,h,2\n",
+      "path,label,group,view\ne,x,i,1\nf,x,i,2\ng,y,j,1\n", (Cnn3dDatasetParams) { NULL }, NULL);
+  assert_note (d, FALSE, "val.csv: 1 of 2 samples have not all 2 views");
+  cnn3d_dataset_free (d);
+
   /* some rows are of views that are not wanted; what is wrong with them does not matter */
   d = load ("path,label,group,view\na,x,g,1\nb,y,g,2\nc,y,g,2\nd,y,h,3\ne,x,g,4\n",
       (Cnn3dDatasetParams) { .views = "1,4,3" });
@@ -553,6 +559,16 @@ test_manifest (void)
   cnn3d_dataset_free (again);
   g_free (text);
   g_free (same);
+
+  /* rows of views that are not wanted, and columns that only they need, are not in it */
+  d = load ("path,label,group,view,fps,keypoints\na,x,g,1,,\nb,x,g,2,,\nc,y,g2,1,,\nd,y,g2,3,9,p\n",
+      (Cnn3dDatasetParams) { .views = "2,1" });
+  g_assert_true (cnn3d_dataset_wants (d, 2));
+  g_assert_false (cnn3d_dataset_wants (d, 3));
+  text = cnn3d_dataset_manifest (d, dir);
+  g_assert_cmpstr (text, ==, "path,label,group,view\na,x,g,1\nb,x,g,2\nc,y,g2,1\n");
+  cnn3d_dataset_free (d);
+  g_free (text);
 }
 
 int
