@@ -65,8 +65,8 @@ other_views:
   list = view_list (self);
   if (self->info->views)
     GST_ELEMENT_ERROR (self->element, STREAM, FORMAT,
-        ("%s was trained on %u views of each clip, %s, but %s arrived: test it on clips with these "
-         "views.",
+        ("%s was trained on %u views of each clip, %s, but %s arrived: set clipsrc views to "
+         "those, also where a test set lacks one.",
             was, cnn3d_network_views (n), list, is),
         (NULL));
   else

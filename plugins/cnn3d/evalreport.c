@@ -69,6 +69,21 @@ add_views (EvalRun *self, Cnn3dMetrics *m)
     cnn3d_metrics_add_view (m, self->info->views[v], self->view_predictions[v]);
 }
 
+/* Of each view alone; one that is missing in all clips has none. */
+static void
+append_views (GString *line, const Cnn3dMetrics *m)
+{
+  for (guint v = 0; v < m->n_views; v++) {
+    g_string_append_printf (line, "%s%s ", v ? ", " : " (", m->views[v].name);
+    if (m->views[v].videos)
+      cnn3d_string_append_printf (line, "%.1f %%", 100 * m->views[v].accuracy);
+    else
+      g_string_append (line, "missing");
+  }
+  if (m->n_views)
+    g_string_append_c (line, ')');
+}
+
 /* The accuracy of each view alone, and the number of its videos. */
 static void
 set_views (GstStructure *s, const Cnn3dMetrics *m, gchar **names)
@@ -101,13 +116,12 @@ show_result (EvalRun *self, const Cnn3dMetrics *m, gboolean complete, gdouble se
   if (self->skipped.count > 0)
     g_string_append_printf (line, ", skipped %" G_GUINT64_FORMAT, self->skipped.count);
   append_share (line, "accuracy", m->accuracy);
+  append_views (line, m);
   if (m->num_classes > 5)
     append_share (line, "top-5", m->top5_accuracy);
   append_share (line, "precision", m->precision_macro);
   append_share (line, "recall", m->recall_macro);
   append_share (line, "F1", m->f1_macro);
-  for (guint v = 0; v < m->n_views; v++)
-    append_share (line, m->views[v].name, m->views[v].accuracy);
   if (isfinite (m->auroc_macro))
     cnn3d_string_append_printf (line, "  AUROC %.4f", m->auroc_macro);
   if (isfinite (m->loss))

@@ -362,7 +362,7 @@ test_refused (void)
   push_caps (&r, CAPS ("uint8", "int32", "4"));
   assert_error (&r, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT,
       " was trained on 3 views of each clip, front, left, top, but uint8 clips of 4 frames of "
-      "32x32x3 arrived: test it on clips with these views.");
+      "32x32x3 arrived: set clipsrc views to those, also where a test set lacks one.");
   rig_free (&r);
 
   r = eval_of (model, "");

@@ -4,6 +4,7 @@
 counted, and a test reads what training wrote."""
 import os
 import random
+import re
 import signal
 
 import launch
@@ -87,6 +88,7 @@ def evaluated(folder):
         run = launch.launch("clipsrc location=list.csv passes=val %s ! clipbatch batch-size=3 ! cnn3deval "
                             "model=%s/best.safetensors" % (launch.CLIP_BIN, fusion), folder).fine()
         run.need([m["clips"] for m in run.messages("cnn3deval-result")] == [str(VALIDATED)], "not a result a clip")
+        run.need(re.search(r"accuracy [\d.]+ % \(front [\d.]+ %, side [\d.]+ %\)  precision", run.out), "its line lacks the views")
     run = launch.launch("clipsrc location=list.csv passes=val views=side %s ! clipbatch batch-size=3 ! cnn3deval "
                         "model=logits/best.safetensors" % launch.CLIP_BIN, folder)
     run.need(run.rc != 0 and "view" in run.err, "one view was tested on a model of two")
