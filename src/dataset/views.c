@@ -330,7 +330,8 @@ list_names (const Cnn3dDataset *dataset, guint from)
   return g_string_free (text, FALSE);
 }
 
-/* Each of the names that were wanted must be of some row. Notes the rows that are left out. */
+/* A name that no row is of is a mistake where rows are of others that are not wanted; else the data
+ * set lacks this view. Notes the rows that are left out. */
 static gboolean
 check_wanted (Cnn3dDataset *dataset, const Cnn3dDatasetParams *params, GError **error)
 {
@@ -342,11 +343,11 @@ check_wanted (Cnn3dDataset *dataset, const Cnn3dDatasetParams *params, GError **
     used[row_at (dataset, i)->view] = TRUE;
     left_out += row_at (dataset, i)->view >= dataset->n_views;
   }
-  for (guint view = 0; view < dataset->n_views; view++)
+  for (guint view = 0; view < dataset->n_views && left_out > 0; view++)
     if (!used[view]) {
       g_set_error (error, CNN3D_DATASET_ERROR, CNN3D_DATASET_ERROR_PARAMS,
-          "%s: views has \"%s\", which no row is of%s%s", params->location,
-          view_name (dataset, view), *others ? "; others are " : "", others);
+          "%s: views has \"%s\", which no row is of; others are %s", params->location,
+          view_name (dataset, view), others);
       return FALSE;
     }
   if (left_out > 0)

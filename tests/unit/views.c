@@ -168,6 +168,14 @@ test_missing (void)
   assert_note (d, TRUE, "a.csv: 2 of 2 samples have not all 3 views");
   cnn3d_dataset_free (d);
 
+  /* a camera may have failed in all of a test set */
+  d = load ("path,label,group,view\na,x,g,1\nb,x,g,3\nc,y,h,3\n",
+      (Cnn3dDatasetParams) { .views = "1,2,3" });
+  assert_views (d, "1,2,3");
+  assert_samples (d, TRUE, "0/-/1 -/-/2");
+  assert_note (d, TRUE, "a.csv: 2 of 2 samples have not all 3 views");
+  cnn3d_dataset_free (d);
+
   /* the file that lacks them is named */
   d = read_text ("path,label,group,view\na,x,g,1\nb,x,g,2\nc,y,h,1\nd,y,h,2\n",
       "path,label,group,view\ne,x,i,1\nf,x,i,2\ng,y,j,1\n", (Cnn3dDatasetParams) { NULL }, NULL);
