@@ -2,16 +2,13 @@
 #include "src/keypoints/pose.h"
 
 #include "src/keypoints/reader.h"
+#include "src/keypoints/square.h"
 
 #include <math.h>
 #include <string.h>
 
 /* Coordinates up to this are parts of the picture: points may be a little outside of it. */
 #define LARGEST_NORMALIZED 2
-/* The square around all points is larger by this part, and not taken at all where a side of what it
- * is to be around is shorter, as published pose networks have it. */
-#define MARGIN 0.25
-#define SHORTEST_SIDE 10 /* pixels */
 /* Rounding of times in text */
 #define TOLERANCE 0.0005 /* seconds */
 
@@ -25,7 +22,7 @@ struct _Cnn3dPose {
   gint64 *tracks;   /* [persons] who has which place; of those who are tracked */
   guint n_tracks;
   gboolean compact;
-  gdouble origin[2], side[2]; /* of the square, as parts of the picture */
+  Cnn3dSquare square; /* if compact */
 };
 
 /* The first of the file's frames that is not before; by number or time. */
@@ -208,10 +205,12 @@ place_frame (const Cnn3dPose *pose, guint frame, gfloat *values)
 
       if (!(from[2] > 0) || !place_point (pose, from, at))
         continue;
-      for (guint i = 0; i < 2; i++)
-        values[3 * k + i] = pose->compact ? (at[i] - pose->origin[i]) / pose->side[i] : at[i];
+      values[3 * k] = at[0];
+      values[3 * k + 1] = at[1];
       values[3 * k + 2] = from[2];
     }
+    if (pose->compact)
+      cnn3d_square_apply (&pose->square, values, pose->file->points);
   }
 }
 
@@ -230,33 +229,21 @@ static void
 set_square (Cnn3dPose *pose)
 {
   const Cnn3dPoseParams *params = &pose->params;
-  const gdouble size[2] = { params->width ? params->width : 1,
-    params->height ? params->height : 1 };
-  const gsize n = 3 * (gsize) pose->file->points * params->persons;
-  const gdouble shortest = params->width ? SHORTEST_SIDE : 0;
-  gdouble low[2] = { INFINITY, INFINITY }, high[2] = { -INFINITY, -INFINITY }, half = 0;
-  gfloat *values = g_new (gfloat, n);
+  const gdouble width = params->width ? params->width : 1;
+  const gdouble height = params->height ? params->height : 1;
+  const gsize n = (gsize) pose->file->points * params->persons;
+  Cnn3dPointBox box;
+  gfloat *values = g_new (gfloat, 3 * n);
 
+  cnn3d_point_box_init (&box);
   for (guint t = pose->from; t < pose->to; t++) {
-    memset (values, 0, n * sizeof *values);
+    memset (values, 0, 3 * n * sizeof *values);
     place_frame (pose, t, values);
-    for (gsize k = 0; k < n; k += 3)
-      for (guint i = 0; i < 2 && values[k + 2] > 0; i++) {
-        low[i] = MIN (low[i], values[k + i] * size[i]);
-        high[i] = MAX (high[i], values[k + i] * size[i]);
-      }
+    cnn3d_point_box_add (&box, values, n, width, height);
   }
   g_free (values);
-  if (!(high[0] - low[0] >= shortest && high[1] - low[1] >= shortest
-          && (high[0] > low[0] || high[1] > low[1])))
-    return;
-  for (guint i = 0; i < 2; i++)
-    half = MAX (half, (high[i] - low[i]) / 2 * (1 + MARGIN));
-  for (guint i = 0; i < 2; i++) {
-    pose->origin[i] = ((low[i] + high[i]) / 2 - half) / size[i];
-    pose->side[i] = 2 * half / size[i];
-  }
-  pose->compact = TRUE;
+  pose->compact = cnn3d_square_around (
+      &box, width, height, params->width ? CNN3D_SHORTEST_SQUARE : 0, &pose->square);
 }
 
 /* What is wrong with a file */
