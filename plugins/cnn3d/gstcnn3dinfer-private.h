@@ -40,14 +40,22 @@ struct _GstCnn3dInfer {
   gboolean has_info;
   GstSegment segment;
   InferModel *model;
-  InferWindow *window;      /* NULL: created for the next frame */
-  InferWindowParams params; /* of `window` */
-  guint64 number;           /* of windows so far */
+  InferWindow *window;                   /* NULL: created for the next frame */
+  InferWindowParams params;              /* of `window` */
+  guint64 number;                        /* of windows so far */
+  gboolean warned_missing, warned_other; /* of the model's key points */
 
   /* Used by the computing thread */
   InferAverage average;
   guint serial, average_epoch; /* of the windows in `average` */
 };
+
+/* gstcnn3dinferpoints.c */
+/* Checks a frame's key points, and warns once of points that are not the model's. FALSE: they cannot
+ * be read; an error is posted. */
+gboolean gst_cnn3d_infer_check_points (GstCnn3dInfer *self, GstBuffer *buffer);
+/* Warns once of a complete window without any key points. */
+void gst_cnn3d_infer_check_window (GstCnn3dInfer *self);
 
 /* gstcnn3dinferproperties.c */
 void gst_cnn3d_infer_init_settings (GstCnn3dInfer *self);

@@ -17,6 +17,9 @@
  * GStreamer supports them, as analytics metas. The request pad `text` outputs
  * it as text, for an overlay.
  *
+ * A model of key points reads those that the frames carry as GstClipKptMeta, as an application or an
+ * element before cnn3dinfer attaches them.
+ *
  * ## Example launch lines
  * |[
  * gst-launch-1.0 -m filesrc location=clips/ball/00.mp4 ! decodebin ! cnn3dinfer model=run/best.safetensors drop=false ! fakesink
@@ -171,6 +174,7 @@ gst_cnn3d_infer_report_model (GstCnn3dInfer *self, const InferModel *model, guin
   Cnn3dPrecision precision = cnn3d_predictor_precision (model->predictor);
   const gchar *device = cnn3d_predictor_device (model->predictor);
   const gchar *passed_over = cnn3d_predictor_passed_over (model->predictor);
+  const gboolean sees_frames = cnn3d_network_sees_frames (&info->network);
   const gint asked = model->settings.precision;
   /* a structure's strings are UTF-8, a path may not be */
   gchar *path = g_filename_display_name (model->settings.path);
@@ -206,10 +210,11 @@ gst_cnn3d_infer_report_model (GstCnn3dInfer *self, const InferModel *model, guin
         "%s does not record how far apart the frames of its clips were: windows are of %u "
         "consecutive frames; frame-interval changes that.",
         shown, info->network.frames);
-  if (!p->scaling)
+  if (sees_frames && !p->scaling)
     element_report_info (GST_ELEMENT (self),
         "%s does not record how its frames were scaled: bilinear is used, without borders.", shown);
-  else if (strcmp (p->scaling, "none") && infer_window_find_scaling (p->scaling) < 0) {
+  else if (sees_frames && strcmp (p->scaling, "none")
+      && infer_window_find_scaling (p->scaling) < 0) {
     gchar *method = cnn3d_escape (p->scaling, FALSE);
 
     element_report_info (GST_ELEMENT (self),
@@ -230,6 +235,7 @@ gst_cnn3d_infer_use (GstCnn3dInfer *self, InferModel *model)
   guint interval;
 
   self->model = model;
+  self->warned_missing = self->warned_other = FALSE;
   GST_OBJECT_LOCK (self);
   passed = self->labels;
   self->labels = labels;
@@ -249,9 +255,12 @@ window_params (const InferModel *model, guint interval, guint stride)
 {
   const Cnn3dNetworkParams *network = &model->info->network;
   const Cnn3dPreparation *p = &model->info->preparation;
+  const gboolean sees_points = cnn3d_network_sees_points (network);
   InferWindowParams params = { network->channels, network->frames, network->height, network->width,
     infer_window_find_scaling (p->scaling), p->add_borders, interval_for (model, interval), stride,
-    p->diff_gain, { p->frame_rate_n, p->frame_rate_d } };
+    p->diff_gain, { p->frame_rate_n, p->frame_rate_d }, cnn3d_network_sees_frames (network),
+    sees_points ? network->persons : 0, sees_points ? network->points : 0,
+    sees_points && p->compact };
 
   return params;
 }
@@ -270,7 +279,7 @@ gst_cnn3d_infer_prepare (GstCnn3dInfer *self, guint interval, guint stride)
   self->window = infer_window_new (&self->info, &params);
   if (!self->window)
     goto bad_format;
-  if (!g_strcmp0 (self->model->info->preparation.scaling, "none")
+  if (params.sees_frames && !g_strcmp0 (self->model->info->preparation.scaling, "none")
       && (self->info.width != (gint) params.width || self->info.height != (gint) params.height))
     element_report_info (GST_ELEMENT (self),
         "The model was trained on videos of its own size, %ux%u, without a scaler: these, %dx%d, "
@@ -294,6 +303,7 @@ bad_format:
 static gboolean
 gst_cnn3d_infer_hand_over (GstCnn3dInfer *self, gboolean drop, guint epoch)
 {
+  gst_cnn3d_infer_check_window (self);
   if (!drop && !infer_worker_wait (self->worker))
     return FALSE;
   if (!infer_worker_take (self->worker, self->model, self->window, self->number++, epoch)) {
@@ -328,6 +338,8 @@ gst_cnn3d_infer_look (GstCnn3dInfer *self, GstBuffer *buffer)
     return GST_FLOW_NOT_NEGOTIATED;
   if (GST_BUFFER_IS_DISCONT (buffer))
     infer_window_restart (self->window);
+  if (!gst_cnn3d_infer_check_points (self, buffer))
+    return GST_FLOW_ERROR;
 
   if (self->segment.format == GST_FORMAT_TIME && GST_BUFFER_PTS_IS_VALID (buffer))
     running_time =

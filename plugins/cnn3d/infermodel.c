@@ -70,10 +70,9 @@ infer_model_load (const InferModelSettings *settings, GError **error)
   model->shown = g_new0 (gchar *, model->num_classes + 1);
   for (guint i = 0; i < model->num_classes; i++)
     model->shown[i] = cnn3d_escape (model->info->classes[i], FALSE);
-  if (model->info->network.channels != 1 && model->info->network.channels != 3)
+  if (cnn3d_network_sees_frames (&model->info->network) && model->info->network.channels != 1
+      && model->info->network.channels != 3)
     goto bad_channels;
-  if (cnn3d_network_sees_points (&model->info->network))
-    goto needs_points;
   if (cnn3d_network_views (&model->info->network) > 1)
     goto needs_views;
 
@@ -94,13 +93,6 @@ bad_channels:
   g_set_error (error, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT,
       "%s is a model of clips with %u channels: video has 3, or 1 in gray", settings->path,
       model->info->network.channels);
-  infer_model_unref (model);
-  return NULL;
-needs_points:
-  g_set_error (error, GST_STREAM_ERROR, GST_STREAM_ERROR_FORMAT,
-      "%s is a model that reads key points, which live video does not have: test it with cnn3deval "
-      "on clips with key points, or serve a model of frames alone",
-      settings->path);
   infer_model_unref (model);
   return NULL;
 needs_views:

@@ -10,16 +10,19 @@
  * them. */
 typedef struct {
   guint8 *data; /* (H, W, C); NULL: not allocated yet */
+  InferFramePoints points;
   InferFrameTime time;
 } Slot;
 
 struct _InferWindow {
   GstVideoInfo in, out;
   GstVideoConverter *converter;
-  GstBuffer *scratch; /* output of the converter */
+  GstBuffer *scratch;  /* output of the converter */
+  InferPoints *points; /* NULL: the model reads none */
+  gsize n_points;      /* values of a frame */
   guint frames, interval, stride;
   gdouble diff_gain;
-  gsize row, frame_size; /* bytes, without padding */
+  gsize row, frame_size; /* bytes, without padding; 0: no frames are read */
   FrameRateStream stream;
   /* With a frame rate, a frame's number of repeats is known only when the next
    * one arrives: the two last frames, scaled if they may be needed */
@@ -198,16 +201,31 @@ infer_window_new (const GstVideoInfo *info, const InferWindowParams *params)
   self->stride = params->stride ? params->stride : MIN (spans, G_MAXUINT);
   self->grid = common_divisor (self->stride, self->interval);
   self->n_slots = (spans - self->interval) / self->grid + 1;
-  self->row = (gsize) params->width * params->channels;
+  self->row = params->sees_frames ? (gsize) params->width * params->channels : 0;
   self->frame_size = self->row * params->height;
-  if (!make_out_info (self, params) || !(self->converter = make_converter (self, params))) {
+  if (!make_out_info (self, params)
+      || (params->sees_frames && !(self->converter = make_converter (self, params)))) {
     infer_window_free (&self);
     return NULL;
+  }
+  if (params->points) {
+    const InferPointsParams points = { params->persons, params->points, params->compact,
+      params->add_borders };
+
+    self->points = infer_points_new (&points, &self->in, &self->out);
+    self->n_points = (gsize) params->persons * params->points * 3;
   }
   self->scratch = gst_buffer_new_allocate (NULL, self->out.size, NULL);
   self->slots = g_new0 (Slot, self->n_slots);
 
   return self;
+}
+
+static void
+slot_clear (Slot *s)
+{
+  g_free (s->data);
+  g_free (s->points.values);
 }
 
 void
@@ -218,10 +236,11 @@ infer_window_free (InferWindow **window)
   if (!self)
     return;
   for (guint i = 0; self->slots && i < self->n_slots; i++)
-    g_free (self->slots[i].data);
+    slot_clear (&self->slots[i]);
   g_free (self->slots);
-  g_free (self->before.data);
-  g_free (self->now.data);
+  slot_clear (&self->before);
+  slot_clear (&self->now);
+  infer_points_free (&self->points);
   gst_clear_buffer (&self->scratch);
   g_clear_pointer (&self->converter, gst_video_converter_free);
   g_free (self);
@@ -232,6 +251,8 @@ void
 infer_window_restart (InferWindow *self)
 {
   self->next = self->n_before = self->n_now = 0;
+  if (self->points)
+    infer_points_restart (self->points);
   frame_rate_begin (&self->stream, self->stream.rate);
 }
 
@@ -282,10 +303,12 @@ fill (InferWindow *self, Slot *s, GstBuffer *buffer, GstClockTime running_time)
 {
   if (!s->data)
     s->data = g_malloc (self->frame_size);
-  if (!convert (self, buffer, s->data)) {
+  if (self->converter && !convert (self, buffer, s->data)) {
     infer_window_restart (self);
     return FALSE;
   }
+  if (self->points)
+    infer_points_get (self->points, &s->points);
   s->time.pts = GST_BUFFER_PTS (buffer);
   s->time.duration = GST_BUFFER_DURATION (buffer);
   s->time.running_time = running_time;
@@ -317,6 +340,8 @@ push_at_rate (InferWindow *self, GstBuffer *buffer, GstClockTime running_time)
 gboolean
 infer_window_push (InferWindow *self, GstBuffer *buffer, GstClockTime running_time)
 {
+  if (self->points)
+    infer_points_push (self->points, gst_buffer_get_clip_kpt_meta (buffer));
   if (self->stream.rate.n)
     return push_at_rate (self, buffer, running_time);
   if (is_wanted (self, self->next) && !fill (self, slot (self, self->next), buffer, running_time))
@@ -345,7 +370,10 @@ take (InferWindow *self, const Slot *from)
     return;
   if (!s->data)
     s->data = g_malloc (self->frame_size);
-  memcpy (s->data, from->data, self->frame_size);
+  if (self->frame_size)
+    memcpy (s->data, from->data, self->frame_size);
+  if (self->points)
+    infer_points_copy (self->points, &from->points, &s->points);
   s->time = from->time;
 }
 
@@ -361,8 +389,11 @@ infer_window_next (InferWindow *self)
       take (self, self->n_before ? &self->before : &self->now);
     --*n;
     self->next++;
-    if (self->next > last && (self->next - 1 - last) % self->stride == 0)
+    if (self->next > last && (self->next - 1 - last) % self->stride == 0) {
+      if (self->points)
+        infer_points_forget (self->points, slot (self, first_frame (self))->points.frame);
       return TRUE;
+    }
   }
 
   return FALSE;
@@ -380,6 +411,8 @@ infer_window_copy (const InferWindow *self, guint8 *clip)
   const guint64 first = first_frame (self);
   const guint8 *before = NULL;
 
+  if (!self->frame_size)
+    return;
   for (guint i = 0; i < self->frames; i++) {
     const guint8 *frame = slot (self, first + (guint64) i * self->interval)->data;
     guint8 *to = clip + i * self->frame_size;
@@ -399,4 +432,42 @@ infer_window_times (const InferWindow *self, InferFrameTime *first, InferFrameTi
 {
   *first = slot (self, first_frame (self))->time;
   *last = slot (self, self->next - 1)->time;
+}
+
+gsize
+infer_window_n_points (const InferWindow *self)
+{
+  return self->frames * self->n_points;
+}
+
+void
+infer_window_copy_points (const InferWindow *self, gfloat *points)
+{
+  const guint64 first = first_frame (self);
+  Cnn3dSquare square;
+  gboolean compact;
+
+  if (!self->points)
+    return;
+  compact = infer_points_square (self->points, slot (self, first)->points.frame,
+      slot (self, self->next - 1)->points.frame, &square);
+  for (guint i = 0; i < self->frames; i++, points += self->n_points) {
+    const InferFramePoints *from = &slot (self, first + (guint64) i * self->interval)->points;
+
+    memcpy (points, from->values, self->n_points * sizeof *points);
+    if (compact && !from->compact)
+      cnn3d_square_apply (&square, points, self->n_points / 3);
+  }
+}
+
+gboolean
+infer_window_has_points (const InferWindow *self)
+{
+  const guint64 first = first_frame (self);
+
+  for (guint i = 0; i < self->frames; i++)
+    if (slot (self, first + (guint64) i * self->interval)->points.has_meta)
+      return TRUE;
+
+  return FALSE;
 }

@@ -5,6 +5,7 @@
 
 #include <gst/video/video.h>
 
+#include "inferpoints.h"
 #include "plugins/framerate.h"
 
 /* Parameters of a window. */
@@ -24,6 +25,12 @@ typedef struct {
   /* the video is converted to this rate first; interval and stride count its frames; 0:
    * unchanged */
   FrameRate rate;
+  /* FALSE: the model reads key points alone, and no frame is scaled */
+  gboolean sees_frames;
+  /* M and K of the key points that the model reads; K is 0: none */
+  guint persons, points;
+  /* the key points become relative to a square around those of the window */
+  gboolean compact;
 } InferWindowParams;
 
 /* Position of a frame in the stream. */
@@ -44,8 +51,8 @@ void infer_window_free (InferWindow **window);
 /* Starts a window at the next frame. */
 void infer_window_restart (InferWindow *window);
 
-/* Adds the next frame of the video. FALSE: it could not be read, and windows
- * start again after it. */
+/* Adds the next frame of the video, with its key points; they must be the model's K. FALSE: it could
+ * not be read, and windows start again after it. */
 gboolean infer_window_push (InferWindow *window, GstBuffer *buffer, GstClockTime running_time);
 /* Ends the video: repeats the last frame as the frame rate requires. */
 void infer_window_end (InferWindow *window);
@@ -54,11 +61,15 @@ void infer_window_end (InferWindow *window);
  * returns FALSE. TRUE: a window is complete. */
 gboolean infer_window_next (InferWindow *window);
 
-/* Of the complete window: its size in bytes; its bytes, (T, H, W, C), to
- * `clip`; the times of its first and last frame. Valid until the next
- * infer_window_next(). */
+/* Of the complete window: its size in bytes, 0 if no frames are read; its bytes, (T, H, W, C), to
+ * `clip`; the times of its first and last frame; the number of its key points' values, 0 if none are
+ * read; these, (T, M, K, 3), to `points`; whether any of its frames came with key points. Valid until
+ * the next infer_window_next(). */
 gsize infer_window_size (const InferWindow *window);
 void infer_window_copy (const InferWindow *window, guint8 *clip);
 void infer_window_times (const InferWindow *window, InferFrameTime *first, InferFrameTime *last);
+gsize infer_window_n_points (const InferWindow *window);
+void infer_window_copy_points (const InferWindow *window, gfloat *points);
+gboolean infer_window_has_points (const InferWindow *window);
 
 #endif

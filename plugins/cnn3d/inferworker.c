@@ -29,7 +29,7 @@ compute (InferWorker *self)
   GstClockTime began = gst_util_get_timestamp ();
 
   if (cnn3d_predictor_run (
-          job->model->predictor, job->clip, CNN3D_TYPE_UINT8, NULL, 1, logits, &error)) {
+          job->model->predictor, job->clip, CNN3D_TYPE_UINT8, job->points, 1, logits, &error)) {
     self->funcs->done (self->user, job, logits, gst_util_get_timestamp () - began);
   } else {
     self->funcs->failed (self->user, error);
@@ -66,7 +66,7 @@ gboolean
 infer_worker_take (
     InferWorker *self, InferModel *model, const InferWindow *window, guint64 number, guint epoch)
 {
-  const gsize size = infer_window_size (window);
+  const gsize size = infer_window_size (window), n_points = infer_window_n_points (window);
   InferJob *job = &self->job;
 
   g_mutex_lock (&self->lock);
@@ -82,7 +82,13 @@ infer_worker_take (
     job->clip = g_malloc (size);
     job->size = size;
   }
+  if (job->n_points != n_points) {
+    g_free (job->points);
+    job->points = g_new (gfloat, n_points);
+    job->n_points = n_points;
+  }
   infer_window_copy (window, job->clip);
+  infer_window_copy_points (window, job->points);
   infer_window_times (window, &job->first, &job->last);
   job->model = infer_model_ref (model);
   job->number = number;
@@ -197,6 +203,7 @@ infer_worker_free (InferWorker **worker)
   g_clear_pointer (&self->job.model, infer_model_unref);
   settings_clear (&infer_model_settings, &self->wanted);
   g_free (self->job.clip);
+  g_free (self->job.points);
   g_cond_clear (&self->cond);
   g_mutex_clear (&self->lock);
   g_free (self);

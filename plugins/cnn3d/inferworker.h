@@ -15,6 +15,8 @@ typedef struct {
   guint epoch;  /* the caller's, at infer_worker_take() */
   guint8 *clip; /* (T, H, W, C) */
   gsize size;
+  gfloat *points; /* (T, M, K, 3); NULL: the model reads none */
+  gsize n_points; /* values */
 } InferJob;
 
 /* Callbacks, called from the worker's threads without a lock. */

@@ -774,12 +774,6 @@ test_bad_files (void)
   spec.channels = 4;
   g_free (write_model ("bad.safetensors", &spec));
   assert_refused (bad, "", "is a model of clips with 4 channels: video has 3, or 1 in gray");
-  spec = green;
-  spec.points = TRUE;
-  g_free (write_model ("bad.safetensors", &spec));
-  assert_refused (bad, "",
-      "is a model that reads key points, which live video does not have: test it with cnn3deval on "
-      "clips with key points, or serve a model of frames alone");
   g_free (bytes);
   g_free (good);
   g_free (bad);

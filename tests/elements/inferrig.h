@@ -28,8 +28,14 @@ typedef struct {
   /* scale of the last layer's weights; 0: constant logits */
   gfloat gain;
   gfloat bias[8];
-  gboolean points; /* posec3d_slowonly, which reads key points */
+  Cnn3dInputType input; /* of key points: 17 of 2 persons; of them alone, posec3d_slowonly */
+  Cnn3dFusion fusion;
 } Spec;
+
+#define PERSONS 2
+#define POINTS 17
+/* Values of a frame, (M, K, 3) */
+#define FRAME_POINTS (PERSONS * POINTS * 3)
 
 /* Three classes that windows are classified into. */
 static const Spec plain = { { "red", "green", "blue" }, 3, 4, 32,
@@ -55,11 +61,13 @@ write_model (const gchar *name, const Spec *spec)
   Cnn3dSafetensorsWriter *writer;
   Cnn3dNetwork *network;
 
-  if (spec->points) {
-    info.network.model = "posec3d_slowonly";
-    info.network.input = CNN3D_INPUT_KPT;
-    info.network.points = 17;
-    info.network.persons = 2;
+  if (spec->input != CNN3D_INPUT_RGB) {
+    if (spec->input == CNN3D_INPUT_KPT)
+      info.network.model = "posec3d_slowonly";
+    info.network.input = spec->input;
+    info.network.fusion = spec->fusion;
+    info.network.points = POINTS;
+    info.network.persons = PERSONS;
     info.network.heatmap_size = 16;
     info.network.heatmap_sigma = 0.6f;
   }
@@ -104,16 +112,17 @@ write_model (const gchar *name, const Spec *spec)
   return path;
 }
 
-/* Probabilities of n clips by the predictor directly, (n, num_classes); g_free() */
+/* Probabilities of n clips by the predictor directly, (n, num_classes). points: (n, T, M, K, 3), or
+ * NULL. g_free() */
 static inline gdouble *
-predict (const gchar *model, const guint8 *clips, guint n)
+predict_points (const gchar *model, const guint8 *clips, const gfloat *points, guint n)
 {
   Cnn3dPredictorParams params;
   Cnn3dPredictor *predictor;
   GError *error = NULL;
   gdouble *probabilities;
   gfloat *logits;
-  gsize clip;
+  gsize clip, clip_points;
   guint k;
 
   cnn3d_predictor_params_init (&params);
@@ -126,19 +135,26 @@ predict (const gchar *model, const guint8 *clips, guint n)
     const Cnn3dNetworkParams *net = &cnn3d_predictor_info (predictor)->network;
 
     clip = (gsize) net->frames * net->height * net->width * net->channels;
+    clip_points = (gsize) net->frames * FRAME_POINTS;
     k = net->num_classes;
   }
   logits = g_new (gfloat, k);
   probabilities = g_new (gdouble, (gsize) n * k);
   for (guint i = 0; i < n; i++) {
-    g_assert_true (cnn3d_predictor_run (
-        predictor, clips + i * clip, CNN3D_TYPE_UINT8, NULL, 1, logits, &error));
+    g_assert_true (cnn3d_predictor_run (predictor, clips + i * clip, CNN3D_TYPE_UINT8,
+        points ? points + i * clip_points : NULL, 1, logits, &error));
     cnn3d_softmax (logits, k, probabilities + i * k);
   }
   g_free (logits);
   cnn3d_predictor_free (&predictor);
 
   return probabilities;
+}
+
+static inline gdouble *
+predict (const gchar *model, const guint8 *clips, guint n)
+{
+  return predict_points (model, clips, NULL, n);
 }
 
 /* --- messages --- */

@@ -9,6 +9,8 @@ The child, which has NumPy: keypoints.py --make FOLDER
                             keypoints.py --check RAW FRAMES WIDTH HEIGHT ASPECT
                             keypoints.py --expect RAW FRAMES WIDTH HEIGHT FOLDER EXPRESSION"""
 import os
+import re
+import shutil
 import struct
 import subprocess
 import sys
@@ -161,6 +163,36 @@ def test_formats(folder):
                       source="keypoints-root=. keypoints-pattern={dir}/formats/{stem}.%s" % ending).fine()
         run.need(launch.read(os.path.join(folder, "batches.raw")) == whole, name)
     return ["%d formats" % len(formats)]
+
+
+def test_inferred(folder):
+    """cnn3dinfer scales frames and moves their key points as in training: its results on the frames of clips are
+    cnn3deval's, to the last digit"""
+    videos(folder)
+    sampled = "clipsample num-frames=8 frame-interval=2 ! %s persons=1"
+    caps = "video/x-raw,format=RGB,width=32,height=32,pixel-aspect-ratio=1/1"
+    source = 'clipsrc location=list.csv keypoints-root=poses %s num-workers=1 clip-bin="%s"'
+    compared = 0
+    for kpt, scaler, network in ((KPT, "add-borders=true", "model=r3d_18 input-type=rgb+kpt fusion=late"),
+                                 (KPT + " compact=true", "add-borders=false", "model=posec3d_slowonly input-type=kpt")):
+        clip_bin = sampled % kpt
+        batched = source % ("%s", "%s ! videoconvertscale %s ! %s" % (clip_bin, scaler, caps)) + " ! clipbatch batch-size=4 ! "
+        launch.launch(batched % "seed=1" + "cnn3dtrain %s base-width=4 heatmap-size=16 threads=1 monitor=train-loss "
+                      "checkpoint-dir=run" % network, folder).fine()
+        model = "model=run/best.safetensors threads=1"
+        launch.launch(batched % "passes=test" + "cnn3deval %s output-dir=test" % model, folder).fine()
+        with open(os.path.join(folder, "test", "predictions.csv"), encoding="utf-8") as file:
+            wanted = [[float(value) for value in row.split(",")[4:]] for row in file.read().splitlines()[1:]]
+        run = launch.launch(source % ("passes=test", clip_bin) + " ! cnn3dinfer %s frame-interval=1 drop=false ! fakesink" % model,
+                            folder).fine()
+        got = [[float(value) for value in re.search("<(.*)>", m["probability-list"]).group(1).split(",")]
+               for m in run.messages("cnn3dinfer-result")]
+        run.need(got == wanted, "%s instead of %s" % (got, wanted))
+        run.need("WARNING" not in run.out + run.err, "a warning")
+        compared += len(got)
+        shutil.rmtree(os.path.join(folder, "run"))
+        shutil.rmtree(os.path.join(folder, "test"))
+    return ["%d results" % compared]
 
 
 def test_rotated(folder):
@@ -341,4 +373,4 @@ if __name__ == "__main__":
     elif sys.argv[1:2] == ["--expect"]:
         expect(sys.argv[2], *map(int, sys.argv[3:6]), *sys.argv[6:])
     else:
-        launch.main(test_places, test_rotated, test_numpy, test_formats, test_pickles, test_skipped)
+        launch.main(test_places, test_inferred, test_rotated, test_numpy, test_formats, test_pickles, test_skipped)
