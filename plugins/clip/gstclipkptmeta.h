@@ -9,8 +9,9 @@
 
 G_BEGIN_DECLS
 
-/* GstClipKptMeta: the key points of a frame. clipkpt adds it. clipaugment crops and mirrors it
- * with the picture, and it stays valid when the picture is scaled.
+/* GstClipKptMeta: the key points of a frame. clipkpt adds it, or an application, with the persons
+ * in the order of their scores; cnn3dinfer reads it. clipaugment crops and mirrors it with the
+ * picture, and it stays valid when the picture is scaled.
  *
  * persons:  M, at least 1, the same in all frames of a stream
  * points:   K, per person, at least 1, the same in all frames of a stream
