@@ -31,7 +31,8 @@ struct _EvalRun {
   guint num_classes; /* labels are 0 to num_classes - 1 */
   guint room;        /* capacity, in clips, of: */
   gint32 *labels;
-  const GstClipMeta **metas;
+  const GstClipMeta **metas;      /* each clip's first */
+  const GstClipMeta **view_metas; /* (room, views) */
   /* number of each clip within its video, from 0 */
   guint *parts;
 

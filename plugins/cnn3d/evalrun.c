@@ -338,6 +338,23 @@ show_progress (EvalRun *self)
   progress_step (self->progress, &step);
 }
 
+/* Adds the files of a clip's views to the video that was added last. */
+static void
+locate_views (EvalRun *self, guint n)
+{
+  const guint views = self->layout.views;
+
+  for (guint v = 0; v < views; v++) {
+    const GstClipMeta *meta = self->view_metas[(gsize) n * views + v];
+    const Cnn3dClipFile file = { meta ? meta->file : NULL, meta ? meta->start : 0,
+      meta ? meta->end : 0, meta ? meta->fps : 0, meta ? meta->keypoints : NULL,
+      meta ? meta->group : NULL, v };
+
+    if (file.path)
+      cnn3d_predictions_locate (self->predictions, &file);
+  }
+}
+
 /* Adds one clip's logits to the pass. FALSE on failure; an error is posted. */
 static gboolean
 take_clip (EvalRun *self, GstBuffer *buffer, guint n, const gfloat *logits)
@@ -353,8 +370,8 @@ take_clip (EvalRun *self, GstBuffer *buffer, guint n, const gfloat *logits)
 
   cnn3d_predictions_add (self->predictions, meta ? meta->path : NULL,
       clip_number (self, n, self->clips - n), self->labels[n], logits, more);
-  if (meta && meta->file && !more)
-    cnn3d_predictions_locate (self->predictions, meta->file, meta->start, meta->end, meta->fps);
+  if (!more)
+    locate_views (self, n);
   for (i = 1; i < classes; i++)
     if (logits[i] > logits[best])
       best = i;
@@ -449,9 +466,12 @@ take (EvalRun *self, GstBuffer *buffer, const TensorBatch *mapped)
     self->room = self->layout.clips;
     self->labels = g_renew (gint32, self->labels, self->room);
     self->metas = g_renew (const GstClipMeta *, self->metas, self->room);
+    self->view_metas =
+        g_renew (const GstClipMeta *, self->view_metas, (gsize) self->room * self->layout.views);
     self->parts = g_renew (guint, self->parts, self->room);
   }
   tensor_batch_metas (buffer, self->metas, self->layout.clips);
+  tensor_batch_view_metas (buffer, self->view_metas, self->layout.clips, self->layout.views);
   if (!tensor_layout_read_labels (
           &self->layout, mapped->labels, self->num_classes, self->labels, &clip, &error))
     goto bad_label;
@@ -731,6 +751,7 @@ eval_run_free (EvalRun **run)
   g_free (self->numbers);
   g_free (self->labels);
   g_free (self->metas);
+  g_free (self->view_metas);
   g_free (self->parts);
   g_free (self->logits);
   g_free (self->by_view);

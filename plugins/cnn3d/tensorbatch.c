@@ -132,6 +132,23 @@ tensor_batch_metas (GstBuffer *buffer, const GstClipMeta **metas, guint n)
   }
 }
 
+void
+tensor_batch_view_metas (GstBuffer *buffer, const GstClipMeta **metas, guint n, guint views)
+{
+  const GstClipMeta *clip;
+  gpointer state = NULL;
+  guint i;
+
+  for (gsize k = 0; k < (gsize) n * views; k++)
+    metas[k] = NULL;
+  for (i = 0; (clip = (const GstClipMeta *) gst_buffer_iterate_meta_filtered (
+                   buffer, &state, GST_CLIP_META_API_TYPE))
+      && i / views < n;
+      i++)
+    if (clip->view < views)
+      metas[i / views * views + clip->view] = clip;
+}
+
 gchar *
 tensor_batch_clip_name (GstBuffer *buffer, guint n, guint64 first)
 {

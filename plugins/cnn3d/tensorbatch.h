@@ -26,6 +26,8 @@ void tensor_batch_unmap (TensorBatch *batch);
 /* The metas of a batch's clips, in order, to metas[0..n-1]; NULL: none. With views, a clip's meta
  * is that of the first of its views that has a file. */
 void tensor_batch_metas (GstBuffer *buffer, const GstClipMeta **metas, guint n);
+/* The same of each view, to metas[0..n*views-1], clip by clip. views: 1: none */
+void tensor_batch_view_metas (GstBuffer *buffer, const GstClipMeta **metas, guint n, guint views);
 
 /* Describes clip number `n` of a batch whose first clip is number `first`:
  * "Clip 17 (path)", escaped; free with g_free(). */

@@ -28,7 +28,12 @@ clear_prediction (gpointer data)
 
   g_free (p->path);
   g_free (p->probabilities);
-  g_free (p->file);
+  for (guint i = 0; i < p->n_files; i++) {
+    g_free (p->files[i].path);
+    g_free (p->files[i].keypoints);
+    g_free (p->files[i].group);
+  }
+  g_free (p->files);
 }
 
 Cnn3dPredictions *
@@ -132,19 +137,20 @@ cnn3d_predictions_add (Cnn3dPredictions *self, const gchar *path, guint64 clip, 
 }
 
 void
-cnn3d_predictions_locate (
-    Cnn3dPredictions *self, const gchar *file, gdouble start, gdouble end, gdouble fps)
+cnn3d_predictions_locate (Cnn3dPredictions *self, const Cnn3dClipFile *file)
 {
   Cnn3dPrediction *p;
+  Cnn3dClipFile *to;
 
   g_return_if_fail (self->list->len > 0);
 
   p = &g_array_index (self->list, Cnn3dPrediction, self->list->len - 1);
-  g_free (p->file);
-  p->file = g_strdup (file);
-  p->start = start;
-  p->end = end;
-  p->fps = fps;
+  p->files = g_renew (Cnn3dClipFile, p->files, p->n_files + 1);
+  to = &p->files[p->n_files++];
+  *to = *file;
+  to->path = g_strdup (file->path);
+  to->keypoints = g_strdup (file->keypoints);
+  to->group = g_strdup (file->group);
 }
 
 guint64

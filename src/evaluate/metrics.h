@@ -47,6 +47,23 @@ typedef struct {
 
 CNN3D_API void cnn3d_metrics_clear (Cnn3dMetrics *metrics);
 
+/* What clipsrc read a video's clips from, or a view's of them.
+ *
+ * path:       the file, or pictures
+ * start, end: seconds; end may be infinite
+ * fps:        of pictures
+ * keypoints:  file of the key points; NULL: none
+ * group:      as the manifest has it; NULL: none
+ * view:       number of the view */
+typedef struct {
+  gchar *path;
+  gdouble start, end;
+  gdouble fps;
+  gchar *keypoints;
+  gchar *group;
+  guint view;
+} Cnn3dClipFile;
+
 /* Prediction of one video. */
 typedef struct {
   gchar *path;  /* NULL: unknown */
@@ -55,9 +72,8 @@ typedef struct {
   guint prediction;
   guint clips;
   gdouble *probabilities; /* [num_classes], mean of its clips' */
-  gchar *file;            /* where the path is; NULL: not known, nor are the next three */
-  gdouble start, end;     /* seconds; end may be infinite */
-  gdouble fps;            /* of a clip that is pictures */
+  guint n_files;          /* of views, those that are there; 0: not known */
+  Cnn3dClipFile *files;   /* [n_files] */
 } Cnn3dPrediction;
 
 /* Collects the predictions of a pass. */
@@ -72,9 +88,8 @@ G_DEFINE_AUTOPTR_CLEANUP_FUNC (Cnn3dPredictions, cnn3d_predictions_free)
 CNN3D_API void cnn3d_predictions_add (Cnn3dPredictions *predictions, const gchar *path,
     guint64 clip, gint label, const gfloat *logits, gboolean continues);
 
-/* Where the video is that was added last; the file is copied. */
-CNN3D_API void cnn3d_predictions_locate (
-    Cnn3dPredictions *predictions, const gchar *file, gdouble start, gdouble end, gdouble fps);
+/* Adds a file of the video that was added last; it is copied. */
+CNN3D_API void cnn3d_predictions_locate (Cnn3dPredictions *predictions, const Cnn3dClipFile *file);
 
 CNN3D_API guint64 cnn3d_predictions_count (const Cnn3dPredictions *predictions);
 /* In the order of addition; owned by the collection, valid until the next addition. */

@@ -139,40 +139,91 @@ append_seconds (GString *line, gdouble value, gboolean known)
   g_string_append_c (line, ',');
 }
 
-static void
-append_wrong (GString *line, const Cnn3dPrediction *p, const Cnn3dModelInfo *info)
-{
-  g_autofree gchar *address = as_address (p->file);
-  /* what clipsrc would take for pictures */
-  const gboolean pictures = strchr (p->file, '%') || g_file_test (p->file, G_FILE_TEST_IS_DIR);
+/* Which columns a manifest has after the first ones. */
+typedef struct {
+  gboolean views, keypoints;
+} WrongColumns;
 
-  cnn3d_csv_path (line, address);
-  g_string_append_c (line, ',');
-  append_field (line, info->classes[p->label], ',');
-  append_seconds (line, p->start, p->start > 0);
-  append_seconds (line, p->end, isfinite (p->end));
-  append_seconds (line, p->fps, pictures && p->fps > 0);
-  g_string_append_printf (line, "%" G_GUINT64_FORMAT ",", p->clip);
-  append_field (line, info->classes[p->prediction], '\n');
+static gboolean
+is_wrong (const Cnn3dPrediction *p, const Cnn3dModelInfo *info)
+{
+  return p->n_files > 0 && p->label >= 0 && (guint) p->label < info->network.num_classes
+      && (guint) p->label != p->prediction;
 }
 
-/* A manifest that clipsrc takes: `clip` and `prediction` are columns that it does not know. */
+static WrongColumns
+find_columns (const Cnn3dModelInfo *info, const Cnn3dPredictions *predictions)
+{
+  WrongColumns columns = { info->views != NULL, FALSE };
+
+  for (guint64 i = 0; !columns.keypoints && i < cnn3d_predictions_count (predictions); i++) {
+    const Cnn3dPrediction *p = cnn3d_predictions_nth (predictions, i);
+
+    for (guint k = 0; k < p->n_files && is_wrong (p, info); k++)
+      columns.keypoints |= p->files[k].keypoints != NULL;
+  }
+  return columns;
+}
+
+static void
+append_address (GString *line, const gchar *file)
+{
+  g_autofree gchar *address = as_address (file);
+
+  cnn3d_csv_path (line, address);
+}
+
+static void
+append_wrong (GString *line, const Cnn3dPrediction *p, const Cnn3dClipFile *file,
+    const Cnn3dModelInfo *info, WrongColumns columns)
+{
+  /* what clipsrc would take for pictures */
+  const gboolean pictures =
+      strchr (file->path, '%') || g_file_test (file->path, G_FILE_TEST_IS_DIR);
+
+  append_address (line, file->path);
+  g_string_append_c (line, ',');
+  append_field (line, info->classes[p->label], ',');
+  append_seconds (line, file->start, file->start > 0);
+  append_seconds (line, file->end, isfinite (file->end));
+  append_seconds (line, file->fps, pictures && file->fps > 0);
+  g_string_append_printf (line, "%" G_GUINT64_FORMAT ",", p->clip);
+  cnn3d_csv_field (line, info->classes[p->prediction]);
+  if (columns.views) {
+    g_string_append_c (line, ',');
+    append_field (line, file->group ? file->group : "", ',');
+    cnn3d_csv_field (line, info->views[file->view]);
+  }
+  if (columns.keypoints) {
+    g_string_append_c (line, ',');
+    if (file->keypoints)
+      append_address (line, file->keypoints);
+  }
+  g_string_append_c (line, '\n');
+}
+
+/* A manifest that clipsrc takes: `clip` and `prediction` are columns that it does not know. Of
+ * views, each has a row. */
 static gboolean
 write_wrong (const gchar *path, const Cnn3dModelInfo *info, const Cnn3dPredictions *predictions,
     GError **error)
 {
+  const WrongColumns columns = find_columns (info, predictions);
   g_autoptr (Cnn3dAtomicFile) file = cnn3d_atomic_file_new (path, error);
-  GString *line = g_string_new ("path,label,start,end,fps,clip,prediction\n");
-  gboolean ok = file && cnn3d_atomic_file_write (file, line->str, line->len, error);
+  GString *line = g_string_new ("path,label,start,end,fps,clip,prediction");
+  gboolean ok;
 
+  g_string_append_printf (
+      line, "%s%s\n", columns.views ? ",group,view" : "", columns.keypoints ? ",keypoints" : "");
+  ok = file && cnn3d_atomic_file_write (file, line->str, line->len, error);
   for (guint64 i = 0; ok && i < cnn3d_predictions_count (predictions); i++) {
     const Cnn3dPrediction *p = cnn3d_predictions_nth (predictions, i);
 
-    if (!p->file || p->label < 0 || (guint) p->label >= info->network.num_classes
-        || (guint) p->label == p->prediction)
+    if (!is_wrong (p, info))
       continue;
     g_string_truncate (line, 0);
-    append_wrong (line, p, info);
+    for (guint k = 0; k < p->n_files; k++)
+      append_wrong (line, p, &p->files[k], info, columns);
     ok = cnn3d_atomic_file_write (file, line->str, line->len, error);
   }
   g_string_free (line, TRUE);

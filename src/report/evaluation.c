@@ -35,7 +35,7 @@ enum {
   PLACE_FPS,
   PLACE_CLIP,
   PLACE_PREDICTION,
-  PLACE_FIELDS
+  PLACE_FIELDS /* those that each file has */
 };
 
 static void
@@ -261,13 +261,13 @@ number_field (const Csv *csv, guint i, gdouble otherwise, gdouble *number)
 
 /* A row that does not belong to a wrong clip is left out: the files may be of two evaluations. */
 static void
-take_place (ReportEvaluation *e, const Csv *csv, GHashTable *clips)
+take_place (ReportEvaluation *e, const Csv *csv, guint fields, GHashTable *clips)
 {
   Cnn3dReportClip place = { NULL };
   g_autofree gchar *label = NULL, *prediction = NULL;
   ReportWrong *wrong;
 
-  if (csv->too_long || csv->torn || csv->fields->len != PLACE_FIELDS)
+  if (csv->too_long || csv->torn || csv->fields->len != fields)
     return;
   wrong = g_hash_table_lookup (clips, field (csv, PLACE_CLIP));
   /* predictions.csv has them for people, wrong.csv as they are */
@@ -284,27 +284,31 @@ take_place (ReportEvaluation *e, const Csv *csv, GHashTable *clips)
   e->located = TRUE;
 }
 
+/* Of a clip's views, the first listed one counts. */
 static void
 read_places (ReportEvaluation *e, const gchar *path, Csv *csv)
 {
   static const gchar *const head[] = { "path", "label", "start", "end", "fps", "clip",
     "prediction" };
   g_autoptr (GHashTable) clips = g_hash_table_new (cnn3d_hash_text, g_str_equal);
-  gboolean right = next_row (csv) && !csv->too_long && csv->fields->len == G_N_ELEMENTS (head);
+  gboolean right = next_row (csv) && !csv->too_long && csv->fields->len >= G_N_ELEMENTS (head);
+  const guint fields = csv->fields->len;
 
   for (guint i = 0; right && i < G_N_ELEMENTS (head); i++)
     right = strcmp (field (csv, i), head[i]) == 0;
   if (!right) {
-    problem (e, path, "its first line is not \"path,label,start,end,fps,clip,prediction\"");
+    problem (e, path, "its first line does not begin \"path,label,start,end,fps,clip,prediction\"");
     return;
   }
+  for (guint i = PLACE_FIELDS; i < fields; i++)
+    e->views |= strcmp (field (csv, i), "view") == 0;
   for (guint i = 0; i < e->wrong->len; i++) {
     ReportWrong *wrong = &g_array_index (e->wrong, ReportWrong, i);
 
     g_hash_table_insert (clips, wrong->clip, wrong);
   }
   while (next_row (csv))
-    take_place (e, csv, clips);
+    take_place (e, csv, fields, clips);
 }
 
 static void

@@ -25,6 +25,7 @@ typedef struct {
   gchar *first_bad;    /* where and what, or NULL */
   GArray *wrong;       /* of ReportWrong, the most confident first */
   gboolean located;    /* wrong.csv is there, and has some of them */
+  gboolean views;      /* each row of it is a view of a clip */
   guint shown;         /* wrong clips whose frames were asked for */
   gchar *no_frames;    /* why none could be decoded, or NULL */
   GPtrArray *problems; /* sentences about what could not be read */

@@ -257,8 +257,8 @@ frames_note (GString *page, const ReportEvaluation *e, gboolean frames)
         e->shown < e->wrong->len ? g_strdup_printf ("%u of them", e->shown) : g_strdup ("each");
 
     page_printf (page, "p", "pale",
-        "Under %s: %u frames, spread evenly over the clip, as its file has them now.", which,
-        CNN3D_REPORT_FRAMES);
+        "Under %s: %u frames, spread evenly over the clip, as its file has them now%s.", which,
+        CNN3D_REPORT_FRAMES, e->views ? ", of the first of its views" : "");
   } else
     page_element (page, "p", "pale",
         "No frames are shown: there is no wrong.csv, which says where the clips are.");

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Training on several views repeats to the bit, whatever num-workers is and however often it was killed; what is missing is
 counted, and a test reads what training wrote."""
+import csv
 import os
 import random
 import re
@@ -14,6 +15,7 @@ EPOCHS = 3
 VIEWS = ("front", "side")
 FLIGHTS = 7                     # of each of two classes: five to train on, two to validate with
 TRAINED, VALIDATED = 9, 4       # clips that can be read: one of each class lacks a view, one more has none at all
+VALIDATED_ROWS = sorted(("%s-%d" % (name, i), view) for name in ("ball", "bars") for i in (5, 6) for view in VIEWS)
 CLIP_BIN = launch.CLIP_BIN[:-1] + ' ! clipaugment brightness=0.3"'
 KILLS = 6
 
@@ -80,6 +82,23 @@ def killed(folder):
     return notes
 
 
+def wrong_again(folder, name):
+    """What a test of NAME.csv got wrong is read from its wrong.csv again as the same clips. Returns their groups and views"""
+    test = ("clipsrc location=%s passes=%s %s ! clipbatch batch-size=3 ! cnn3deval model=logits/best.safetensors "
+            "output-dir=%s")
+    launch.launch(test % (name + ".csv", "val", launch.CLIP_BIN, name), folder).fine()
+    with open(os.path.join(folder, name, "wrong.csv"), newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    if rows:
+        run = launch.launch(test % (name + "/wrong.csv", "test views=front,side", launch.CLIP_BIN, "again"), folder).fine()
+        result, = run.messages("cnn3deval-result")
+        run.need(result["clips"] == str(len({r["group"] for r in rows})) and float(result["accuracy"]) == 0, str(result))
+        with open(os.path.join(folder, "again", "wrong.csv"), newline="", encoding="utf-8") as file:
+            again = list(csv.DictReader(file))
+        run.need([{**r, "clip": 0} for r in rows] == [{**r, "clip": 0} for r in again], "other clips: %s, %s" % (rows, again))
+    return [(r["group"], r["view"]) for r in rows]
+
+
 def evaluated(folder):
     """A test goes through the views that the model was trained on, and refuses others"""
     data(folder)
@@ -89,6 +108,11 @@ def evaluated(folder):
                             "model=%s/best.safetensors" % (launch.CLIP_BIN, fusion), folder).fine()
         run.need([m["clips"] for m in run.messages("cnn3deval-result")] == [str(VALIDATED)], "not a result a clip")
         run.need(re.search(r"accuracy [\d.]+ % \(front [\d.]+ %, side [\d.]+ %\)  precision", run.out), "its line lacks the views")
+    listed = launch.read(os.path.join(folder, "list.csv")).decode()
+    with open(os.path.join(folder, "swapped.csv"), "w", encoding="utf-8") as file:
+        file.write(listed.replace(",ball,", ",x,").replace(",bars,", ",ball,").replace(",x,", ",bars,"))
+    found = [wrong_again(folder, name) for name in ("list", "swapped")]
+    assert sorted(sum(found, [])) == VALIDATED_ROWS, found
     run = launch.launch("clipsrc location=list.csv passes=val views=side %s ! clipbatch batch-size=3 ! cnn3deval "
                         "model=logits/best.safetensors" % launch.CLIP_BIN, folder)
     run.need(run.rc != 0 and "view" in run.err, "one view was tested on a model of two")

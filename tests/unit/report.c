@@ -661,7 +661,21 @@ test_frames (void)
   g_free (page);
   page = cnn3d_report_html (folder, NULL, pretend, NULL);
   assert_has (page,
-      "wrong.csv: its first line is not &quot;path,label,start,end,fps,clip,prediction&quot;");
+      "wrong.csv: its first line does not begin "
+      "&quot;path,label,start,end,fps,clip,prediction&quot;");
+
+  /* of views, the first that is listed */
+  put (folder, "wrong.csv",
+      "path,label,start,end,fps,clip,prediction,group,view\n"
+      "file:///side,a,,,,1,b,g,side\n"
+      "file:///top,a,,,,1,b,g,top\n"
+      "file:///short,b,,,,2,a\n",
+      -1);
+  g_free (page);
+  page = cnn3d_report_html (folder, NULL, pretend, NULL);
+  assert_image (page, "file:///side 0 inf 0");
+  assert_has (page, "as its file has them now, of the first of its views.");
+  g_assert_cmpuint (count (page, "<img"), ==, CNN3D_REPORT_FRAMES);
 
   /* the most confident of each evaluation, equally many of each, up to the limit of a page */
   for (guint i = 0; i < 100; i++) {

@@ -114,6 +114,14 @@ test_names (void)
   cnn3d_predictions_free (p);
 }
 
+static void
+locate (Cnn3dPredictions *p, gchar *path, gdouble start, gdouble end, gdouble fps)
+{
+  const Cnn3dClipFile file = { .path = path, .start = start, .end = end, .fps = fps };
+
+  cnn3d_predictions_locate (p, &file);
+}
+
 /* The misclassified clips with known files, as a manifest of addresses that can hold any bytes. */
 static void
 test_wrong (void)
@@ -124,20 +132,20 @@ test_wrong (void)
   gchar *dir = make_dir (), *pictures = g_build_filename (dir, "pictures", NULL), *csv, *wanted;
 
   cnn3d_predictions_add (p, "right.mp4", 1, 0, logits, FALSE);
-  cnn3d_predictions_locate (p, "/right.mp4", 0, INFINITY, 30);
+  locate (p, "/right.mp4", 0, INFINITY, 30);
   cnn3d_predictions_add (p, "unknown.mp4", 2, -1, logits, FALSE);
-  cnn3d_predictions_locate (p, "/unknown.mp4", 0, INFINITY, 30);
+  locate (p, "/unknown.mp4", 0, INFINITY, 30);
   cnn3d_predictions_add (p, "nowhere.mp4", 3, 1, logits, FALSE);
   cnn3d_predictions_add (p, "x", 4, 1, logits, FALSE);
-  cnn3d_predictions_locate (p, "/a b/\"q\", 'x'\n\xff.mp4", 0, INFINITY, 30);
+  locate (p, "/a b/\"q\", 'x'\n\xff.mp4", 0, INFINITY, 30);
   cnn3d_predictions_add (p, "x", 5, 1, logits, FALSE);
-  cnn3d_predictions_locate (p, "/v/../c.mp4", 1.25, 2.5, 30);
+  locate (p, "/v/../c.mp4", 1.25, 2.5, 30);
   cnn3d_predictions_add (p, "x", 6, 1, logits, FALSE);
-  cnn3d_predictions_locate (p, pictures, 0, INFINITY, 12.5);
+  locate (p, pictures, 0, INFINITY, 12.5);
   cnn3d_predictions_add (p, "x", 7, 1, logits, FALSE);
-  cnn3d_predictions_locate (p, "/p/img_%05d.jpg", 0, 1, 25);
+  locate (p, "/p/img_%05d.jpg", 0, 1, 25);
   cnn3d_predictions_add (p, "x", 8, 1, logits, FALSE);
-  cnn3d_predictions_locate (p, "http://a/b.mp4", 0, INFINITY, 30);
+  locate (p, "http://a/b.mp4", 0, INFINITY, 30);
   g_assert_cmpint (g_mkdir (pictures, 0700), ==, 0);
   write_all (dir, "m", names, 2, p, TRUE);
 
@@ -160,6 +168,54 @@ test_wrong (void)
   cnn3d_predictions_free (p);
 }
 
+/* Each view of a wrong clip that is there has a row, with the columns that make them one clip again;
+ * files of key points have a column where there are any. */
+static void
+test_wrong_views (void)
+{
+  static gchar *names[] = { "a", "b", NULL }, *views[] = { "front", "top, =1", NULL };
+  static const gfloat logits[2] = { 1, 0 };
+  const Cnn3dModelInfo info = {
+    .network = { .model = "r3d_18", .num_classes = 2 }, .classes = names, .views = views
+  };
+  const struct {
+    guint clip, label;
+    Cnn3dClipFile file;
+  } rows[] = {
+    { 3, 1, { "/f 3.mp4", 0, INFINITY, 30, "/f 3.npy", "=g", 0 } },
+    { 3, 1, { "/t3.mp4", 1, 2, 30, NULL, "=g", 1 } },
+    { 4, 0, { "/right.mp4", 0, INFINITY, 30, "/right.npy", "r", 0 } },
+    { 5, 1, { "/t5.mp4", 0, INFINITY, 30, "poses/5", "h, i", 1 } },
+  };
+  Cnn3dPredictions *p = cnn3d_predictions_new (2);
+  g_autofree gchar *here = g_get_current_dir (), *csv = NULL, *wanted = NULL;
+  gchar *dir = make_dir ();
+  Cnn3dSkipped none;
+  Cnn3dMetrics m;
+  guint last = 0;
+
+  for (guint i = 0; i < G_N_ELEMENTS (rows); i++) {
+    if (rows[i].clip != last)
+      cnn3d_predictions_add (p, "x", rows[i].clip, rows[i].label, logits, FALSE);
+    last = rows[i].clip;
+    cnn3d_predictions_locate (p, &rows[i].file);
+  }
+  cnn3d_skipped_init (&none);
+  cnn3d_predictions_measure (p, &m);
+  g_assert_true (cnn3d_results_write (dir, "m", &info, p, &m, &none, TRUE, NULL));
+  csv = contents (dir, "wrong.csv", NULL);
+  wanted = g_strdup_printf ("path,label,start,end,fps,clip,prediction,group,view,keypoints\n"
+                            "file:///f%%203.mp4,b,,,,3,a,'=g,front,file:///f%%203.npy\n"
+                            "file:///t3.mp4,b,1,2,,3,a,'=g,\"top, =1\",\n"
+                            "file:///t5.mp4,b,,,,5,a,\"h, i\",\"top, =1\",file://%s/poses/5\n",
+      here);
+  g_assert_cmpstr (csv, ==, wanted);
+  cnn3d_metrics_clear (&m);
+  cnn3d_skipped_clear (&none);
+  remove_dir (dir);
+  cnn3d_predictions_free (p);
+}
+
 /* No field is a formula or contains terminal control codes. */
 static void
 test_formulas (void)
@@ -172,7 +228,7 @@ test_formulas (void)
 
   cnn3d_predictions_add (p, "=cmd|' /C calc'!A0", 1, 0, logits, FALSE);
   cnn3d_predictions_add (p, "\x1b]0;title\a\r\n\t.mp4", 2, 1, logits, FALSE);
-  cnn3d_predictions_locate (p, "-x://a.mp4", 0, INFINITY, 30);
+  locate (p, "-x://a.mp4", 0, INFINITY, 30);
   cnn3d_predictions_add (p, "+1.mp4", 3, 1, logits, FALSE);
   write_all (dir, "m", names, 3, p, TRUE);
 
@@ -457,6 +513,7 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/results/names", test_names);
   g_test_add_func ("/results/wrong", test_wrong);
+  g_test_add_func ("/results/wrong-views", test_wrong_views);
   g_test_add_func ("/results/formulas", test_formulas);
   g_test_add_func ("/results/digits", test_digits);
   g_test_add_func ("/results/many-classes", test_many_classes);
