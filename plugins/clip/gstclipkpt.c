@@ -33,6 +33,7 @@
 #include "plugins/settings.h"
 #include "src/escape.h"
 #include "src/keypoints/pose.h"
+#include "src/keypoints/posedraw.h"
 
 GST_DEBUG_CATEGORY_STATIC (clip_kpt_debug);
 #define GST_CAT_DEFAULT clip_kpt_debug
@@ -43,6 +44,7 @@ typedef struct {
   gint coordinates; /* Cnn3dCoordinates */
   gboolean compact;
   guint first_frame;
+  gboolean draw;
 } KptSettings;
 
 struct _GstClipKpt {
@@ -60,7 +62,8 @@ struct _GstClipKpt {
   gboolean in_clip;
   GstClipMeta clip; /* the current clip, without its strings */
   Cnn3dPose *pose;
-  GstClipKptMeta like; /* the meta that all its frames get; values: of the last frame */
+  const Cnn3dSkeleton *skeleton; /* to draw by; NULL: nothing is drawn */
+  GstClipKptMeta like;           /* the meta that all its frames get; values: of the last frame */
 };
 
 #define FIELD(field) G_STRUCT_OFFSET (KptSettings, field)
@@ -72,6 +75,7 @@ static const SettingsField fields[] = {
   { "coordinates", FIELD (coordinates) },
   { "compact", FIELD (compact) },
   { "first-frame", FIELD (first_frame) },
+  { "draw", FIELD (draw) },
 };
 
 static const SettingsOf settings = { "clipkpt", fields, G_N_ELEMENTS (fields) };
@@ -88,6 +92,7 @@ static void
 gst_clip_kpt_forget (GstClipKpt *self)
 {
   self->in_clip = FALSE;
+  self->skeleton = NULL;
   g_clear_pointer (&self->pose, cnn3d_pose_free);
   g_clear_pointer (&self->like.values, g_free);
   g_clear_pointer (&self->like.skeleton, g_ref_string_release);
@@ -219,6 +224,7 @@ gst_clip_kpt_read (GstClipKpt *self, const KptSettings *s, const GstClipMeta *cl
   self->pose = cnn3d_pose_new (keypoints, &params, error);
   if (!self->pose)
     return FALSE;
+  self->skeleton = s->draw ? skeleton : NULL;
   self->like.persons = s->persons;
   self->like.points = skeleton->points;
   self->like.values = g_new (gfloat, 3 * (gsize) s->persons * skeleton->points);
@@ -233,6 +239,31 @@ gst_clip_kpt_read (GstClipKpt *self, const KptSettings *s, const GstClipMeta *cl
   return TRUE;
 }
 
+/* FALSE: points cannot be drawn; an error was posted. */
+static gboolean
+gst_clip_kpt_check_draw (GstClipKpt *self, const KptSettings *s)
+{
+  if (s->compact)
+    goto compact;
+  if (GST_VIDEO_INFO_FORMAT (&self->info) != GST_VIDEO_FORMAT_RGB)
+    goto other_format;
+
+  return TRUE;
+
+  /* ERRORS */
+compact:
+  GST_ELEMENT_ERROR (self, LIBRARY, SETTINGS,
+      ("draw shows points where they are in the picture, and compact=true moves them out of it: "
+       "leave out one of them."),
+      (NULL));
+  return FALSE;
+other_format:
+  GST_ELEMENT_ERROR (self, STREAM, FORMAT,
+      ("draw needs RGB frames: put \"videoconvertscale ! video/x-raw,format=RGB\" before clipkpt."),
+      (NULL));
+  return FALSE;
+}
+
 /* FALSE: an error was posted. DECODE errors concern only this clip. */
 static gboolean
 gst_clip_kpt_begin (GstClipKpt *self, const GstClipMeta *clip)
@@ -240,7 +271,7 @@ gst_clip_kpt_begin (GstClipKpt *self, const GstClipMeta *clip)
   GError *error = NULL;
   gchar *path = NULL;
   KptSettings s;
-  gboolean ok;
+  gboolean ok, drawn;
 
   gst_clip_kpt_forget (self);
   if (!clip->keypoints)
@@ -250,8 +281,11 @@ gst_clip_kpt_begin (GstClipKpt *self, const GstClipMeta *clip)
   GST_OBJECT_LOCK (self);
   settings_copy (&settings, &s, &self->settings);
   GST_OBJECT_UNLOCK (self);
-  ok = gst_clip_kpt_read (self, &s, clip, &error);
+  drawn = !s.draw || gst_clip_kpt_check_draw (self, &s);
+  ok = drawn && gst_clip_kpt_read (self, &s, clip, &error);
   settings_clear (&settings, &s);
+  if (!drawn)
+    return FALSE;
   if (!ok)
     goto bad_file;
   self->clip = *clip;
@@ -281,6 +315,29 @@ bad_file:
   g_free (path);
   g_error_free (error);
   gst_clip_kpt_forget (self);
+  return FALSE;
+}
+
+/* Paints the points, as the meta has them, over a writable frame. */
+static gboolean
+gst_clip_kpt_draw (GstClipKpt *self, GstBuffer *buffer, const GstClipKptMeta *meta)
+{
+  GstVideoFrame frame;
+
+  if (!gst_video_frame_map (&frame, &self->info, buffer, GST_MAP_READWRITE))
+    goto no_map;
+  /* the size in the caps: a frame's video meta may have a larger one */
+  cnn3d_pose_draw (self->skeleton, meta->values, meta->persons,
+      GST_VIDEO_FRAME_PLANE_DATA (&frame, 0), GST_VIDEO_FRAME_PLANE_STRIDE (&frame, 0),
+      GST_VIDEO_INFO_WIDTH (&self->info), GST_VIDEO_INFO_HEIGHT (&self->info));
+  gst_video_frame_unmap (&frame);
+
+  return TRUE;
+
+  /* ERRORS */
+no_map:
+  GST_ELEMENT_ERROR (self, RESOURCE, WRITE,
+      ("Key points cannot be drawn: the frame's memory could not be mapped."), (NULL));
   return FALSE;
 }
 
@@ -317,7 +374,7 @@ gst_clip_kpt_transform_ip (GstBaseTransform *trans, GstBuffer *buffer)
     gst_clip_kpt_meta_add_borders (meta, &from, &self->info);
   }
 
-  return GST_FLOW_OK;
+  return !self->skeleton || gst_clip_kpt_draw (self, buffer, meta) ? GST_FLOW_OK : GST_FLOW_ERROR;
 
   /* ERRORS */
 no_clip:
@@ -326,7 +383,7 @@ no_clip:
   return GST_FLOW_ERROR;
 }
 
-/* Only a meta is added, so pixels need not be copied. */
+/* Only a meta is added, so pixels need not be copied; drawing copies those that are shared. */
 static GstFlowReturn
 gst_clip_kpt_prepare_output_buffer (GstBaseTransform *trans, GstBuffer *in, GstBuffer **out)
 {

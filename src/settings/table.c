@@ -167,6 +167,8 @@ static Cnn3dSetting settings[] = {
   { UINT ("clipkpt", "first-frame", "First frame", 0, G_MAXINT, 0),
       .about = "Number that the files give the video's first frame; files that have a row for each "
                "frame, or times, do without" },
+  { BOOLEAN ("clipkpt", "draw", "Draw", FALSE),
+      .about = "Whether the points are painted over the frames, to look at; frames must be RGB" },
   { TEXT ("clipcache", "location", "Location", NULL),
       .about = "Folder of the cache files, which processes may share; unset: cnn3d/clips in the "
                "user's cache folder" },

@@ -177,6 +177,58 @@ test_shared (void)
   g_free (path);
 }
 
+/* A frame's pixel */
+static void
+assert_pixel (GstBuffer *buffer, guint x, guint y, guint red, guint green, guint blue)
+{
+  const guint wanted[] = { red, green, blue };
+  guint8 pixel[3];
+
+  gst_buffer_extract (buffer, 3 * (16 * y + x), pixel, 3);
+  for (guint c = 0; c < 3; c++)
+    g_assert_cmpuint (pixel[c], ==, wanted[c]);
+}
+
+/* Points are painted over the frame, a shared one's stays as it is; what is missing and what is far
+ * from a point is as it was. Settings that contradict, and other formats, are errors. */
+static void
+test_draw (void)
+{
+  gchar *path = write_points ("three.npy", POINTS);
+  GstHarness *h = line_of ("clipkpt skeleton=custom:3 draw=true");
+  GstClipMeta clip = clip_of (0, path);
+  GstBuffer *in = frame_of (&clip, 1, 4), *out;
+
+  /* points at x = 0.5 * 16, y = 0, 0.8 and 1.6 */
+  gst_buffer_ref (in);
+  out = gst_harness_push_and_pull (h, in);
+  assert_pixel (out, 8, 0, 255, 225, 25);
+  assert_pixel (out, 7, 1, 255, 225, 25);
+  assert_pixel (out, 8, 7, 50, 50, 50);
+  assert_pixel (out, 0, 0, 50, 50, 50);
+  assert_pixel (in, 8, 0, 50, 50, 50);
+  gst_buffer_unref (in);
+  gst_buffer_unref (out);
+
+  in = frame_of (&clip, 2, 4);
+  gst_buffer_resize (in, 0, 3);
+  g_assert_cmpint (gst_harness_push (h, in), ==, GST_FLOW_ERROR);
+  assert_error ("the frame's memory could not be mapped");
+  clip.clip = 1;
+  g_object_set (clips_element (h, "clipkpt"), "compact", TRUE, NULL);
+  g_assert_cmpint (gst_harness_push (h, frame_of (&clip, 0, 0)), ==, GST_FLOW_ERROR);
+  assert_error ("leave out one of them");
+  teardown (h);
+
+  h = line_of ("clipkpt skeleton=custom:3 draw=true");
+  gst_harness_set_src_caps_str (h, "video/x-raw,format=BGR,width=16,height=8,framerate=25/1");
+  g_assert_cmpint (gst_harness_push (h, frame_of (&clip, 0, 0)), ==, GST_FLOW_ERROR);
+  assert_error ("draw needs RGB frames");
+  clear_clip (&clip);
+  teardown (h);
+  g_free (path);
+}
+
 /* A changed file is read again; changed settings apply from the next clip on. */
 static void
 test_changes (void)
@@ -478,6 +530,7 @@ main (int argc, char **argv)
   dir = g_dir_make_tmp ("cnn3d-clipkpt-XXXXXX", NULL);
   g_test_add_func ("/clipkpt/frames", test_frames);
   g_test_add_func ("/clipkpt/shared", test_shared);
+  g_test_add_func ("/clipkpt/draw", test_draw);
   g_test_add_func ("/clipkpt/changes", test_changes);
   g_test_add_func ("/clipkpt/transforms", test_transforms);
   g_test_add_func ("/clipkpt/batch", test_batch);
