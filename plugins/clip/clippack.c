@@ -117,6 +117,8 @@ clip_pack_set_points (ClipPack *pack, const GstClipKptMeta *points)
   pack->points.skeleton = g_ref_string_acquire (points->skeleton);
   pack->points.pairs = g_ref_string_acquire (points->pairs);
   pack->points.compact = points->compact;
+  pack->points.coordinates = points->coordinates;
+  pack->points.first_frame = points->first_frame;
   pack->points_size = sizeof (gfloat) * 3 * points->points * points->persons;
 }
 
@@ -164,7 +166,9 @@ clip_pack_points_event (const ClipPack *pack)
     .pairs = pack->points.pairs,
     .points = pack->points.points,
     .persons = pack->points.persons,
-    .compact = pack->points.compact };
+    .compact = pack->points.compact,
+    .coordinates = pack->points.coordinates,
+    .first_frame = pack->points.first_frame };
 
   return pack->points_size ? gst_event_new_clip_keypoints (&keypoints) : NULL;
 }

@@ -231,6 +231,8 @@ gst_clip_kpt_read (GstClipKpt *self, const KptSettings *s, const GstClipMeta *cl
   self->like.skeleton = g_ref_string_new (skeleton->name);
   self->like.pairs = g_ref_string_new (skeleton->pairs);
   self->like.compact = s->compact;
+  self->like.coordinates = cnn3d_choice_name (&cnn3d_coordinates, s->coordinates);
+  self->like.first_frame = s->first_frame;
   self->like.add_borders =
       clip_scaling_find (GST_BASE_TRANSFORM_SRC_PAD (self), &scaling) && scaling.add_borders;
   self->add_borders =

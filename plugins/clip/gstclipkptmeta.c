@@ -25,6 +25,8 @@ gst_clip_kpt_meta_init (GstMeta *meta, gpointer params, GstBuffer *buffer)
   kpt->pairs = g_ref_string_acquire (from->pairs);
   kpt->compact = from->compact;
   kpt->add_borders = from->add_borders;
+  kpt->coordinates = from->coordinates;
+  kpt->first_frame = from->first_frame;
 
   return TRUE;
 }
@@ -248,10 +250,17 @@ gst_clip_kpt_meta_transform (
 GstEvent *
 gst_event_new_clip_keypoints (const GstClipKeypoints *keypoints)
 {
-  return gst_event_new_custom (GST_EVENT_CUSTOM_DOWNSTREAM_STICKY,
+  GstStructure *s =
       gst_structure_new (KEYPOINTS_NAME, "skeleton", G_TYPE_STRING, keypoints->skeleton, "pairs",
           G_TYPE_STRING, keypoints->pairs, "points", G_TYPE_UINT, keypoints->points, "persons",
-          G_TYPE_UINT, keypoints->persons, "compact", G_TYPE_BOOLEAN, keypoints->compact, NULL));
+          G_TYPE_UINT, keypoints->persons, "compact", G_TYPE_BOOLEAN, keypoints->compact, NULL);
+
+  if (keypoints->coordinates && strcmp (keypoints->coordinates, "auto") != 0)
+    gst_structure_set (s, "coordinates", G_TYPE_STRING, keypoints->coordinates, NULL);
+  if (keypoints->first_frame)
+    gst_structure_set (s, "first-frame", G_TYPE_UINT, keypoints->first_frame, NULL);
+
+  return gst_event_new_custom (GST_EVENT_CUSTOM_DOWNSTREAM_STICKY, s);
 }
 
 gboolean
@@ -271,6 +280,10 @@ gst_event_parse_clip_keypoints (GstEvent *event, GstClipKeypoints *keypoints)
     return FALSE;
   k.skeleton = gst_structure_get_string (s, "skeleton");
   k.pairs = gst_structure_get_string (s, "pairs");
+  k.coordinates = gst_structure_get_string (s, "coordinates");
+  if (!k.coordinates)
+    k.coordinates = "auto";
+  gst_structure_get_uint (s, "first-frame", &k.first_frame);
   if (!k.skeleton || !k.pairs || !k.points || !k.persons)
     return FALSE;
   if (keypoints)

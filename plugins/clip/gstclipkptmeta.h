@@ -22,7 +22,9 @@ G_BEGIN_DECLS
  *           "1-2,3-4"; "": none. GRefString owned by the meta
  * compact:  x and y are relative to a square around all of the clip's points instead of the
  *           picture
- * add_borders: the next scaler preserves the aspect ratio with borders */
+ * add_borders: the next scaler preserves the aspect ratio with borders
+ * coordinates: as in clipkpt's property, static; NULL: auto
+ * first_frame: the same */
 typedef struct {
   GstMeta meta;
   guint persons, points;
@@ -31,6 +33,8 @@ typedef struct {
   GRefString *pairs;
   gboolean compact;
   gboolean add_borders;
+  const gchar *coordinates;
+  guint first_frame;
 } GstClipKptMeta;
 
 GST_CLIP_API GType gst_clip_kpt_meta_api_get_type (void);
@@ -63,12 +67,15 @@ GST_CLIP_API void gst_clip_kpt_meta_add_borders (
 
 /* Sticky event `clip-keypoints`: describes the third tensor of clipbatch's batches. It is sent
  * before the first of them.
- * fields: skeleton, pairs (string), points, persons (uint), compact (boolean), as in the meta.
+ * fields: skeleton, pairs (string), points, persons (uint), compact (boolean), as in the meta, and,
+ * where they are not clipkpt's defaults, coordinates (string) and first-frame (uint).
  * Parsed strings are owned by the event. */
 typedef struct {
   const gchar *skeleton, *pairs;
   guint points, persons;
   gboolean compact;
+  const gchar *coordinates; /* "auto" if the event has none; to make one, NULL is "auto", too */
+  guint first_frame;
 } GstClipKeypoints;
 GST_CLIP_API GstEvent *gst_event_new_clip_keypoints (const GstClipKeypoints *keypoints);
 /* keypoints may be NULL. FALSE: another event, or an invalid one; *keypoints is unchanged. */

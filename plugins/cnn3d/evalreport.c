@@ -136,12 +136,19 @@ gboolean
 eval_run_report_result (EvalRun *self, gboolean complete, GError **error)
 {
   const gdouble seconds = (g_get_monotonic_time () - self->pass_began) / (gdouble) G_USEC_PER_SEC;
+  Cnn3dClipKeypoints read;
+  GstClipKeypoints is;
   GstStructure *s;
   gboolean written;
   Cnn3dMetrics m;
 
   cnn3d_predictions_measure (self->predictions, &m);
   add_views (self, &m);
+  if (self->layout.points && self->keypoints
+      && gst_event_parse_clip_keypoints (self->keypoints, &is)) {
+    read = (Cnn3dClipKeypoints) { is.skeleton, is.persons, is.coordinates, is.first_frame };
+    m.keypoints = &read;
+  }
   GST_OBJECT_LOCK (self->element);
   self->metrics->accuracy = m.accuracy;
   self->metrics->top5_accuracy = m.top5_accuracy;

@@ -55,8 +55,9 @@ struct _EvalRun {
   gint64 pass_began; /* monotonic microseconds */
   GstFlowReturn flow;
 
-  gboolean prepared; /* a clip-preparation event was received */
-  gchar *reported;   /* differences already warned of */
+  GstEvent *keypoints; /* clip-keypoints; NULL: none */
+  gboolean prepared;   /* a clip-preparation event was received */
+  gchar *reported;     /* differences already warned of */
   gboolean training_warned;
   Progress *progress; /* NULL: silent */
 };

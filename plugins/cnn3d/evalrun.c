@@ -209,6 +209,7 @@ take_sticky_event (EvalRun *self, GstEvent *event)
     self->prepared = TRUE;
     eval_run_check_preparation (self, &preparation);
   } else if (gst_event_parse_clip_keypoints (event, &keypoints)) {
+    gst_event_replace (&self->keypoints, event);
     eval_run_check_keypoints (self, &keypoints);
   } else if (gst_event_parse_clip_views (event, &names)) {
     if (!eval_run_check_views (self, names))
@@ -757,5 +758,6 @@ eval_run_free (EvalRun **run)
   g_free (self->by_view);
   g_free (self->reported);
   set_last_path (self, NULL);
+  gst_clear_event (&self->keypoints);
   g_free (self);
 }

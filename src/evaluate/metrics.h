@@ -27,6 +27,14 @@ typedef struct {
   gdouble accuracy, f1_macro, loss;
 } Cnn3dViewMetrics;
 
+/* How clipkpt read the clips' key points, with its properties' names and values. */
+typedef struct {
+  const gchar *skeleton;
+  guint persons;
+  const gchar *coordinates;
+  guint first_frame;
+} Cnn3dClipKeypoints;
+
 typedef struct {
   guint num_classes;
   guint64 videos;        /* predictions; clips of one video are averaged */
@@ -43,6 +51,7 @@ typedef struct {
   guint64 *confusion;
   guint n_views; /* added by cnn3d_metrics_add_view(); 0: a sample is one clip */
   Cnn3dViewMetrics *views;
+  const Cnn3dClipKeypoints *keypoints; /* set by the caller, not owned; NULL: none, or not known */
 } Cnn3dMetrics;
 
 CNN3D_API void cnn3d_metrics_clear (Cnn3dMetrics *metrics);

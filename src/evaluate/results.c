@@ -337,6 +337,20 @@ add_views (JsonBuilder *b, const Cnn3dMetrics *m)
   json_builder_end_array (b);
 }
 
+static void
+add_keypoints (JsonBuilder *b, const Cnn3dMetrics *m)
+{
+  if (!m->keypoints)
+    return;
+  json_builder_set_member_name (b, "keypoints");
+  json_builder_begin_object (b);
+  add_string (b, "skeleton", m->keypoints->skeleton);
+  add_count (b, "persons", m->keypoints->persons);
+  add_string (b, "coordinates", m->keypoints->coordinates);
+  add_count (b, "first-frame", m->keypoints->first_frame);
+  json_builder_end_object (b);
+}
+
 static gboolean
 write_metrics (const gchar *path, const gchar *model, const Cnn3dModelInfo *info,
     const Cnn3dMetrics *m, const Cnn3dSkipped *skipped, gboolean complete, GError **error)
@@ -361,6 +375,7 @@ write_metrics (const gchar *path, const gchar *model, const Cnn3dModelInfo *info
   add_number (b, "f1-macro", m->f1_macro);
   add_number (b, "auroc-macro", m->auroc_macro);
   add_views (b, m);
+  add_keypoints (b, m);
   add_skipped (b, skipped);
   add_classes (b, info, m);
   add_confusion (b, m);

@@ -299,7 +299,8 @@ test_batch (void)
 {
   static const guint file_frames[] = { 3, 1, 0, 5, 2, 4 };
   gchar *path = write_points ("three.npy", POINTS);
-  GstHarness *h = line_of ("clipkpt skeleton=custom:3 pairs=0-2 ! clipbatch batch-size=2");
+  GstHarness *h =
+      line_of ("clipkpt skeleton=custom:3 pairs=0-2 coordinates=pixels ! clipbatch batch-size=2");
   guint events = 0, batches = 0;
 
   for (guint c = 0; c < 3; c++) {
@@ -338,6 +339,8 @@ test_batch (void)
       g_assert_cmpuint (keypoints.points, ==, POINTS);
       g_assert_cmpuint (keypoints.persons, ==, 2);
       g_assert_false (keypoints.compact);
+      g_assert_cmpstr (keypoints.coordinates, ==, "pixels");
+      g_assert_cmpuint (keypoints.first_frame, ==, 0);
     } else if (GST_EVENT_TYPE (event) == GST_EVENT_CAPS) {
       GstCaps *caps;
       const gchar *dimensions;
@@ -355,6 +358,31 @@ test_batch (void)
   }
   g_assert_cmpuint (events, ==, 1);
   g_assert_cmpuint (batches, ==, 2);
+  teardown (h);
+  g_free (path);
+}
+
+/* The event has what the frames' metas say of the files. */
+static void
+test_event (void)
+{
+  gchar *path = write_points ("three.npy", POINTS);
+  GstHarness *h = line_of ("clipkpt skeleton=custom:3 first-frame=1 ! clipbatch batch-size=1");
+  GstClipMeta clip = clip_of (0, path);
+  GstClipKeypoints keypoints = { NULL };
+
+  /* each frame has the points of the next row, by its number there */
+  for (guint i = 0; i < 2; i++)
+    g_assert_cmpint (gst_harness_push (h, frame_of (&clip, i, i)), ==, GST_FLOW_OK);
+  for (GstEvent *event; !keypoints.points && (event = gst_harness_try_pull_event (h));) {
+    if (gst_event_parse_clip_keypoints (event, &keypoints)) {
+      g_assert_cmpstr (keypoints.coordinates, ==, "auto");
+      g_assert_cmpuint (keypoints.first_frame, ==, 1);
+    }
+    gst_event_unref (event);
+  }
+  g_assert_cmpuint (keypoints.points, ==, POINTS);
+  clear_clip (&clip);
   teardown (h);
   g_free (path);
 }
@@ -534,6 +562,7 @@ main (int argc, char **argv)
   g_test_add_func ("/clipkpt/changes", test_changes);
   g_test_add_func ("/clipkpt/transforms", test_transforms);
   g_test_add_func ("/clipkpt/batch", test_batch);
+  g_test_add_func ("/clipkpt/event", test_event);
   g_test_add_func ("/clipkpt/unsized", test_unsized);
   g_test_add_func ("/clipkpt/mixed", test_mixed);
   g_test_add_func ("/clipkpt/errors", test_errors);

@@ -473,6 +473,7 @@ test_views (void)
   static const gfloat right[2] = { 1, 0 }, wrong[2] = { 0, 1 };
   const Cnn3dModelInfo info = { .network = { .model = "r3d_18", .num_classes = 2 },
     .classes = names };
+  const Cnn3dClipKeypoints keypoints = { "coco17", 3, "pixels", 1 };
   Cnn3dPredictions *all = cnn3d_predictions_new (2), *front = cnn3d_predictions_new (2),
                    *left = cnn3d_predictions_new (2);
   gchar *dir = make_dir (), *json;
@@ -488,6 +489,7 @@ test_views (void)
   cnn3d_predictions_measure (all, &m);
   cnn3d_metrics_add_view (&m, "front \"x\"", front);
   cnn3d_metrics_add_view (&m, "left", left);
+  m.keypoints = &keypoints;
   g_assert_cmpuint (m.n_views, ==, 2);
   g_assert_cmpfloat_with_epsilon (m.views[0].accuracy, 1. / 3, 1e-12);
   g_assert_true (cnn3d_results_write (dir, "m", &info, all, &m, &none, TRUE, NULL));
@@ -495,8 +497,10 @@ test_views (void)
   g_assert_nonnull (strstr (json,
       "\"views\":[{\"name\":\"front "
       "\\\"x\\\"\",\"videos\":3,\"accuracy\":0.33333333333333331,\"f1-macro\":"));
-  g_assert_nonnull (strstr (
-      json, "{\"name\":\"left\",\"videos\":0,\"accuracy\":null,\"f1-macro\":null,\"loss\":null}]"));
+  g_assert_nonnull (strstr (json,
+      "{\"name\":\"left\",\"videos\":0,\"accuracy\":null,\"f1-macro\":null,\"loss\":null}],"
+      "\"keypoints\":{\"skeleton\":\"coco17\",\"persons\":3,\"coordinates\":\"pixels\","
+      "\"first-frame\":1}"));
   cnn3d_metrics_clear (&m);
   g_assert_cmpuint (m.n_views, ==, 0);
   cnn3d_skipped_clear (&none);
