@@ -4,6 +4,7 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #define _GNU_SOURCE /* pipe2 */
 #include "src/csv.h"
+#include "src/escape.h"
 #include "tool/frames.h"
 #include "tool/launch.h"
 #include "tool/tool.h"
@@ -53,6 +54,9 @@ append_row (GString *text, const Cnn3dReportClip *clip)
   g_string_append_c (text, ',');
   if (clip->fps > 0)
     g_string_append (text, g_ascii_dtostr (number, sizeof number, clip->fps));
+  g_string_append_c (text, ',');
+  if (clip->draw)
+    cnn3d_csv_quote (text, clip->keypoints);
   g_string_append_c (text, '\n');
 }
 
@@ -60,29 +64,44 @@ append_row (GString *text, const Cnn3dReportClip *clip)
 static gint
 manifest_of (Cnn3dReportClip *const *clips, guint n)
 {
-  g_autoptr (GString) text = g_string_new ("path,label,start,end,fps\n");
+  g_autoptr (GString) text = g_string_new ("path,label,start,end,fps,keypoints\n");
 
   for (guint i = 0; i < n; i++)
     append_row (text, clips[i]);
   return launch_memory (text);
 }
 
-static gchar clip_bin[] = "clip-bin=clipsample num-frames=" G_STRINGIFY (
-    CNN3D_REPORT_FRAMES) " ! videoconvertscale method=lanczos ! "
-                         "video/x-raw,width=[16,240],height=96,pixel-aspect-ratio=1/1";
+/* g_free() */
+static gchar *
+clip_bin (const Cnn3dReportKeypoints *draw)
+{
+  g_autoptr (GString) text = g_string_new ("clip-bin=clipsample num-frames=" G_STRINGIFY (
+      CNN3D_REPORT_FRAMES) " ! videoconvertscale method=lanczos ! video/x-raw,");
+
+  if (draw)
+    g_string_append (text, "format=RGB,");
+  g_string_append (text, "width=[16,240],height=96,pixel-aspect-ratio=1/1");
+  if (draw)
+    g_string_append_printf (text,
+        " ! clipkpt draw=true skeleton=%s persons=%u coordinates=%s first-frame=%u", draw->skeleton,
+        draw->persons, draw->coordinates, draw->first_frame);
+  return g_string_free (g_steal_pointer (&text), FALSE);
+}
 
 /* In the new process. */
 static void
-become_line (gint manifest, gint frames, gint said, gboolean together, pid_t parent)
+become_line (gint manifest, gint frames, gint said, gboolean together,
+    const Cnn3dReportKeypoints *draw, pid_t parent)
 {
   const gint null = open ("/dev/null", O_RDWR);
   g_autofree gchar *location = g_strdup_printf ("location=/proc/self/fd/%d", manifest);
   g_autofree gchar *fd = g_strdup_printf ("fd=%d", frames);
   g_autofree gchar *workers = g_strdup_printf (
       "num-workers=%u", together ? MIN (g_get_num_processors (), MOST_CHILDREN) : 0);
+  g_autofree gchar *bin = clip_bin (draw);
   gchar *words[] = { "gst-launch-1.0", together ? "-m" : "-q", "clipsrc", location, "passes=test",
-    workers, together ? "on-error=skip" : "on-error=stop", clip_bin, "!", "jpegenc", "quality=80",
-    "!", "fdsink", fd, "sync=false", NULL };
+    workers, together ? "on-error=skip" : "on-error=stop", bin, "!", "jpegenc", "quality=80", "!",
+    "fdsink", fd, "sync=false", NULL };
 
   /* Not the terminal's Ctrl-C, but that which follows from the end of this program:
    * a second one would end it before it has tidied up. */
@@ -101,6 +120,7 @@ become_line (gint manifest, gint frames, gint said, gboolean together, pid_t par
   _exit (launch_become (words));
 }
 
+/* All clips are drawn alike. */
 static void
 start (Decoder *self, Cnn3dReportClip *const *clips, guint n)
 {
@@ -115,7 +135,7 @@ start (Decoder *self, Cnn3dReportClip *const *clips, guint n)
     goto no_process;
   child->pid = fork ();
   if (child->pid == 0)
-    become_line (manifest, frames[1], said[1], n > 1, parent);
+    become_line (manifest, frames[1], said[1], n > 1, clips[0]->draw, parent);
   if (child->pid < 0)
     goto no_process;
   close (manifest);
@@ -262,6 +282,17 @@ clear (Decoder *self, Child *child)
   self->running--;
 }
 
+/* A clip that was not decoded with its key points may be without them. */
+static void
+fail (Cnn3dReportClip *clip, gchar *reason)
+{
+  if (clip->draw)
+    clip->no_points = reason;
+  else
+    clip->problem = reason;
+  clip->draw = NULL;
+}
+
 /* Takes what a process left, if it has ended. One that has closed its pipes may go on. */
 static void
 end (Decoder *self, Child *child)
@@ -276,7 +307,7 @@ end (Decoder *self, Child *child)
   else if (!self->problem)
     self->problem = problem_of (child, status);
   if (child->n == 1 && !child->clips[0]->frames[0])
-    child->clips[0]->problem = reason_of (child, status);
+    fail (child->clips[0], reason_of (child, status));
   clear (self, child);
 }
 
@@ -356,22 +387,43 @@ stop (Decoder *self)
   }
 }
 
-/* Decodes in processes of so many clips, until the deadline. */
+/* How many of the clips, from the first on, one process decodes: those that are drawn alike. */
+static guint
+alike (Cnn3dReportClip *const *clips, guint n)
+{
+  guint i = 1;
+
+  while (i < n && clips[i]->draw == clips[0]->draw)
+    i++;
+  return i;
+}
+
+/* Decodes in processes of up to so many clips, until the deadline. */
 static void
 decode (Decoder *self, Cnn3dReportClip *const *clips, guint n, guint each, gint64 deadline)
 {
   const guint most = MIN (g_get_num_processors (), MOST_CHILDREN);
-  guint next = 0;
+  guint next = 0, taken;
 
   while (!self->problem && (next < n || self->running > 0) && g_get_monotonic_time () < deadline) {
-    for (; next < n && !self->problem && self->running < most; next += each)
-      start (self, clips + next, MIN (each, n - next));
+    for (; next < n && !self->problem && self->running < most; next += taken) {
+      taken = alike (clips + next, MIN (each, n - next));
+      start (self, clips + next, taken);
+    }
     wait_and_read (self, deadline);
   }
   stop (self);
 }
 
-/* Those that have neither frames nor a reason. */
+static gint
+by_drawing (gconstpointer a, gconstpointer b)
+{
+  const Cnn3dReportClip *x = *(Cnn3dReportClip *const *) a, *y = *(Cnn3dReportClip *const *) b;
+
+  return (x->draw > y->draw) - (x->draw < y->draw);
+}
+
+/* Those that have neither frames nor a reason; those that are drawn alike together. */
 static GPtrArray *
 remaining (Cnn3dReportClip *const *clips, guint n)
 {
@@ -380,6 +432,7 @@ remaining (Cnn3dReportClip *const *clips, guint n)
   for (guint i = 0; i < n; i++)
     if (!clips[i]->frames[0] && !clips[i]->problem)
       g_ptr_array_add (list, clips[i]);
+  g_ptr_array_sort (list, by_drawing);
   return list;
 }
 
@@ -394,21 +447,46 @@ find_missing (Cnn3dReportClip *clip)
     clip->problem = g_strdup (g_strerror (errno));
 }
 
+/* The same for its key points. */
+static void
+find_missing_points (Cnn3dReportClip *clip)
+{
+  g_autofree gchar *file =
+      clip->keypoints ? g_filename_from_uri (clip->keypoints, NULL, NULL) : NULL;
+
+  if (!clip->draw)
+    return;
+  if (!clip->keypoints)
+    fail (clip, g_strdup ("wrong.csv does not name their file"));
+  else if (file && access (file, F_OK) < 0) {
+    const gint number = errno;
+    g_autofree gchar *shown = cnn3d_escape (file, FALSE);
+
+    fail (clip, g_strdup_printf ("%s: %s", shown, g_strerror (number)));
+  }
+}
+
 gchar *
 frames_decode (Cnn3dReportClip *const *clips, guint n)
 {
   const gint64 now = g_get_monotonic_time ();
-  g_autoptr (GPtrArray) all = NULL, rest = NULL, late = NULL;
+  g_autoptr (GPtrArray) all = NULL, rest = NULL, bare = NULL, late = NULL;
   Decoder self = { 0 };
 
-  for (guint i = 0; i < n; i++)
+  for (guint i = 0; i < n; i++) {
     find_missing (clips[i]);
+    find_missing_points (clips[i]);
+  }
   all = remaining (clips, n);
   decode (&self, (Cnn3dReportClip *const *) all->pdata, all->len, MAX (all->len, 1),
       now + TOGETHER_SECONDS * G_USEC_PER_SEC);
   rest = remaining (clips, n);
   decode (
       &self, (Cnn3dReportClip *const *) rest->pdata, rest->len, 1, now + SECONDS * G_USEC_PER_SEC);
+  /* those whose key points cannot be read */
+  bare = remaining (clips, n);
+  decode (
+      &self, (Cnn3dReportClip *const *) bare->pdata, bare->len, 1, now + SECONDS * G_USEC_PER_SEC);
   late = remaining (clips, n);
   for (guint i = 0; i < late->len; i++)
     ((Cnn3dReportClip *) late->pdata[i])->problem =

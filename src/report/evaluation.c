@@ -12,12 +12,15 @@
 #include "src/csv.h"
 #include "src/escape.h"
 #include "src/hash.h"
+#include "src/keypoints/skeleton.h"
 #include "src/report/jsontext.h"
+#include "src/settings/choices.h"
 
 #define LARGEST_METRICS (64u << 20) /* bytes */
 #define MOST_CLASSES 10000
 #define MOST_ROWS (16u << 20)
 #define LONGEST_ROW (4u << 20) /* bytes */
+#define MOST_PERSONS 64        /* clipkpt's */
 #define MOST_MATRIX 1000       /* most classes of a confusion matrix */
 
 enum {
@@ -46,6 +49,32 @@ problem (ReportEvaluation *e, const gchar *path, const gchar *what)
   g_ptr_array_add (e->problems, g_strdup_printf ("%s: %s", shown, what));
 }
 
+/* Values that clipkpt does not know are left out: they would get into a launch line. */
+static void
+read_keypoints (ReportEvaluation *e)
+{
+  JsonNode *node = json_object_get_member (json_node_get_object (e->metrics), "keypoints");
+  JsonObject *object = node && JSON_NODE_HOLDS_OBJECT (node) ? json_node_get_object (node) : NULL;
+  const gchar *name = object ? report_json_string (object, "skeleton") : NULL;
+  const gchar *unit = object ? report_json_string (object, "coordinates") : NULL;
+  const GEnumValue *coordinates = unit ? cnn3d_choice (&cnn3d_coordinates, unit) : NULL;
+  const guint64 persons =
+      object ? report_json_count (json_object_get_member (object, "persons")) : 0;
+  const guint64 first =
+      object ? report_json_count (json_object_get_member (object, "first-frame")) : 0;
+  Cnn3dSkeleton *skeleton = name ? cnn3d_skeleton_new (name, NULL, 0, NULL) : NULL;
+
+  if (skeleton && coordinates && persons >= 1 && persons <= MOST_PERSONS && first <= G_MAXINT) {
+    e->draws = TRUE;
+    /* not the name as it is written: custom:5 may have more digits */
+    e->keypoints =
+        (Cnn3dReportKeypoints) { skeleton->names ? g_strdup (skeleton->name)
+                                                 : g_strdup_printf ("custom:%u", skeleton->points),
+          persons, coordinates->value_nick, first };
+  }
+  cnn3d_skeleton_free (skeleton);
+}
+
 static void
 read_metrics (ReportEvaluation *e, const gchar *path)
 {
@@ -61,6 +90,8 @@ read_metrics (ReportEvaluation *e, const gchar *path)
   if (!g_file_get_contents (path, &text, &length, &error)
       || !(e->metrics = report_json_object (text, length, &error)))
     problem (e, path, error->message);
+  else
+    read_keypoints (e);
 }
 
 /* --- predictions.csv --- */
@@ -259,9 +290,10 @@ number_field (const Csv *csv, guint i, gdouble otherwise, gdouble *number)
   return !*text || (end != text && *end == '\0' && *number >= 0);
 }
 
-/* A row that does not belong to a wrong clip is left out: the files may be of two evaluations. */
+/* keypoints: the column of their files; 0: there is none.
+ * A row that does not belong to a wrong clip is left out: the files may be of two evaluations. */
 static void
-take_place (ReportEvaluation *e, const Csv *csv, guint fields, GHashTable *clips)
+take_place (ReportEvaluation *e, const Csv *csv, guint fields, guint keypoints, GHashTable *clips)
 {
   Cnn3dReportClip place = { NULL };
   g_autofree gchar *label = NULL, *prediction = NULL;
@@ -280,6 +312,11 @@ take_place (ReportEvaluation *e, const Csv *csv, guint fields, GHashTable *clips
       || !number_field (csv, PLACE_FPS, 0, &place.fps))
     return;
   place.path = g_strdup (field (csv, PLACE_PATH));
+  if (e->draws) {
+    place.draw = &e->keypoints;
+    if (keypoints && *field (csv, keypoints))
+      place.keypoints = g_strdup (field (csv, keypoints));
+  }
   wrong->place = place;
   e->located = TRUE;
 }
@@ -293,6 +330,7 @@ read_places (ReportEvaluation *e, const gchar *path, Csv *csv)
   g_autoptr (GHashTable) clips = g_hash_table_new (cnn3d_hash_text, g_str_equal);
   gboolean right = next_row (csv) && !csv->too_long && csv->fields->len >= G_N_ELEMENTS (head);
   const guint fields = csv->fields->len;
+  guint keypoints = 0;
 
   for (guint i = 0; right && i < G_N_ELEMENTS (head); i++)
     right = strcmp (field (csv, i), head[i]) == 0;
@@ -300,15 +338,18 @@ read_places (ReportEvaluation *e, const gchar *path, Csv *csv)
     problem (e, path, "its first line does not begin \"path,label,start,end,fps,clip,prediction\"");
     return;
   }
-  for (guint i = PLACE_FIELDS; i < fields; i++)
+  for (guint i = PLACE_FIELDS; i < fields; i++) {
     e->views |= strcmp (field (csv, i), "view") == 0;
+    if (strcmp (field (csv, i), "keypoints") == 0)
+      keypoints = i;
+  }
   for (guint i = 0; i < e->wrong->len; i++) {
     ReportWrong *wrong = &g_array_index (e->wrong, ReportWrong, i);
 
     g_hash_table_insert (clips, wrong->clip, wrong);
   }
   while (next_row (csv))
-    take_place (e, csv, fields, clips);
+    take_place (e, csv, fields, keypoints, clips);
 }
 
 static void
@@ -344,6 +385,8 @@ clear_wrong (gpointer data)
   for (guint i = 0; i < CNN3D_REPORT_FRAMES; i++)
     g_bytes_unref (wrong->place.frames[i]);
   g_free (wrong->place.problem);
+  g_free (wrong->place.keypoints);
+  g_free (wrong->place.no_points);
 }
 
 /* Without predictions, takes the matrix from the metrics. */
@@ -407,6 +450,7 @@ report_evaluation_free (ReportEvaluation *e)
   report_matrix_free (e->confusion);
   g_free (e->first_bad);
   g_free (e->no_frames);
+  g_free (e->keypoints.skeleton);
   g_array_unref (e->wrong);
   g_ptr_array_unref (e->problems);
   g_free (e);

@@ -22,10 +22,12 @@ typedef struct {
   gboolean predictions;    /* predictions.csv was read; the following is from it */
   ReportMatrix *confusion; /* from the metrics if there are no predictions; or NULL */
   guint64 rows, right, unlabelled, bad_rows;
-  gchar *first_bad;    /* where and what, or NULL */
-  GArray *wrong;       /* of ReportWrong, the most confident first */
-  gboolean located;    /* wrong.csv is there, and has some of them */
-  gboolean views;      /* each row of it is a view of a clip */
+  gchar *first_bad; /* where and what, or NULL */
+  GArray *wrong;    /* of ReportWrong, the most confident first */
+  gboolean located; /* wrong.csv is there, and has some of them */
+  gboolean views;   /* each row of it is a view of a clip */
+  gboolean draws;   /* the model read key points, in this way: */
+  Cnn3dReportKeypoints keypoints;
   guint shown;         /* wrong clips whose frames were asked for */
   gchar *no_frames;    /* why none could be decoded, or NULL */
   GPtrArray *problems; /* sentences about what could not be read */

@@ -12,6 +12,14 @@ G_BEGIN_DECLS
 #define CNN3D_REPORT_FRAMES 6
 #define CNN3D_REPORT_CLIPS 24
 
+/* How key points are read to be shown, with clipkpt's properties: known values only. */
+typedef struct {
+  gchar *skeleton;
+  guint persons;
+  const gchar *coordinates; /* static */
+  guint first_frame;
+} Cnn3dReportKeypoints;
+
 /* A clip, as clipsrc's manifests have it, and its frames.
  *
  * path:       an address, as file:///a.mp4
@@ -19,13 +27,19 @@ G_BEGIN_DECLS
  * fps:        pictures a second; 0: not said
  * frames:     for the function to set: JPEG files, spread evenly over the clip;
  *             all of them, or none
- * problem:    for the function to set where there are none: why; g_free() */
+ * problem:    for the function to set where there are none: why; g_free()
+ * keypoints:  address of the file of key points; NULL: not known
+ * draw:       how its points are read, which the frames are to show; NULL: they show none
+ * no_points:  for the function to set where frames do not show them: why; g_free() */
 typedef struct {
   gchar *path;
   gdouble start, end;
   gdouble fps;
   GBytes *frames[CNN3D_REPORT_FRAMES];
   gchar *problem;
+  gchar *keypoints;
+  const Cnn3dReportKeypoints *draw;
+  gchar *no_points;
 } Cnn3dReportClip;
 
 /* Decodes all clips, each by itself, in a few seconds. Returns why none can be, for

@@ -257,8 +257,9 @@ frames_note (GString *page, const ReportEvaluation *e, gboolean frames)
         e->shown < e->wrong->len ? g_strdup_printf ("%u of them", e->shown) : g_strdup ("each");
 
     page_printf (page, "p", "pale",
-        "Under %s: %u frames, spread evenly over the clip, as its file has them now%s.", which,
-        CNN3D_REPORT_FRAMES, e->views ? ", of the first of its views" : "");
+        "Under %s: %u frames, spread evenly over the clip, as its file has them now%s%s.", which,
+        CNN3D_REPORT_FRAMES, e->views ? ", of the first of its views" : "",
+        e->draws ? ", with its key points" : "");
   } else
     page_element (page, "p", "pale",
         "No frames are shown: there is no wrong.csv, which says where the clips are.");
@@ -278,7 +279,11 @@ strip_row (GString *page, const Cnn3dReportClip *clip)
 
     page_jpeg (page, clip->frames[i], alt);
   }
-  g_string_append (page, clip->frames[0] ? "</div></td></tr>\n" : "</td></tr>\n");
+  if (clip->frames[0])
+    g_string_append (page, "</div>");
+  if (clip->frames[0] && clip->no_points)
+    page_printf (page, "span", "pale", "No key points: %s", clip->no_points);
+  g_string_append (page, "</td></tr>\n");
 }
 
 static void

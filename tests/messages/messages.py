@@ -61,6 +61,7 @@ OTHER_PLACES = [
     ("src/keypoints/skeleton.c", "HAND"),
     ("src/draw/*", "*"),
     ("tool/frames.c", "-"),
+    ("tool/frames.c", "g_string_*"),
     # checked by tests/unit/settings.c
     ("src/settings/choices.c", "*"),
     ("src/settings/table.c", "*"),

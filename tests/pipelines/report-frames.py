@@ -4,6 +4,7 @@
 decode are reported; no files or processes remain."""
 import concurrent.futures
 import csv
+import json
 import os
 import resource
 import shutil
@@ -148,6 +149,76 @@ def evaluated(folder):
     return ["%d clips, %.1f s" % (len(clips), took)]
 
 
+def colours(jpegs):
+    """Rows of (red, green, blue) of each"""
+    line = ["gst-launch-1.0", "-q", "fdsrc", "!", "image/jpeg", "!", "jpegparse", "!", "jpegdec", "!", "videoconvert",
+            "!", "video/x-raw,format=RGB", "!", "fdsink"]
+    done = subprocess.run(line, input=b"".join(jpegs), stdout=subprocess.PIPE, env=launch.environment(),
+                          timeout=launch.limit(60), check=True).stdout
+    assert len(done) == 3 * SIZE * SIZE * len(jpegs), (len(done), len(jpegs))
+    rows = [[tuple(done[3 * (y * SIZE + x):][:3]) for x in range(SIZE)] for y in range(SIZE * len(jpegs))]
+    return [rows[i * SIZE:][:SIZE] for i in range(len(jpegs))]
+
+
+def keypoints(folder):
+    """Key points are shown at their places, up to the persons that the model saw; a clip whose points cannot be read
+    has its frames, and the reason; other settings of the test are not used"""
+    path, broken = os.path.join(folder, "a.mp4"), os.path.join(folder, "broken.mp4")
+    video(folder, path, 40)
+    with open(broken, "wb"):
+        pass
+    # three persons of two points, who walk down at x = 20, 48 and 76, with falling scores; the first frame is 1
+    persons = [{"image_id": "%06d.png" % (t + 1), "category_id": 1, "score": 1,
+                "keypoints": [20 + 28 * m, 10 + 2 * t, 0.9 - m / 10, 20 + 28 * m, 0, 0]}
+               for t in range(LENGTH) for m in range(3)]
+    for name, text in (("good, 'x'.json", json.dumps(persons)), ("bad.json", "[{"), ("other.json", json.dumps(
+            [{**person, "keypoints": person["keypoints"] + [1, 1, 1]} for person in persons]))):
+        with open(os.path.join(folder, name), "w", encoding="utf-8") as file:
+            file.write(text)
+    good = "good, 'x'.json"
+    cases = [(path, "", "", good), (path, 1, 2, good), (path, "", "", "missing.json"), (path, "", "", "bad.json"),
+             (path, "", "", "other.json"), (path, "", "", ""), (broken, "", "", good)]
+    run = by_hand(folder, cases)
+    table = os.path.join(run, "test", "wrong.csv")
+    head, *rows = launch.read(table).decode().splitlines()
+    with open(table, "w", encoding="utf-8") as file:
+        file.write(head + ",other,keypoints\n" + "".join("%s,?,%s\n" % (
+            row, "file://" + urllib.parse.quote(os.path.join(folder, case[3])) if case[3] else "")
+            for row, case in zip(rows, cases)))
+    metrics = os.path.join(run, "test", "metrics.json")
+    settings = {"skeleton": "custom:2", "persons": 2, "coordinates": "pixels", "first-frame": 1}
+
+    def page(**changes):
+        with open(metrics, "w", encoding="utf-8") as file:
+            json.dump({"keypoints": {**settings, **changes}}, file)
+        return in_time(run)
+
+    found, source, took = page()
+    assert "as its file has them now, with its key points." in source
+    wanted = {2: "missing.json: No such file or directory", 3: "bad.json: ", 4: "but skeleton custom:2 has 2",
+              5: "No key points: wrong.csv does not name their file"}
+    for clip, (jpegs, said) in sorted(found.items()):
+        if clip == 6:
+            assert not jpegs and said == "No frames: it is empty (0 bytes)", said
+            continue
+        assert len(jpegs) == FRAMES and (wanted[clip] in said and said.startswith("No key points: ") if clip in wanted
+                                         else not said), (clip, said)
+        for frame, picture in zip(spread(10, 19) if clip == 1 else spread(0, 39), colours(jpegs)):
+            for x, colour in ((20, (255, 225, 25)), (48, (0, 210, 255)), (76, None)):
+                pixel = picture[10 + 2 * frame][x]
+                if clip in wanted or not colour:
+                    assert max(pixel) - min(pixel) < 25, (clip, frame, x, pixel)
+                else:
+                    assert all(abs(a - b) < 90 for a, b in zip(pixel, colour)), (clip, frame, x, pixel)
+                    far = picture[1 + 2 * frame][x]
+                    assert max(far) - min(far) < 60, (clip, frame, x, far)
+    for changes in ({"skeleton": "coco17 ! fakesink"}, {"skeleton": "custom:0"}, {"coordinates": "x"}, {"persons": 0},
+                    {"persons": 65}, {"persons": "2"}, {"first-frame": 1 << 31}):
+        found, source, _ = page(**changes)
+        assert "key points" not in source and len(found[0][0]) == FRAMES and not found[0][1], changes
+    return ["%.1f s" % took]
+
+
 def many(folder):
     """Of many misclassified clips the most confident get frames, in little time; several evaluations share a
     page's limit"""
@@ -265,4 +336,4 @@ def without(folder):
 
 
 if __name__ == "__main__":
-    launch.main(evaluated, many, crashed, stuck, without)
+    launch.main(evaluated, keypoints, many, crashed, stuck, without)

@@ -578,14 +578,21 @@ test_predictions (void)
 
 static guint asked; /* clips whose frames were requested */
 
-/* Fake frames: the clip's address and numbers; none if the address contains "bad". */
+/* Fake frames: the clip's address and numbers, and its key points'; none if the address contains "bad". */
 static gchar *
 pretend (Cnn3dReportClip *const *clips, guint n)
 {
   for (guint i = 0; i < n; i++) {
+    const Cnn3dReportKeypoints *draw = clips[i]->draw;
+    g_autofree gchar *points = draw
+        ? g_strdup_printf (" %s %s %u %s %u", clips[i]->keypoints ? clips[i]->keypoints : "-",
+              draw->skeleton, draw->persons, draw->coordinates, draw->first_frame)
+        : g_strdup ("");
     g_autofree gchar *text = g_strdup_printf (
-        "%s %g %g %g", clips[i]->path, clips[i]->start, clips[i]->end, clips[i]->fps);
+        "%s %g %g %g%s", clips[i]->path, clips[i]->start, clips[i]->end, clips[i]->fps, points);
 
+    if (draw)
+      clips[i]->no_points = g_strdup ("of <it>");
     if (strstr (clips[i]->path, "bad"))
       clips[i]->problem = g_strdup ("it is <bad>");
     else
@@ -676,6 +683,28 @@ test_frames (void)
   assert_image (page, "file:///side 0 inf 0");
   assert_has (page, "as its file has them now, of the first of its views.");
   g_assert_cmpuint (count (page, "<img"), ==, CNN3D_REPORT_FRAMES);
+
+  /* key points, only where the test's metrics tell how they are read */
+  put (folder, "wrong.csv",
+      "path,label,start,end,fps,clip,prediction,keypoints\n"
+      "file:///one,a,,,,1,b,file:///one.npy\n"
+      "file:///two,b,,,,2,a,\n",
+      -1);
+  g_free (page);
+  page = cnn3d_report_html (folder, NULL, pretend, NULL);
+  assert_image (page, "file:///one 0 inf 0");
+  put (folder, "metrics.json",
+      "{\"keypoints\":{\"skeleton\":\"custom:05\",\"persons\":3,\"coordinates\":\"pixels\","
+      "\"first-frame\":1}}",
+      -1);
+  g_free (page);
+  page = cnn3d_report_html (folder, NULL, pretend, NULL);
+  assert_image (page, "file:///one 0 inf 0 file:///one.npy custom:5 3 pixels 1");
+  assert_image (page, "file:///two 0 inf 0 - custom:5 3 pixels 1");
+  g_assert_cmpuint (
+      count (page, "<span class=\"pale\">No key points: of &lt;it&gt;</span>"), ==, 2);
+  drop (folder);
+  g_mkdir (folder, 0700);
 
   /* the most confident of each evaluation, equally many of each, up to the limit of a page */
   for (guint i = 0; i < 100; i++) {
