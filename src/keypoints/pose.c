@@ -352,6 +352,10 @@ cnn3d_pose_new (const Cnn3dKeypoints *keypoints, const Cnn3dPoseParams *params, 
   pose = g_new0 (Cnn3dPose, 1);
   pose->file = keypoints;
   pose->params = *params;
+  /* its numbers are those of its rows */
+  if (keypoints->complete)
+    pose->params.offset = 0;
+  params = &pose->params;
   pose->entries = g_new (gint64, params->persons);
   if (!check_numbers (keypoints, params, error) || !set_scale (pose, error))
     goto failed;

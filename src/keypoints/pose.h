@@ -16,7 +16,7 @@ G_BEGIN_DECLS
  * frames:  of the video; 0: not known
  * first, last: numbers of the clip's first and last frame in the video
  * start, end: seconds of the same, end exclusive; end may be infinite
- * offset:  number that the file gives the video's first frame */
+ * offset:  number that the file gives the video's first frame; ignored where it has all frames */
 typedef struct {
   guint persons;
   Cnn3dCoordinates unit;

@@ -406,8 +406,9 @@ test_pose (void)
   for (guint i = 0; i < 3 * K; i++)
     assert_point (out[0][0] + 3 * i, 0, 0, 0);
   cnn3d_pose_free (pose);
-  /* one person */
+  /* one person; rows need no number of the first frame */
   params = params_of (1);
+  params.offset = 2;
   pose = cnn3d_pose_new (keypoints, &params, NULL);
   cnn3d_pose_frame (pose, 3, 0, out[0][0]);
   assert_point (out[0][1], 0.34, 0.82, 1);
