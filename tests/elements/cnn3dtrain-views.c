@@ -423,6 +423,7 @@ main (int argc, char **argv)
   ret = g_test_run ();
   g_free (model);
   remove_dir (folder);
+  gst_deinit ();
 
   return ret;
 }

@@ -257,6 +257,8 @@ test_names (void)
 int
 main (int argc, char **argv)
 {
+  int ret;
+
   gst_init (&argc, &argv);
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/tensors/caps", test_caps);
@@ -266,5 +268,8 @@ main (int argc, char **argv)
   g_test_add_func ("/tensors/bad-batch", test_bad_batch);
   g_test_add_func ("/tensors/names", test_names);
 
-  return g_test_run ();
+  ret = g_test_run ();
+  gst_deinit ();
+
+  return ret;
 }
