@@ -88,6 +88,7 @@ sample (const gchar *rows, const gchar *settings, const gchar *properties, guint
     run->frames = g_array_new (FALSE, FALSE, sizeof (Frame));
     run->events = g_string_new (NULL);
     run->skipped = g_ptr_array_new_with_free_func (g_free);
+    run->warnings = g_ptr_array_new_with_free_func (g_free);
     gst_pad_add_probe (
         pad, GST_PAD_PROBE_TYPE_BUFFER | GST_PAD_PROBE_TYPE_EVENT_DOWNSTREAM, see_data, run, NULL);
     gst_object_unref (pad);
