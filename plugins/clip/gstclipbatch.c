@@ -346,6 +346,9 @@ gst_clip_batch_begin_view (GstClipBatch *self, const GstClipMeta *clip)
   self->have_clip = TRUE;
   fresh = !self->open;
   self->open = TRUE;
+  /* frames that an error left behind */
+  if (self->pack.have > 0)
+    clip_pack_drop_view (&self->pack);
   clip_pack_start_view (&self->pack, self->pack.views > 1 ? clip->view : 0, part);
   clip_step_start_view (&self->step, fresh, part);
   if (self->pack.frames && clip->num_frames && clip->num_frames != self->pack.frames)

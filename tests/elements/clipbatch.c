@@ -494,6 +494,9 @@ test_uncounted (void)
   m = clip_of (4, 0);
   g_assert_cmpint (gst_harness_push (h, clips_frame (&m, 0)), ==, GST_FLOW_ERROR);
   clips_assert_error (bus, "after everything else that drops or repeats");
+  /* upstream continues after the error: the incomplete clip is not part of the next one */
+  m = clip_of (5, 0);
+  clips_push (h, &m, 0, 1);
   teardown (h);
 
   /* one clip, ended by EOS */
