@@ -1,42 +1,20 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""The demonstration set: quickstart.sh's own line learns it, in FP32 and
-bf16-mixed; a network that does not see the frames' order does not."""
+"""quickstart.sh's own line learns the demonstration set, in FP32 and bf16-mixed; a network that cannot see the
+order of frames does not."""
 import os
-import re
-import subprocess
-import threading
 
+import demonstration
 import launch
-
-TOP = launch.TOP
 
 
 def quickstart_line(folder, **changes):
     """The line printed by quickstart.sh, with its data and some properties replaced."""
-    with open(os.path.join(TOP, "pipelines", "quickstart.sh")) as file:
-        line = re.search(r"^line='gst-launch-1.0 (.*)'$", file.read(), re.M).group(1)
+    line = demonstration.line("quickstart.sh", "line")
     line = line.replace("runs/quickstart", os.path.join(folder, "run"))
     line = line.replace("=demo/", "=%s/" % os.environ["CNN3D_DEMO"])
     line += "".join(" %s=%s" % (name.replace("_", "-"), value) for name, value in changes.items())
     return line
-
-
-def train(folder, enough, precision):
-    """The validations' accuracies, until one is enough or the run ends."""
-    process = launch.start(quickstart_line(folder, precision=precision), folder, stderr=subprocess.STDOUT)
-    timer = threading.Timer(launch.limit(1700), launch.kill, [process])
-    timer.start()
-    accuracies = []
-    for line in process.stdout:
-        match = re.search(rb"cnn3dtrain-validation,.* accuracy=\(double\)([0-9.e-]+)", line)
-        if match:
-            accuracies.append(float(match.group(1)))
-        if accuracies and accuracies[-1] >= enough:     # the remaining epochs take minutes
-            break
-    timer.cancel()
-    launch.kill(process)
-    return accuracies
 
 
 def learns(folder):
@@ -44,7 +22,7 @@ def learns(folder):
     notes = []
     # bf16 takes several times as long on a CPU without its instructions
     for precision in "32", "bf16-mixed":
-        accuracies = train(folder, 0.95, precision)
+        accuracies, _ = demonstration.train(quickstart_line(folder, precision=precision), folder, 0.95)
         notes.append("%s: validation accuracy %s" % (precision, " ".join("%.3f" % a for a in accuracies)))
         assert accuracies and accuracies[-1] >= 0.95, notes
     return notes
