@@ -3,6 +3,7 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "gstclipkptmeta.h"
 #include "evalrig.h"
+#include "trainchecks.h"
 
 #define CAPS3(type, dimensions)                                       \
   "other/tensors,format=static,num_tensors=3,types=uint8.int32." type \
@@ -33,53 +34,24 @@ points_rig (const gchar *input, const gchar *more, guint n)
 }
 
 static Rig
-checkpointed (const gchar *input, const gchar *more, const gchar *dir)
+checkpointed (const gchar *properties, const gchar *dir)
 {
-  gchar *line = g_strdup_printf ("%s checkpoint-dir=%s", more, dir);
-  Rig r = points_rig (input, line, 4);
+  gchar *line = g_strdup_printf ("checkpoint-dir=%s", dir);
+  Rig r = points_rig (properties, line, 4);
 
   g_free (line);
 
   return r;
 }
 
-static void
-push_batches (Rig *r, guint64 first, const guint *sizes)
-{
-  for (; *sizes; first += *sizes++) {
-    caps_for (r, *sizes);
-    g_assert_cmpint (gst_harness_push (r->h, rig_batch (r, first, *sizes)), ==, GST_FLOW_OK);
-  }
-}
-
 /* --- training --- */
 
-/* The loss falls, and memory is as planned. */
 static void
 test_learns (gconstpointer input)
 {
   Rig r = points_rig (input, "", 4);
-  gdouble first = NAN, last = NAN;
-  guint64 predicted, value;
-  GstMessage *message;
-  guint i, steps = 0;
 
-  for (i = 0; i < 40; i++)
-    g_assert_cmpint (gst_harness_push (r.h, rig_batch (&r, 4 * i, 4)), ==, GST_FLOW_OK);
-  gst_harness_push_event (r.h, gst_event_new_eos ());
-  message = pop (&r, GST_MESSAGE_ELEMENT, NULL);
-  predicted = get_predicted (message);
-  gst_message_unref (message);
-  g_object_get (r.element, "predicted-memory", &value, NULL);
-  g_assert_cmpuint (value, ==, predicted);
-  while ((message = pop (&r, GST_MESSAGE_ELEMENT, "cnn3dtrain-step"))) {
-    last = get_double (message, "loss");
-    if (steps++ == 0)
-      first = last;
-    gst_message_unref (message);
-  }
-  g_assert_cmpuint (steps, ==, 40);
-  g_assert_cmpfloat (last, <, first / 2);
+  check_learns (&r, 40);
   rig_free (&r);
 }
 
@@ -120,71 +92,20 @@ test_unused (void)
 
 /* --- resuming --- */
 
-/* Interrupted anywhere and resumed: the same bits. */
 static void
 test_resume (gconstpointer input)
 {
-  static const gchar more[] = "accumulate-grad-batches=2 dropout=0.3 lr-schedule=cosine";
-  gchar *whole = make_dir ();
-  Rig r = checkpointed (input, more, whole);
-  guint64 cut;
+  gchar *line = g_strdup_printf (
+      "%s accumulate-grad-batches=2 dropout=0.3 lr-schedule=cosine", (const gchar *) input);
 
-  g_assert_cmpint (feed (&r, 0, TOTAL + 1), ==, GST_FLOW_OK);
-  assert_no_error (&r);
-  rig_free (&r);
-  for (cut = 8; cut < TOTAL; cut += 9) {
-    gchar *dir = make_dir ();
-    guint32 seqnum = 0;
-    gint64 position;
-
-    r = checkpointed (input, more, dir);
-    feed (&r, 0, cut);
-    rig_free (&r);
-    r = checkpointed (input, more, dir);
-    push_epoch (&r, 0, TRUE, 0, 0);
-    position = pull_seek (&r, &seqnum);
-    g_test_message ("cut at %" G_GUINT64_FORMAT ", on at %" G_GINT64_FORMAT, cut, position);
-    g_assert_cmpint (position, >, 0);
-    push_segment (&r, seqnum);
-    g_assert_cmpint (feed (&r, position, TOTAL + 1), ==, GST_FLOW_OK);
-    assert_no_error (&r);
-    rig_free (&r);
-    assert_same_file (whole, dir, "last.safetensors");
-    remove_dir (dir);
-  }
-  remove_dir (whole);
+  check_resume (checkpointed, line);
+  g_free (line);
 }
 
-/* The source cannot seek, and batches are cut differently than before: of the batch that contains
- * the checkpoint's position, only the clips after it are trained on. */
 static void
 test_cut_batch (gconstpointer input)
 {
-  static const guint whole[] = { 4, 3, 1, 2, 0 }, before[] = { 4, 3, 0 }, after[] = { 4, 4, 2, 0 };
-  gchar *dirs[2] = { make_dir (), make_dir () };
-  Rig r = checkpointed (input, "", dirs[0]);
-
-  push_epoch (&r, 0, TRUE, 0, 0);
-  push_batches (&r, 0, whole);
-  push_done (&r, 0, TRUE, TRAIN);
-  assert_no_error (&r);
-  rig_free (&r);
-
-  r = checkpointed (input, "", dirs[1]);
-  push_epoch (&r, 0, TRUE, 0, 0);
-  push_batches (&r, 0, before);
-  rig_free (&r);
-  r = checkpointed (input, "", dirs[1]);
-  gst_pad_set_event_function (r.h->srcpad, refuse);
-  push_epoch (&r, 0, TRUE, 0, 0);
-  push_batches (&r, 0, after);
-  push_done (&r, 0, TRUE, TRAIN);
-  assert_no_error (&r);
-  rig_free (&r);
-
-  assert_same_file (dirs[0], dirs[1], "last.safetensors");
-  remove_dir (dirs[0]);
-  remove_dir (dirs[1]);
+  check_cut_batch (checkpointed, input);
 }
 
 /* Settings of the input that no weight's shape depends on must be the same, too. */
@@ -218,13 +139,13 @@ test_resume_otherwise (void)
 
   for (i = 0; i < G_N_ELEMENTS (table); i++) {
     gchar *dir = make_dir ();
-    Rig r = checkpointed (table[i].first, "", dir);
+    Rig r = checkpointed (table[i].first, dir);
     guint32 seqnum;
 
     g_test_message ("%s, then %s", table[i].first, table[i].second);
     feed (&r, 0, 8);
     rig_free (&r);
-    r = checkpointed (table[i].second, "", dir);
+    r = checkpointed (table[i].second, dir);
     push_epoch (&r, 0, TRUE, 0, 0);
     if (table[i].same)
       g_assert_cmpint (pull_seek (&r, &seqnum), ==, 8);
@@ -272,12 +193,10 @@ test_micro_batches (gconstpointer input)
 
   for (i = 0; i < 3; i++) {
     gchar *dir = make_dir ();
-    Rig r = checkpointed (input,
-        i == 2       ? "freeze=batch-norm optimizer=sgd lr=0.01 use-chunking-in-train=true "
-                       "video-batch-size=3"
-            : i == 1 ? "freeze=batch-norm optimizer=sgd lr=0.01"
-                     : "freeze=batch-norm optimizer=sgd lr=0",
-        dir);
+    gchar *line =
+        g_strdup_printf ("%s freeze=batch-norm optimizer=sgd lr=%s%s", (const gchar *) input,
+            i > 0 ? "0.01" : "0", i == 2 ? " use-chunking-in-train=true video-batch-size=3" : "");
+    Rig r = checkpointed (line, dir);
 
     push_epoch (&r, 0, TRUE, 0, 0);
     push_batches (&r, 0, sizes);
@@ -294,6 +213,7 @@ test_micro_batches (gconstpointer input)
     assert_no_error (&r);
     rig_free (&r);
     weights[i] = weights_of (dir, &n);
+    g_free (line);
     remove_dir (dir);
   }
   for (k = 0; k < n; k++) {
@@ -534,7 +454,7 @@ static void
 test_evaluated_otherwise (void)
 {
   gchar *dir = make_dir (), *path = g_build_filename (dir, "last.safetensors", NULL);
-  Rig r = checkpointed ("input-type=kpt model=posec3d_slowonly", "", dir);
+  Rig r = checkpointed ("input-type=kpt model=posec3d_slowonly", dir);
   static const struct {
     const gchar *caps, *reason;
   } table[] = {
@@ -590,7 +510,7 @@ test_other_skeleton (void)
     { "hand5", FALSE, "hand5 instead of custom:5, and clipkpt compact=false instead of true." },
   };
   gchar *dir = make_dir (), *path = g_build_filename (dir, "last.safetensors", NULL);
-  Rig r = checkpointed ("input-type=kpt model=posec3d_slowonly", "", dir);
+  Rig r = checkpointed ("input-type=kpt model=posec3d_slowonly", dir);
   guint i;
 
   push_keypoints (&r, "custom:5", TRUE);
@@ -608,7 +528,7 @@ test_other_skeleton (void)
     rig_free (&r);
   }
 
-  r = checkpointed ("input-type=kpt model=posec3d_slowonly", "", dir);
+  r = checkpointed ("input-type=kpt model=posec3d_slowonly", dir);
   push_keypoints (&r, "hand5", FALSE);
   push_epoch (&r, 0, TRUE, 0, 0);
   assert_error (&r, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_READ,

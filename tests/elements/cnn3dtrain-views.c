@@ -2,6 +2,7 @@
  * trained, together and by view.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "evalrig.h"
+#include "trainchecks.h"
 
 #include "src/settings/choices.h"
 
@@ -39,48 +40,19 @@ checkpointed (const gchar *more, const gchar *dir)
   return r;
 }
 
-static void
-push_batches (Rig *r, guint64 first, const guint *sizes)
-{
-  for (; *sizes; first += *sizes++) {
-    caps_for (r, *sizes);
-    g_assert_cmpint (gst_harness_push (r->h, rig_batch (r, first, *sizes)), ==, GST_FLOW_OK);
-  }
-}
-
 /* --- training --- */
 
-/* The loss falls, the memory is what the plan says, and the file has the views. */
+/* It learns, and the file has the views. */
 static void
 test_learns (gconstpointer fusion)
 {
   gchar *dir = make_dir (), *path = g_build_filename (dir, "last.safetensors", NULL);
   gchar *line = g_strdup_printf ("view-fusion=%s", (const gchar *) fusion);
   Rig r = checkpointed (line, dir);
-  gdouble first = NAN, last = NAN;
-  guint64 predicted, value;
   const Cnn3dModelInfo *info;
   Cnn3dModelFile *file;
-  GstMessage *message;
-  guint i, steps = 0;
 
-  for (i = 0; i < 30; i++)
-    g_assert_cmpint (gst_harness_push (r.h, rig_batch (&r, 4 * i, 4)), ==, GST_FLOW_OK);
-  gst_harness_push_event (r.h, gst_event_new_eos ());
-  message = pop (&r, GST_MESSAGE_ELEMENT, NULL);
-  predicted = get_predicted (message);
-  gst_message_unref (message);
-  g_object_get (r.element, "predicted-memory", &value, NULL);
-  g_assert_cmpuint (value, ==, predicted);
-  while ((message = pop (&r, GST_MESSAGE_ELEMENT, "cnn3dtrain-step"))) {
-    last = get_double (message, "loss");
-    if (steps++ == 0)
-      first = last;
-    g_assert_cmpuint (get_uint64 (message, "clips"), ==, 4 * steps);
-    gst_message_unref (message);
-  }
-  g_assert_cmpuint (steps, ==, 30);
-  g_assert_cmpfloat (last, <, first / 2);
+  check_learns (&r, 30);
   rig_free (&r);
 
   file = cnn3d_model_file_open (path, NULL);
@@ -156,65 +128,13 @@ test_one_view (void)
 static void
 test_resume (gconstpointer more)
 {
-  gchar *whole = make_dir ();
-  Rig r = checkpointed (more, whole);
-  guint64 cut;
-
-  g_assert_cmpint (feed (&r, 0, TOTAL + 1), ==, GST_FLOW_OK);
-  assert_no_error (&r);
-  rig_free (&r);
-  for (cut = 8; cut < TOTAL; cut += 9) {
-    gchar *dir = make_dir ();
-    guint32 seqnum = 0;
-    gint64 position;
-
-    r = checkpointed (more, dir);
-    feed (&r, 0, cut);
-    rig_free (&r);
-    r = checkpointed (more, dir);
-    push_epoch (&r, 0, TRUE, 0, 0);
-    position = pull_seek (&r, &seqnum);
-    g_assert_cmpint (position, >, 0);
-    push_segment (&r, seqnum);
-    g_assert_cmpint (feed (&r, position, TOTAL + 1), ==, GST_FLOW_OK);
-    assert_no_error (&r);
-    rig_free (&r);
-    assert_same_file (whole, dir, "last.safetensors");
-    remove_dir (dir);
-  }
-  remove_dir (whole);
+  check_resume (checkpointed, more);
 }
 
-/* A source that does not seek, and whose batches lie otherwise than before: of the
- * one that the checkpoint lies in, the frames, labels and masks after it train. */
 static void
 test_cut_batch (void)
 {
-  static const guint whole[] = { 4, 3, 1, 2, 0 }, before[] = { 4, 3, 0 }, after[] = { 4, 4, 2, 0 };
-  gchar *dirs[2] = { make_dir (), make_dir () };
-  Rig r = checkpointed ("", dirs[0]);
-
-  push_epoch (&r, 0, TRUE, 0, 0);
-  push_batches (&r, 0, whole);
-  push_done (&r, 0, TRUE, TRAIN);
-  assert_no_error (&r);
-  rig_free (&r);
-
-  r = checkpointed ("", dirs[1]);
-  push_epoch (&r, 0, TRUE, 0, 0);
-  push_batches (&r, 0, before);
-  rig_free (&r);
-  r = checkpointed ("", dirs[1]);
-  gst_pad_set_event_function (r.h->srcpad, refuse);
-  push_epoch (&r, 0, TRUE, 0, 0);
-  push_batches (&r, 0, after);
-  push_done (&r, 0, TRUE, TRAIN);
-  assert_no_error (&r);
-  rig_free (&r);
-
-  assert_same_file (dirs[0], dirs[1], "last.safetensors");
-  remove_dir (dirs[0]);
-  remove_dir (dirs[1]);
+  check_cut_batch (checkpointed, "");
 }
 
 /* A checkpoint of other views */
