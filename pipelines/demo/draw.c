@@ -7,21 +7,11 @@
 /* The random stream for the noise of the first frame; each further frame has the next one */
 #define NOISE_STREAM 2
 
-typedef struct {
-  DemoScene scene;
-  cairo_surface_t *background;
-} Drawing;
-
 static void
-draw_frame (gpointer data, guint frame, cairo_surface_t *target)
+paint (gconstpointer data, guint frame, cairo_t *cr)
 {
-  const Drawing *drawing = data;
-  const DemoScene *scene = &drawing->scene;
-  cairo_t *cr = cairo_create (target);
+  const DemoScene *scene = data;
   DemoPose pose;
-
-  cairo_set_source_surface (cr, drawing->background, 0, 0);
-  cairo_paint (cr);
 
   demo_scene_pose (scene, frame, &pose);
   cairo_translate (cr, pose.x, pose.y);
@@ -37,31 +27,25 @@ draw_frame (gpointer data, guint frame, cairo_surface_t *target)
   } else {
     cairo_fill (cr);
   }
-  cairo_destroy (cr);
-
-  if (scene->noise > 0) {
-    Cnn3dRandomKey key = demo_scene_stream (scene, NOISE_STREAM + frame);
-
-    demo_add_noise (target, scene->noise, &key);
-  }
 }
 
-static void
-free_drawing (gpointer data)
+static Cnn3dRandomKey
+noise_key (gconstpointer scene, guint frame)
 {
-  Drawing *drawing = data;
-
-  cairo_surface_destroy (drawing->background);
-  g_free (drawing);
+  return demo_scene_stream (scene, NOISE_STREAM + frame);
 }
 
 void
 demo_draw_movie (const DemoScene *scene, DemoMovie *movie)
 {
-  Drawing *drawing = g_new (Drawing, 1);
+  const DemoLook look = { .width = scene->width,
+    .height = scene->height,
+    .rate = scene->rate,
+    .frames = scene->frames,
+    .ground = scene->ground,
+    .noise = scene->noise,
+    .paint = paint,
+    .noise_key = noise_key };
 
-  drawing->scene = *scene;
-  drawing->background = demo_draw_ground (&scene->ground, scene->width, scene->height);
-  *movie = (DemoMovie) { scene->width, scene->height, scene->rate, scene->frames, draw_frame,
-    drawing, free_drawing };
+  demo_movie_init (movie, &look, scene, sizeof *scene);
 }

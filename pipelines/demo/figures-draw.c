@@ -5,11 +5,6 @@
 /* The random stream for the noise of the first frame; each further frame has the next one */
 #define NOISE_STREAM 16
 
-typedef struct {
-  FiguresScene scene;
-  cairo_surface_t *background;
-} Drawing;
-
 /* Lines, by their points in COCO's order */
 static const guint bones[][2] = { { 5, 7 }, { 7, 9 }, { 6, 8 }, { 8, 10 }, { 11, 13 }, { 13, 15 },
   { 12, 14 }, { 14, 16 }, { 5, 6 }, { 11, 12 }, { 5, 11 }, { 6, 12 } };
@@ -34,42 +29,32 @@ draw_figure (cairo_t *cr, const Figure *figure, guint frame)
 }
 
 static void
-draw_frame (gpointer data, guint frame, cairo_surface_t *target)
+paint (gconstpointer data, guint frame, cairo_t *cr)
 {
-  const Drawing *drawing = data;
-  const FiguresScene *scene = &drawing->scene;
-  cairo_t *cr = cairo_create (target);
+  const FiguresScene *scene = data;
 
-  cairo_set_source_surface (cr, drawing->background, 0, 0);
-  cairo_paint (cr);
   cairo_set_line_cap (cr, CAIRO_LINE_CAP_ROUND);
   draw_figure (cr, &scene->figures[1], frame);
   draw_figure (cr, &scene->figures[0], frame);
-  cairo_destroy (cr);
-
-  if (scene->noise > 0) {
-    Cnn3dRandomKey key = figures_stream (scene, NOISE_STREAM + frame);
-
-    demo_add_noise (target, scene->noise, &key);
-  }
 }
 
-static void
-free_drawing (gpointer data)
+static Cnn3dRandomKey
+noise_key (gconstpointer scene, guint frame)
 {
-  Drawing *drawing = data;
-
-  cairo_surface_destroy (drawing->background);
-  g_free (drawing);
+  return figures_stream (scene, NOISE_STREAM + frame);
 }
 
 void
 figures_movie (const FiguresScene *scene, DemoMovie *movie)
 {
-  Drawing *drawing = g_new (Drawing, 1);
+  const DemoLook look = { .width = scene->width,
+    .height = scene->height,
+    .rate = scene->rate,
+    .frames = scene->frames,
+    .ground = scene->ground,
+    .noise = scene->noise,
+    .paint = paint,
+    .noise_key = noise_key };
 
-  drawing->scene = *scene;
-  drawing->background = demo_draw_ground (&scene->ground, scene->width, scene->height);
-  *movie = (DemoMovie) { scene->width, scene->height, scene->rate, scene->frames, draw_frame,
-    drawing, free_drawing };
+  demo_movie_init (movie, &look, scene, sizeof *scene);
 }

@@ -3,8 +3,7 @@
 #ifndef DEMO_MOVIE_H
 #define DEMO_MOVIE_H
 
-#include <cairo.h>
-#include <glib.h>
+#include "picture.h"
 
 typedef enum {
   DEMO_TRAIN,
@@ -22,5 +21,19 @@ typedef struct {
   gpointer data;
   GDestroyNotify destroy; /* of data */
 } DemoMovie;
+
+/* What the videos of all sets have in common: a scene that is painted over a still ground, and
+ * camera noise. */
+typedef struct {
+  gint width, height, rate; /* as in DemoMovie */
+  guint frames;
+  DemoGround ground;
+  gdouble noise; /* standard deviation, 0 to 255; 0: none */
+  void (*paint) (gconstpointer scene, guint frame, cairo_t *cr);
+  Cnn3dRandomKey (*noise_key) (gconstpointer scene, guint frame);
+} DemoLook;
+
+/* scene: `size` bytes, which are copied. Free movie->data with movie->destroy. */
+void demo_movie_init (DemoMovie *movie, const DemoLook *look, gconstpointer scene, gsize size);
 
 #endif

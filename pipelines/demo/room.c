@@ -98,11 +98,6 @@ room_scene_init (
   draw_ground (scene);
 }
 
-typedef struct {
-  RoomScene scene;
-  cairo_surface_t *background;
-} Drawing;
-
 /* Where the ball is along an axis, 0 to 1, in a frame; equal at equal times in all views. */
 static gdouble
 place (const RoomScene *scene, guint axis, guint frame)
@@ -111,44 +106,36 @@ place (const RoomScene *scene, guint axis, guint frame)
 }
 
 static void
-draw_frame (gpointer data, guint frame, cairo_surface_t *target)
+paint (gconstpointer data, guint frame, cairo_t *cr)
 {
-  const Drawing *drawing = data;
-  const RoomScene *scene = &drawing->scene;
-  cairo_t *cr = cairo_create (target);
+  const RoomScene *scene = data;
 
-  cairo_set_source_surface (cr, drawing->background, 0, 0);
-  cairo_paint (cr);
   demo_set_colour (cr, &scene->colour);
   cairo_arc (cr, scene->size * place (scene, views[scene->view].across, frame),
       scene->size * (1 - place (scene, views[scene->view].up, frame)), scene->size * scene->radius,
       0, 2 * G_PI);
   cairo_fill (cr);
-  cairo_destroy (cr);
-
-  if (scene->noise > 0) {
-    Cnn3dRandomKey key = stream (scene, NOISE_STREAM + MAX_FRAMES * scene->view + frame);
-
-    demo_add_noise (target, scene->noise, &key);
-  }
 }
 
-static void
-free_drawing (gpointer data)
+static Cnn3dRandomKey
+noise_key (gconstpointer data, guint frame)
 {
-  Drawing *drawing = data;
+  const RoomScene *scene = data;
 
-  cairo_surface_destroy (drawing->background);
-  g_free (drawing);
+  return stream (scene, NOISE_STREAM + MAX_FRAMES * scene->view + frame);
 }
 
 void
 room_movie (const RoomScene *scene, DemoMovie *movie)
 {
-  Drawing *drawing = g_new (Drawing, 1);
+  const DemoLook look = { .width = scene->size,
+    .height = scene->size,
+    .rate = scene->rate,
+    .frames = scene->frames,
+    .ground = scene->ground,
+    .noise = scene->noise,
+    .paint = paint,
+    .noise_key = noise_key };
 
-  drawing->scene = *scene;
-  drawing->background = demo_draw_ground (&scene->ground, scene->size, scene->size);
-  *movie = (DemoMovie) { scene->size, scene->size, scene->rate, scene->frames, draw_frame, drawing,
-    free_drawing };
+  demo_movie_init (movie, &look, scene, sizeof *scene);
 }
