@@ -8,41 +8,12 @@ case " $* " in
   *" --help "* | *" -h "*) sed -n '/SPDX/d;2,/^[^#]/s/^# \{0,1\}//p' "$0"; exit ;;
 esac
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-
-build=build
+. pipelines/demonstration.sh
 
 # Printed, and run as they are printed. A network of key points sees no frames:
 # they are decoded for their times alone, and as small as they can be.
 kpt='gst-launch-1.0 -e clipsrc location=demo-keypoints/train.csv val-location=demo-keypoints/val.csv epochs=10 num-workers=1 seed=1 clip-bin="clipsample num-frames=16 frame-interval=1 ! clipkpt compact=true ! videoconvertscale add-borders=false ! video/x-raw,format=RGB,width=16,height=16" ! clipbatch batch-size=8 ! queue max-size-buffers=2 max-size-bytes=0 max-size-time=0 ! cnn3dtrain model=posec3d_slowonly input-type=kpt base-width=16 heatmap-size=32 heatmap-sigma=1 optimizer=adamw lr=0.001 lr-schedule=cosine warmup-epochs=1 threads=1 log-dir=runs/kpt checkpoint-dir=runs/kpt'
 rgb='gst-launch-1.0 -e clipsrc location=demo-keypoints/train.csv val-location=demo-keypoints/val.csv epochs=20 num-workers=1 seed=1 clip-bin="clipsample num-frames=16 frame-interval=1 ! videoconvertscale add-borders=false ! video/x-raw,format=RGB,width=32,height=32" ! clipbatch batch-size=8 ! queue max-size-buffers=2 max-size-bytes=0 max-size-time=0 ! cnn3dtrain model=r3d_18 base-width=16 optimizer=adamw lr=0.001 lr-schedule=cosine warmup-epochs=1 threads=1 log-dir=runs/rgb checkpoint-dir=runs/rgb'
 
-step () {
-  printf '\n== %s\n' "$*"
-}
-
-step "Packages"
-sh pipelines/packages.sh build
-
-step "Build"
-[ -f "$build/build.ninja" ] || meson setup "$build"
-ninja -C "$build"
-
-step "Demonstration set"
-"$build/pipelines/demo/make-keypoint-videos" demo-keypoints
-
-export GST_PLUGIN_PATH=$PWD/$build/plugins${GST_PLUGIN_PATH:+:$GST_PLUGIN_PATH}
-for line in "$kpt" "$rgb"; do
-  run=${line##*=}
-  step "Training: $run"
-  printf '%s\n\n' "$line"
-  bash -c "$line" </dev/null
-
-  # The same clips, once, and the element that evaluates the best weights
-  test_line=$(sed -e 's/ -e clipsrc/ clipsrc/; s/ seed=1 / /' \
-    -e 's/train.csv val-location=demo-keypoints.val.csv epochs=[0-9]*/val.csv passes=test/' \
-    -e "s,cnn3dtrain .*,cnn3deval model=$run/best.safetensors threads=1 output-dir=$run/test," \
-    <<<"$line")
-  step "Test: $run"
-  printf '%s\n\n' "$test_line"
-  bash -c "$test_line" </dev/null
-done
+prepare make-keypoint-videos demo-keypoints
+train_and_test "$kpt" "$rgb"

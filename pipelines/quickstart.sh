@@ -8,31 +8,16 @@ case " $* " in
   *" --help "* | *" -h "*) sed -n '/SPDX/d;2,/^[^#]/s/^# \{0,1\}//p' "$0"; exit ;;
 esac
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-
-build=build
+. pipelines/demonstration.sh
 
 # Printed, and run as it is printed. One thread trains: clips this small take as
 # long to decode, and decoders want the other core.
 line='gst-launch-1.0 -e clipsrc location=demo/train.csv val-location=demo/val.csv epochs=16 num-workers=2 seed=1 clip-bin="clipsample num-frames=8 frame-interval=1 ! videoconvertscale add-borders=false ! video/x-raw,format=RGB,width=32,height=32" ! clipbatch batch-size=16 ! queue max-size-buffers=2 max-size-bytes=0 max-size-time=0 ! cnn3dtrain model=mc3_18 base-width=16 optimizer=adamw lr=0.001 lr-schedule=cosine warmup-epochs=1 threads=1 log-dir=runs/quickstart checkpoint-dir=runs/quickstart'
 run=${line##*=}
 
-step () {
-  printf '\n== %s\n' "$*"
-}
-
-step "Packages"
-sh pipelines/packages.sh build
-
-step "Build"
-[ -f "$build/build.ninja" ] || meson setup "$build"
-ninja -C "$build"
-
-step "Demonstration set"
-"$build/pipelines/demo/make-demo-videos" demo
+prepare make-demo-videos demo
 
 step "Training"
-plugins=$PWD/$build/plugins
-export GST_PLUGIN_PATH=$plugins${GST_PLUGIN_PATH:+:$GST_PLUGIN_PATH}
 cat <<END
 To run it yourself, in $PWD:
 
@@ -66,14 +51,9 @@ if [ -z "$accuracies" ]; then
   echo "quickstart.sh: no epoch was finished" >&2
   exit 1
 fi
-# The same clips, once, and the element that evaluates the best weights
-test_line=$(sed -e 's/ -e clipsrc/ clipsrc/; s/ seed=1 / /' \
-  -e 's/train.csv val-location=demo.val.csv epochs=[0-9]*/val.csv passes=test/' \
-  -e "s,cnn3dtrain .*,cnn3deval model=$run/best.safetensors threads=1 output-dir=$run/test," \
-  <<<"$line")
+
 step "Test"
-printf '%s\n\n' "$test_line"
-bash -c "$test_line" </dev/null
+run_line "$(test_of "$line" "$run")"
 
 step "Report"
 "$build/tool/cnn3d" report "$run"

@@ -8,40 +8,11 @@ case " $* " in
   *" --help "* | *" -h "*) sed -n '/SPDX/d;2,/^[^#]/s/^# \{0,1\}//p' "$0"; exit ;;
 esac
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-
-build=build
+. pipelines/demonstration.sh
 
 # Printed, and run as they are printed. The same line but for the views.
 all='gst-launch-1.0 -e clipsrc location=demo-views/train.csv val-location=demo-views/val.csv epochs=4 num-workers=1 seed=1 clip-bin="clipsample num-frames=8 ! videoconvertscale add-borders=false ! video/x-raw,format=RGB,width=32,height=32" ! clipbatch batch-size=8 ! queue max-size-buffers=2 max-size-bytes=0 max-size-time=0 ! cnn3dtrain model=r3d_18 view-fusion=logits base-width=16 optimizer=adamw lr=0.001 lr-schedule=cosine warmup-epochs=1 threads=1 log-dir=runs/views checkpoint-dir=runs/views'
 front='gst-launch-1.0 -e clipsrc location=demo-views/train.csv val-location=demo-views/val.csv views=front epochs=4 num-workers=1 seed=1 clip-bin="clipsample num-frames=8 ! videoconvertscale add-borders=false ! video/x-raw,format=RGB,width=32,height=32" ! clipbatch batch-size=8 ! queue max-size-buffers=2 max-size-bytes=0 max-size-time=0 ! cnn3dtrain model=r3d_18 base-width=16 optimizer=adamw lr=0.001 lr-schedule=cosine warmup-epochs=1 threads=1 log-dir=runs/front checkpoint-dir=runs/front'
 
-step () {
-  printf '\n== %s\n' "$*"
-}
-
-step "Packages"
-sh pipelines/packages.sh build
-
-step "Build"
-[ -f "$build/build.ninja" ] || meson setup "$build"
-ninja -C "$build"
-
-step "Demonstration set"
-"$build/pipelines/demo/make-view-videos" demo-views
-
-export GST_PLUGIN_PATH=$PWD/$build/plugins${GST_PLUGIN_PATH:+:$GST_PLUGIN_PATH}
-for line in "$all" "$front"; do
-  run=${line##*=}
-  step "Training: $run"
-  printf '%s\n\n' "$line"
-  bash -c "$line" </dev/null
-
-  # The same clips, once, and the element that evaluates the best weights
-  test_line=$(sed -e 's/ -e clipsrc/ clipsrc/; s/ seed=1 / /' \
-    -e 's/train.csv val-location=demo-views.val.csv \(views=front \|\)epochs=[0-9]*/val.csv \1passes=test/' \
-    -e "s,cnn3dtrain .*,cnn3deval model=$run/best.safetensors threads=1 output-dir=$run/test," \
-    <<<"$line")
-  step "Test: $run"
-  printf '%s\n\n' "$test_line"
-  bash -c "$test_line" </dev/null
-done
+prepare make-view-videos demo-views
+train_and_test "$all" "$front"
