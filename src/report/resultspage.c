@@ -174,21 +174,29 @@ metric_tiles (GString *page, JsonObject *metrics)
   g_string_append (page, "</div>\n");
 }
 
+/* A column of numbers: its heading, the metrics' name for it, and how many decimals, or -1: as a
+ * share in percent. */
+typedef struct {
+  const gchar *heading, *name;
+  gint decimals;
+} Column;
+
+/* A table of the entries of an array that have a name; none without entries. */
 static void
-class_rows (GString *page, JsonObject *metrics)
+named_rows (GString *page, JsonArray *entries, const gchar *title, const gchar *what,
+    const Column *columns, guint n_columns)
 {
-  static const gchar *const names[] = { "support", "precision", "recall", "f1", "auroc" };
-  JsonArray *classes = report_json_array (metrics, "classes");
-  const guint n = classes ? json_array_get_length (classes) : 0;
+  const guint n = entries ? json_array_get_length (entries) : 0;
 
   if (n == 0)
     return;
-  g_string_append (page,
-      "<h3>Classes</h3>\n<table class=\"wide\">\n<tr><th>class</th><th class=\"n\">clips</th><th "
-      "class=\"n\">precision</th><th class=\"n\">recall</th><th class=\"n\">F1</th><th "
-      "class=\"n\">AUROC</th></tr>\n");
+  page_element (page, "h3", NULL, title);
+  g_string_append_printf (page, "\n<table class=\"wide\">\n<tr><th>%s</th>", what);
+  for (guint k = 0; k < n_columns; k++)
+    page_element (page, "th", "n", columns[k].heading);
+  g_string_append (page, "</tr>\n");
   for (guint i = 0; i < n; i++) {
-    JsonNode *node = json_array_get_element (classes, i);
+    JsonNode *node = json_array_get_element (entries, i);
     JsonObject *one = JSON_NODE_HOLDS_OBJECT (node) ? json_node_get_object (node) : NULL;
     const gchar *name = one ? report_json_string (one, "name") : NULL;
 
@@ -196,10 +204,10 @@ class_rows (GString *page, JsonObject *metrics)
       continue;
     g_string_append (page, "<tr>");
     page_element (page, "td", NULL, name);
-    for (guint k = 0; k < G_N_ELEMENTS (names); k++) {
-      const gdouble value = report_json_number (one, names[k]);
+    for (guint k = 0; k < n_columns; k++) {
+      const gdouble value = report_json_number (one, columns[k].name);
       g_autofree gchar *text =
-          k == 0 || k == 4 ? page_number (value, k == 0 ? 0 : 4) : page_share (value);
+          columns[k].decimals < 0 ? page_share (value) : page_number (value, columns[k].decimals);
 
       page_element (page, "td", "n", text);
     }
@@ -208,40 +216,24 @@ class_rows (GString *page, JsonObject *metrics)
   g_string_append (page, "</table>\n");
 }
 
-/* Each view by itself. */
+static void
+class_rows (GString *page, JsonObject *metrics)
+{
+  static const Column columns[] = { { "clips", "support", 0 }, { "precision", "precision", -1 },
+    { "recall", "recall", -1 }, { "F1", "f1", -1 }, { "AUROC", "auroc", 4 } };
+
+  named_rows (page, report_json_array (metrics, "classes"), "Classes", "class", columns,
+      G_N_ELEMENTS (columns));
+}
+
 static void
 view_rows (GString *page, JsonObject *metrics)
 {
-  JsonArray *views = report_json_array (metrics, "views");
-  const guint n = views ? json_array_get_length (views) : 0;
+  static const Column columns[] = { { "clips", "videos", 0 }, { "accuracy", "accuracy", -1 },
+    { "F1", "f1-macro", -1 }, { "loss", "loss", 4 } };
 
-  if (n == 0)
-    return;
-  g_string_append (page,
-      "<h3>Each view by itself</h3>\n<table class=\"wide\">\n<tr><th>view</th><th "
-      "class=\"n\">clips</th><th class=\"n\">accuracy</th><th class=\"n\">F1</th><th "
-      "class=\"n\">loss</th></tr>\n");
-  for (guint i = 0; i < n; i++) {
-    JsonNode *node = json_array_get_element (views, i);
-    JsonObject *one = JSON_NODE_HOLDS_OBJECT (node) ? json_node_get_object (node) : NULL;
-    const gchar *name = one ? report_json_string (one, "name") : NULL;
-    g_autofree gchar *clips = NULL, *accuracy = NULL, *f1 = NULL, *loss = NULL;
-
-    if (!name)
-      continue;
-    clips = page_number (report_json_number (one, "videos"), 0);
-    accuracy = page_share (report_json_number (one, "accuracy"));
-    f1 = page_share (report_json_number (one, "f1-macro"));
-    loss = page_number (report_json_number (one, "loss"), 4);
-    g_string_append (page, "<tr>");
-    page_element (page, "td", NULL, name);
-    page_element (page, "td", "n", clips);
-    page_element (page, "td", "n", accuracy);
-    page_element (page, "td", "n", f1);
-    page_element (page, "td", "n", loss);
-    g_string_append (page, "</tr>\n");
-  }
-  g_string_append (page, "</table>\n");
+  named_rows (page, report_json_array (metrics, "views"), "Each view by itself", "view", columns,
+      G_N_ELEMENTS (columns));
 }
 
 /* Which clips have frames, or why none does. */
