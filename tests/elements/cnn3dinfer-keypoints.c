@@ -113,16 +113,6 @@ push_frame (Rig *r, GstBuffer *frame)
   gst_buffer_unref (frame);
 }
 
-static void
-assert_probabilities (const GstStructure *s, const gdouble *wanted)
-{
-  guint n;
-  gdouble *got = probabilities_of (s, &n);
-
-  g_assert_cmpmem (got, n * sizeof *got, wanted, 3 * sizeof *wanted);
-  g_free (got);
-}
-
 /* The result of the window that begins with frame `first`. */
 static void
 assert_window (

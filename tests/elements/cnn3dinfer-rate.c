@@ -101,16 +101,6 @@ infer (const gchar *model, const gchar *properties, const Video *v)
   return results;
 }
 
-static void
-assert_probabilities (const GstStructure *s, const gdouble *wanted)
-{
-  guint n;
-  gdouble *got = probabilities_of (s, &n);
-
-  g_assert_cmpmem (got, n * sizeof *got, wanted, 3 * sizeof *wanted);
-  g_free (got);
-}
-
 /* Frame k at the rate, by definition; -1: after the end of the video. */
 static gint
 nearest (const Video *v, guint k, gint n, gint d)

@@ -221,6 +221,17 @@ probabilities_of (const GstStructure *s, guint *n)
   return p;
 }
 
+/* wanted: of three classes */
+static inline void
+assert_probabilities (const GstStructure *s, const gdouble *wanted)
+{
+  guint n;
+  gdouble *got = probabilities_of (s, &n);
+
+  g_assert_cmpmem (got, n * sizeof *got, wanted, 3 * sizeof *wanted);
+  g_free (got);
+}
+
 /* --- a harness around one element --- */
 
 typedef struct {
