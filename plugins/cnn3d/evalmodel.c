@@ -112,16 +112,16 @@ more_classes:
   return FALSE;
 }
 
-/* Whether the file has numbers in place of names of views. */
+/* Whether the file has numbers in place of names. */
 static gboolean
-views_are_numbers (const Cnn3dModelInfo *info)
+are_numbers (gchar **names)
 {
   gchar number[16];
   guint i;
 
-  for (i = 0; info->views[i]; i++) {
+  for (i = 0; names[i]; i++) {
     g_snprintf (number, sizeof number, "%u", i);
-    if (strcmp (info->views[i], number) != 0)
+    if (strcmp (names[i], number) != 0)
       return FALSE;
   }
 
@@ -137,7 +137,7 @@ eval_run_check_views (EvalRun *self, gchar **names)
   /* another number of views shows in the caps */
   if (!self->info->views || g_strv_length (names) != g_strv_length (self->info->views)
       || g_strv_equal (is, (const gchar *const *) self->info->views)
-      || views_are_numbers (self->info))
+      || are_numbers (self->info->views))
     return TRUE;
 
   /* ERRORS */
@@ -169,22 +169,6 @@ find_class (const Cnn3dModelInfo *info, const gchar *name)
   return -1;
 }
 
-/* Whether the file has class numbers in place of names. */
-static gboolean
-only_numbers (const Cnn3dModelInfo *info)
-{
-  gchar number[16];
-  guint i;
-
-  for (i = 0; i < info->network.num_classes; i++) {
-    g_snprintf (number, sizeof number, "%u", i);
-    if (strcmp (info->classes[i], number) != 0)
-      return FALSE;
-  }
-
-  return TRUE;
-}
-
 gboolean
 eval_run_match_classes (EvalRun *self, gchar **names)
 {
@@ -203,7 +187,7 @@ eval_run_match_classes (EvalRun *self, gchar **names)
   }
   if (i < n) {
     g_free (numbers);
-    if (!only_numbers (info))
+    if (!are_numbers (info->classes))
       goto unknown;
     GST_ELEMENT_WARNING (self->element, STREAM, FORMAT,
         ("The model file has no class names: the stream's names are used in their order, the first "
@@ -334,21 +318,21 @@ compare_diff (GString *text, const GstClipPreparation *is, const Cnn3dPreparatio
   append_diff (text, was->diff_gain);
 }
 
-/* Takes ownership of the text. */
+/* Takes ownership of the text. reported: the last one of its kind */
 static void
-warn_of (EvalRun *self, GString *text)
+warn_of (EvalRun *self, gchar **reported, GString *text)
 {
   gchar *shown;
 
   /* sticky events are sent again after a flush */
-  if (text->len > 0 && g_strcmp0 (text->str, self->reported) != 0) {
+  if (text->len > 0 && g_strcmp0 (text->str, *reported) != 0) {
     shown = cnn3d_escape (text->str, FALSE);
     GST_ELEMENT_WARNING (self->element, STREAM, FORMAT,
         ("Clips are prepared differently from those that the model was trained on: %s.", shown),
         (NULL));
     g_free (shown);
-    g_free (self->reported);
-    self->reported = g_strdup (text->str);
+    g_free (*reported);
+    *reported = g_strdup (text->str);
   }
   g_string_free (text, TRUE);
 }
@@ -362,7 +346,7 @@ eval_run_check_preparation (EvalRun *self, const GstClipPreparation *is)
   compare_sampling (text, is, was);
   compare_scaling (text, is, was);
   compare_diff (text, is, was);
-  warn_of (self, text);
+  warn_of (self, &self->reported, text);
 }
 
 void
@@ -379,7 +363,7 @@ eval_run_check_keypoints (EvalRun *self, const GstClipKeypoints *is)
   if (!is->compact != !was->compact)
     g_string_append_printf (text, "%sclipkpt compact=%s instead of %s", text->len ? ", and " : "",
         is->compact ? "true" : "false", was->compact ? "true" : "false");
-  warn_of (self, text);
+  warn_of (self, &self->reported_keypoints, text);
 }
 
 void
@@ -392,5 +376,5 @@ eval_run_check_unprepared (EvalRun *self)
     return;
   text = g_string_new ("clips that clipsample has not sampled instead of ");
   append_sampling (text, was->sampling, was->frame_interval, was->frame_rate_n, was->frame_rate_d);
-  warn_of (self, text);
+  warn_of (self, &self->reported, text);
 }

@@ -55,9 +55,10 @@ struct _EvalRun {
   gint64 pass_began; /* monotonic microseconds */
   GstFlowReturn flow;
 
-  GstEvent *keypoints; /* clip-keypoints; NULL: none */
-  gboolean prepared;   /* a clip-preparation event was received */
-  gchar *reported;     /* differences already warned of */
+  GstEvent *keypoints;       /* clip-keypoints; NULL: none */
+  gboolean prepared;         /* a clip-preparation event was received */
+  gchar *reported;           /* difference in preparation already warned of */
+  gchar *reported_keypoints; /* in key points; likewise */
   gboolean training_warned;
   Progress *progress; /* NULL: silent */
 };

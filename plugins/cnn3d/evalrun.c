@@ -757,6 +757,7 @@ eval_run_free (EvalRun **run)
   g_free (self->logits);
   g_free (self->by_view);
   g_free (self->reported);
+  g_free (self->reported_keypoints);
   set_last_path (self, NULL);
   gst_clear_event (&self->keypoints);
   g_free (self);

@@ -495,6 +495,16 @@ push_keypoints (Rig *r, const gchar *skeleton, gboolean compact)
   gst_harness_push_event (r->h, gst_event_new_clip_keypoints (&keypoints));
 }
 
+static void
+push_sampling (Rig *r, const gchar *sampling)
+{
+  const GstClipPreparation preparation = {
+    .num_frames = 4, .frame_interval = 1, .sampling = sampling
+  };
+
+  gst_harness_push_event (r->h, gst_event_new_clip_preparation (&preparation));
+}
+
 /* The model file keeps the skeleton: another one with as many points is reported. */
 static void
 test_other_skeleton (void)
@@ -514,6 +524,7 @@ test_other_skeleton (void)
   guint i;
 
   push_keypoints (&r, "custom:5", TRUE);
+  push_sampling (&r, "center");
   feed (&r, 0, TRAIN);
   rig_free (&r);
   for (i = 0; i < G_N_ELEMENTS (table); i++) {
@@ -524,12 +535,19 @@ test_other_skeleton (void)
       assert_warning (&r, table[i].warning);
     else
       g_assert_null (warning (&r));
+    /* another difference is reported as well, and each of them once */
+    push_sampling (&r, "uniform");
+    assert_warning (&r, "frames spread evenly over each clip instead of a window");
+    push_keypoints (&r, table[i].skeleton, table[i].compact);
+    push_sampling (&r, "uniform");
+    g_assert_null (warning (&r));
     assert_no_error (&r);
     rig_free (&r);
   }
 
   r = checkpointed ("input-type=kpt model=posec3d_slowonly", dir);
   push_keypoints (&r, "hand5", FALSE);
+  push_sampling (&r, "center");
   push_epoch (&r, 0, TRUE, 0, 0);
   assert_error (&r, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_READ,
       "the skeleton was custom:5 and is hand5; clipkpt's compact was true and is false");
