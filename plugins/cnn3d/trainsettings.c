@@ -132,7 +132,7 @@ train_settings_fill (const TrainSettings *settings, Cnn3dTrainerParams *params)
   params->network.input = settings->input_type;
   params->network.fusion = settings->fusion;
   params->network.view_fusion = settings->view_fusion;
-  params->network.view_dropout = (gfloat) settings->view_dropout;
+  params->network.view_dropout = settings->view_dropout;
   params->network.heatmap_size = settings->heatmap_size;
   params->network.heatmap_sigma = (gfloat) settings->heatmap_sigma;
   params->pretrained = settings->pretrained;

@@ -248,7 +248,7 @@ add_views (Cnn3dNetwork *n, gint in)
     return in;
   op = add_op (n, CNN3D_OP_VIEWS, in);
   op->view_fusion = p->view_fusion;
-  op->dropout = p->view_dropout;
+  op->dropout = (gfloat) p->view_dropout;
   op->out = add_tensor (n, t.c * parts, 1, 1, 1);
   n->tensors[op->out].views = 1;
   return op->out;

@@ -97,7 +97,7 @@ typedef struct {
   /* Clips of a sample; 0 and 1: a sample is one clip, and the rest is ignored. */
   guint views;
   Cnn3dViewFusion view_fusion;
-  gfloat view_dropout; /* probability that training leaves out a view; one is always kept */
+  gdouble view_dropout; /* probability that training leaves out a view; one is always kept */
 } Cnn3dNetworkParams;
 
 #define CNN3D_MOST_VIEWS 32

@@ -3,6 +3,7 @@
 """Training on several views repeats to the bit, whatever num-workers is and however often it was killed; what is missing is
 counted, and a test reads what training wrote."""
 import csv
+import json
 import os
 import random
 import re
@@ -52,12 +53,15 @@ def workers(folder):
     data(folder)
     runs = {}
     for count in (0, 1, 4):
-        run = launch.launch(line("w%d" % count, workers=count), folder).fine()
+        run = launch.launch(line("w%d" % count, workers=count, more="log-dir=log%d" % count), folder).fine()
         # the bad views of a clip that trains, and of one that is skipped
         skipped = run.messages("clipsrc-skipped")
         run.need(len(skipped) == 3 * EPOCHS and all(m["view"] in VIEWS for m in skipped), str(skipped))
         run.need([m["clips"] for m in run.messages("cnn3dtrain-epoch")] == [str(TRAINED)] * EPOCHS, "other clips trained")
         run.need([m["clips"] for m in run.messages("cnn3dtrain-validation")] == [str(VALIDATED)] * EPOCHS, "others validated")
+        with open(os.path.join(folder, "log%d" % count, "log.jsonl")) as file:
+            told = json.loads(file.readline())
+        run.need((told["views"], told["view-dropout"]) == (list(VIEWS), 0.3), "another run in the log: %s" % told)
         runs[count] = repeat.saved(folder, "w%d" % count)
     repeat.same(runs[0], runs[1])
     repeat.same(runs[0], runs[4])
