@@ -15,7 +15,7 @@ prepare () {
 
   step "Build"
   [ -f "$build/build.ninja" ] || meson setup "$build"
-  ninja -C "$build"
+  ninja -C "$build" product
 
   step "Demonstration set"
   "$build/pipelines/demo/$1" "$2"
