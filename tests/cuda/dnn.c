@@ -16,6 +16,7 @@
 static struct {
   DnnDoubleFailAt fail_at;
   DnnDoubleCalls calls;
+  DnnDoubleCalls plans;
   DnnDoubleDescriptors descriptors;
   DnnDoubleWrong wrong;
   DnnDoubleLaunchWith launch_with;
@@ -164,7 +165,7 @@ static GPtrArray *
 plans_of (CudaDnnGpu *gpu, const CudaConvGraph *g, const CudaConvLimits *limits, guint most)
 {
   g_autoptr (GError) error = NULL;
-  GPtrArray *plans = cuda_dnn_plans (gpu, g, limits, most, &error);
+  GPtrArray *plans = cuda_dnn_plans (gpu, g, limits, most, NULL, &error);
 
   g_assert_no_error (error);
   return plans;
@@ -254,6 +255,7 @@ names_of (GPtrArray *plans)
 static void
 test_choice (void)
 {
+#define POINTWISE 4
 #define X_BYTES (2 * 8 * 3 * 5 * 6 * 2) /* of the first convolution's input, 16 bits */
   static const struct {
     CudaType type;
@@ -263,14 +265,15 @@ test_choice (void)
     gboolean fused;
     const gchar *names;
     gsize planned;
+    guint conv;
   } cases[] = {
     { CUDA_TYPE_F16, FALSE, FALSE, G_MAXSIZE, 9, FALSE,
-        "engine 7 k2=5 k13=1; engine 5 k2=1; engine 1 k2=3 k13=0; engine 0", X_BYTES },
+        "engine 7 k2=5 k13=1; engine 5 k2=1; engine 1 k2=3 k13=0; engine 0", 4096 },
     { CUDA_TYPE_F16, FALSE, FALSE, G_MAXSIZE, 2, FALSE, "engine 7 k2=5 k13=1; engine 5 k2=1",
         X_BYTES },
     { CUDA_TYPE_F16, FALSE, FALSE, G_MAXSIZE, 0, FALSE, "engine 7 k2=5 k13=1", X_BYTES },
     { CUDA_TYPE_BF16, TRUE, FALSE, G_MAXSIZE, 9, FALSE,
-        "engine 7 k2=5 k13=1; engine 1 k2=3 k13=0; engine 0", X_BYTES },
+        "engine 7 k2=5 k13=1; engine 1 k2=3 k13=0; engine 0", 4096 },
     { CUDA_TYPE_F32, FALSE, TRUE, G_MAXSIZE, 2, FALSE, "engine 7 k2=5 k13=1; engine 5 k2=1",
         2 * X_BYTES },
     { CUDA_TYPE_F32, FALSE, FALSE, G_MAXSIZE, 9, FALSE, "engine 1 k2=3 k13=0; engine 0", 4096 },
@@ -278,18 +281,24 @@ test_choice (void)
     { CUDA_TYPE_F16, FALSE, FALSE, X_BYTES - 1, 1, FALSE, "engine 5 k2=1", 1024 },
     { CUDA_TYPE_F16, TRUE, FALSE, 1024, 9, FALSE, "engine 0", 0 },
     { CUDA_TYPE_F16, FALSE, FALSE, G_MAXSIZE, 9, TRUE,
-        "engine 20 k2=1; engine 22 k2=2; engine 23 k2=3", 0 },
+        "engine 20 k2=1; engine 22 k2=2; engine 23 k2=3", 2048 },
     { CUDA_TYPE_F16, TRUE, FALSE, G_MAXSIZE, 9, TRUE, "engine 22 k2=2; engine 23 k2=3", 2048 },
     { CUDA_TYPE_F16, TRUE, FALSE, 256, 9, TRUE, "engine 23 k2=3", 256 },
     { CUDA_TYPE_F32, FALSE, FALSE, G_MAXSIZE, 9, TRUE, "engine 23 k2=3", 256 },
     { CUDA_TYPE_F16, TRUE, FALSE, 255, 9, TRUE, NULL, 256 },
     { CUDA_TYPE_F32, FALSE, FALSE, 255, 9, TRUE, NULL, 256 },
+    /* in 16 bits one with tensor cores comes first, also when it is proposed after the last */
+    { CUDA_TYPE_F16, FALSE, FALSE, G_MAXSIZE, 9, FALSE,
+        "engine 7 k2=5 k13=1; engine 1 k2=3 k13=0; engine 5 k2=1; engine 0", 4096, POINTWISE },
+    { CUDA_TYPE_F16, FALSE, FALSE, G_MAXSIZE, 1, FALSE, "engine 7 k2=5 k13=1", 2560, POINTWISE },
+    { CUDA_TYPE_F16, TRUE, FALSE, 2559, 1, FALSE, "engine 0", 0, POINTWISE },
+    { CUDA_TYPE_F32, FALSE, TRUE, G_MAXSIZE, 1, FALSE, "engine 1 k2=3 k13=0", 4096, POINTWISE },
   };
   CudaDnnGpu *here = gpu_open (), *described = cuda_dnn_gpu_new (PROPERTIES, NULL);
 
   for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
     CudaConvGraph g = {
-      .direction = CUDA_CONV_FORWARD, .conv = convs[0], .statistics = cases[i].fused
+      .direction = CUDA_CONV_FORWARD, .conv = convs[cases[i].conv], .statistics = cases[i].fused
     };
     const CudaConvLimits limits = { cases[i].workspace, cases[i].deterministic, cases[i].tf32 };
     g_autoptr (GError) error = NULL;
@@ -300,12 +309,13 @@ test_choice (void)
     for (guint k = 0; k < 4; k++) {
       CudaConvPlan plan = { 0 };
 
-      g_assert_true (cuda_dnn_plan (k & 1 ? here : described, &g, &limits, &plan, &error));
+      g_assert_true (
+          cuda_dnn_plan (k & 1 ? here : described, &g, &limits, cases[i].most, &plan, &error));
       g_assert_no_error (error);
       g_assert_cmpuint (plan.workspace, ==, cases[i].planned);
       g_assert_cmpint (plan.compiled, ==, cases[i].fused);
     }
-    plans = cuda_dnn_plans (here, &g, &limits, cases[i].most, &error);
+    plans = cuda_dnn_plans (here, &g, &limits, cases[i].most, NULL, &error);
     if (!cases[i].names) {
       g_assert_null (plans);
       g_assert_error (error, CNN3D_BACKEND_ERROR, CNN3D_BACKEND_ERROR_UNSUPPORTED);
@@ -318,7 +328,21 @@ test_choice (void)
     g_assert_no_error (error);
     names = names_of (plans);
     g_assert_cmpstr (names, ==, cases[i].names);
-    g_assert_cmpuint (cuda_dnn_plan_workspace (plans->pdata[0]), ==, cases[i].planned);
+    for (guint k = 0; k < plans->len; k++) {
+      const gchar *name = cuda_dnn_plan_name (plans->pdata[k]);
+      const guint64 calls = hooks.plans ();
+      g_autoptr (GPtrArray) one = cuda_dnn_plans (here, &g, &limits, 1, name, &error);
+
+      /* by its name, without the others */
+      g_assert_no_error (error);
+      g_assert_cmpuint (one->len, ==, 1);
+      g_assert_cmpstr (cuda_dnn_plan_name (one->pdata[0]), ==, name);
+      g_assert_cmpuint (hooks.plans () - calls, ==, 1);
+      g_assert_cmpuint (cuda_dnn_plan_workspace (plans->pdata[k]), <=, cases[i].planned);
+    }
+    g_assert_null (cuda_dnn_plans (here, &g, &limits, 9, "engine 99", &error));
+    g_assert_error (error, CNN3D_BACKEND_ERROR, CNN3D_BACKEND_ERROR_UNSUPPORTED);
+    g_assert_nonnull (strstr (error->message, " named 'engine 99'"));
   }
   cuda_dnn_gpu_free (&here);
   cuda_dnn_gpu_free (&described);
@@ -340,28 +364,28 @@ test_refusals (void)
 
   g_assert_cmpint (hooks.descriptors (), ==, 2);
   g.conv.type = CUDA_TYPE_BF16;
-  g_assert_false (cuda_dnn_plan (here, &g, &any, &plan, &error));
+  g_assert_false (cuda_dnn_plan (here, &g, &any, cuda_most_plans (g.conv.type), &plan, &error));
   g_assert_error (error, CNN3D_BACKEND_ERROR, CNN3D_BACKEND_ERROR_UNSUPPORTED);
   g_assert_nonnull (strstr (error->message,
       "cuDNN 91900 has no plan for a convolution (backward-weights after scale, shift and ReLU "
       "bf16 2 x 8 x 3x5x6 -> 16"));
   g_clear_error (&error);
   calls = hooks.calls ();
-  g_assert_false (cuda_dnn_plan (here, &g, &any, &plan, &error));
+  g_assert_false (cuda_dnn_plan (here, &g, &any, cuda_most_plans (g.conv.type), &plan, &error));
   g_assert_error (error, CNN3D_BACKEND_ERROR, CNN3D_BACKEND_ERROR_UNSUPPORTED);
   g_assert_cmpuint (hooks.calls (), ==, calls);
   g_clear_error (&error);
-  g_assert_null (cuda_dnn_plans (here, &g, &any, 1, &error));
+  g_assert_null (cuda_dnn_plans (here, &g, &any, 1, NULL, &error));
   g_assert_error (error, CNN3D_BACKEND_ERROR, CNN3D_BACKEND_ERROR_UNSUPPORTED);
   g_clear_error (&error);
   g = (CudaConvGraph) { .direction = CUDA_CONV_FORWARD, .conv = convs[0] };
-  g_assert_null (cuda_dnn_plans (described, &g, &any, 1, &error));
+  g_assert_null (cuda_dnn_plans (described, &g, &any, 1, NULL, &error));
   g_assert_error (error, CNN3D_BACKEND_ERROR, CNN3D_BACKEND_ERROR_UNSUPPORTED);
   g_assert_nonnull (strstr (error->message, " that runs: the GPU is not installed"));
   g_clear_error (&error);
   /* a window larger than the input */
   g.conv.kernel[1] = 9;
-  g_assert_false (cuda_dnn_plan (here, &g, &any, &plan, &error));
+  g_assert_false (cuda_dnn_plan (here, &g, &any, cuda_most_plans (g.conv.type), &plan, &error));
   g_assert_error (error, CNN3D_BACKEND_ERROR, CNN3D_BACKEND_ERROR_UNSUPPORTED);
   g_assert_nonnull (strstr (error->message, "cudnnBackendFinalize"));
   g_assert_nonnull (strstr (error->message, "is not positive"));
@@ -514,9 +538,9 @@ test_double (void)
   data_init (&d, &g, cuda_dnn_plan_workspace (plans->pdata[0]), rand);
   g_assert_true (cuda_dnn_plan_run (plans->pdata[0], &d.args, &error));
   once = numbers_get (&d.x, 0);
-  hooks.wrong (TRUE);
+  hooks.wrong (DNN_DOUBLE_ALL_WRONG);
   g_assert_true (cuda_dnn_plan_run (plans->pdata[0], &d.args, &error));
-  hooks.wrong (FALSE);
+  hooks.wrong (DNN_DOUBLE_NONE_WRONG);
   g_assert_cmpfloat (fabs (numbers_get (&d.x, 0) - once), >, fabs (once) / 32);
   data_clear (&d);
   g_ptr_array_unref (plans);
@@ -537,13 +561,13 @@ work (const CudaConvGraph *g, Data *d, GError **error)
   /* a new query: answers are cached */
   static gsize limit = (gsize) 1 << 32;
   const CudaConvLimits limits = { limit++, FALSE, FALSE };
-  gboolean good = described && cuda_dnn_plan (described, g, &limits, &plan, error);
+  gboolean good = described && cuda_dnn_plan (described, g, &limits, 2, &plan, error);
 
   if (good)
-    good =
-        (here = cuda_dnn_gpu_open (NULL, error)) && cuda_dnn_plan (here, g, &limits, &plan, error);
+    good = (here = cuda_dnn_gpu_open (NULL, error))
+        && cuda_dnn_plan (here, g, &limits, 2, &plan, error);
   if (good)
-    good = (plans = cuda_dnn_plans (here, g, &limits, 2, error)) != NULL;
+    good = (plans = cuda_dnn_plans (here, g, &limits, 2, NULL, error)) != NULL;
   for (guint i = 0; good && i < plans->len; i++)
     good = cuda_dnn_plan_run (plans->pdata[i], &d->args, error);
   if (plans)
@@ -621,6 +645,7 @@ test_library (void)
   } symbols[] = {
     { DNN_DOUBLE_FAIL_AT, (gpointer *) &hooks.fail_at },
     { DNN_DOUBLE_CALLS, (gpointer *) &hooks.calls },
+    { DNN_DOUBLE_PLANS, (gpointer *) &hooks.plans },
     { DNN_DOUBLE_DESCRIPTORS, (gpointer *) &hooks.descriptors },
     { DNN_DOUBLE_WRONG, (gpointer *) &hooks.wrong },
     { DNN_DOUBLE_LAUNCH_WITH, (gpointer *) &hooks.launch_with },

@@ -123,6 +123,14 @@ keep (const gchar *group, const gchar *key, const CudaProposal *p, gchar **plan)
     g_key_file_set_string (file, group, key, *plan);
     changed = TRUE;
   }
+  if (p->like) {
+    g_autofree gchar *before = g_key_file_get_string (file, group, p->like, NULL);
+
+    if (g_strcmp0 (before, *plan)) {
+      g_key_file_set_string (file, group, p->like, *plan);
+      changed = TRUE;
+    }
+  }
   for (guint i = 0; choices && i < choices->len; i++) {
     const Choice *c = g_ptr_array_index (choices, i);
 
@@ -156,6 +164,14 @@ cuda_choices_recall (const gchar *group, const gchar *key, gboolean *settled)
   }
   *settled = c && c->settled;
   return c ? g_strdup (c->plan) : NULL;
+}
+
+gchar *
+cuda_choices_like (const gchar *group, const gchar *like)
+{
+  g_autoptr (GKeyFile) file = read_file ();
+
+  return g_key_file_get_string (file, group, like, NULL);
 }
 
 gchar *

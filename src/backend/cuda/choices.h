@@ -14,9 +14,14 @@
  * process, which must not run another. */
 gchar *cuda_choices_recall (const gchar *group, const gchar *key, gboolean *settled);
 
+/* The choice that was made last for the same convolution with another batch: a hint, from the file.
+ * like: what they have in common. Free with g_free(). NULL: none. */
+gchar *cuda_choices_like (const gchar *group, const gchar *like);
+
 typedef struct {
   const gchar *plan;   /* the plan to settle on */
   const gchar *unkept; /* the plan to settle on if the file cannot be written; NULL: `plan` */
+  const gchar *like;   /* stored for cuda_choices_like(); NULL: not */
   /* Whether the caller can run the plan that another thread or process settled on meanwhile. NULL:
    * it cannot. */
   gboolean (*offers) (gconstpointer data, const gchar *plan);

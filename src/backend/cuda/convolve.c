@@ -112,84 +112,6 @@ conv_init (Conv *c, const CudaStep *s, GError **error)
   return find_weights (c, scratch, error);
 }
 
-/* Work that a fused plan saves, for timing: a batch norm in place that changes nothing, (x - 0) * 1
- * * 1 + 0; and the sums. */
-static gboolean
-apart (gpointer data, gboolean statistics, GError **error)
-{
-  const Conv *c = data;
-  const CudaStep *s = c->s;
-  CudaNorm norm = { .type = s->program->model->type, .eps = 1 };
-
-  if (c->raw) {
-    norm.points = cuda_points (s->in_tensor) * c->graph.conv.batch;
-    norm.channels = c->graph.conv.in_channels;
-    norm.mean = c->scale;
-    norm.bias = c->scale;
-    norm.inverse = c->shift;
-    norm.weight = c->shift;
-    if (!cuda_ok (cuda_norm_apply (s->here->work, &norm, c->raw, NULL, c->raw, NULL),
-            "batch norm failed", error))
-      return FALSE;
-  }
-  if (!statistics)
-    return TRUE;
-  norm.points = cuda_points (s->out_tensor) * c->graph.conv.batch;
-  norm.channels = c->graph.conv.out_channels;
-  return cuda_ok (cuda_norm_statistics (s->here->work, &norm, c->args.y, s->here->small->sums),
-      "batch norm failed", error);
-}
-
-/* The plan for this step: chosen earlier, or now. */
-static gboolean
-choose (const Conv *c, CudaChoice *choice, GError **error)
-{
-  const CudaStep *s = c->s;
-  const gsize channels = c->graph.conv.in_channels;
-  const CudaTrial trial = { .device = s->program->model->device,
-    .graph = c->graph,
-    .limits = cuda_conv_limits (s->program->model->device,
-        s->program->workspace[s->step->op * CNN3D_N_PHASES + s->step->phase]),
-    .args = c->args,
-    .raw = c->raw,
-    .fusion = s->program->runs->fusion,
-    .times = !c->graph.adds,
-    .apart = apart,
-    .data = (gpointer) c };
-
-  if (c->raw) {
-    g_autofree gfloat *ones = g_new (gfloat, channels);
-
-    for (gsize i = 0; i < channels; i++)
-      ones[i] = 1;
-    if (!cuda_ok (cudaMemsetAsync (c->scale, 0, channels * sizeof (gfloat), s->here->work),
-            "a copy failed", error)
-        || !cuda_send (
-            s->program->model->device, c->shift, ones, channels * sizeof (gfloat), error))
-      return FALSE;
-  }
-  return cuda_choose (&trial, choice, error);
-}
-
-static gboolean
-run_slice (
-    const Conv *c, CudaDnnPlan *plan, const CudaConvArgs *args, gboolean adds, GError **error)
-{
-  const CudaStep *s = c->s;
-
-  if (!cuda_dnn_plan_run (plan, args, error))
-    return FALSE;
-  if (c->through)
-    return cuda_ok (
-        cudaMemcpyAsync (args->y, c->through, c->in_slice, cudaMemcpyDeviceToDevice, s->here->work),
-        "a copy failed", error);
-  if (c->converts)
-    return cuda_ok (cuda_add_gradient (s->here->work, s->program->model->type, c->n_weights,
-                        args->w, cuda_gradient (s, s->op->weight), adds),
-        "a gradient cannot be converted", error);
-  return TRUE;
-}
-
 static gboolean
 make_vectors (const Conv *c, const CudaNorm *norm, GError **error)
 {
@@ -203,19 +125,82 @@ make_vectors (const Conv *c, const CudaNorm *norm, GError **error)
   return cuda_ok (status, "batch norm failed", error);
 }
 
+/* Work that a fused plan saves, for timing. The deferred batch norm stays deferred. */
+static gboolean
+apart (gpointer data, gboolean normalize, gboolean statistics, GError **error)
+{
+  const Conv *c = data;
+  const CudaStep *s = c->s;
+  const CudaDeferred *d = &s->program->runs->deferred;
+  const CudaNorm norm = { .type = s->program->model->type,
+    .points = cuda_points (s->out_tensor) * c->graph.conv.batch,
+    .channels = c->graph.conv.out_channels };
+
+  return (!normalize
+             || cuda_ok (cuda_norm_apply (s->here->work, &d->norm, d->x, NULL, d->y, NULL),
+                 "batch norm failed", error))
+      && (!statistics
+          || cuda_ok (cuda_norm_statistics (s->here->work, &norm, c->args.y, s->here->small->sums),
+              "batch norm failed", error));
+}
+
+/* How this step is computed from now on. */
+static CudaCandidate *
+choose (const Conv *c, GError **error)
+{
+  const CudaStep *s = c->s;
+  const CudaTrial trial = { .device = s->program->model->device,
+    .graph = c->graph,
+    .limits = cuda_conv_limits (s->program->model->device,
+        s->program->workspace[s->step->op * CNN3D_N_PHASES + s->step->phase]),
+    .args = c->args,
+    .raw = c->raw,
+    .fusion = s->program->runs->fusion,
+    .result_bytes = c->in_slice,
+    .apart = apart,
+    .data = (gpointer) c };
+
+  /* candidates that normalize are compared with others */
+  if (c->raw
+      && (!make_vectors (c, &s->program->runs->deferred.norm, error)
+          || !apart ((gpointer) c, TRUE, FALSE, error)))
+    return NULL;
+  return cuda_choose (&trial, error);
+}
+
+static gboolean
+run_slice (const Conv *c, const CudaCandidate *candidate, const CudaConvArgs *args, gboolean adds,
+    GError **error)
+{
+  const CudaStep *s = c->s;
+
+  if (!candidate->run (candidate, args, error))
+    return FALSE;
+  if (c->through)
+    return cuda_ok (
+        cudaMemcpyAsync (args->y, c->through, c->in_slice, cudaMemcpyDeviceToDevice, s->here->work),
+        "a copy failed", error);
+  if (c->converts)
+    return cuda_ok (cuda_add_gradient (s->here->work, s->program->model->type, c->n_weights,
+                        args->w, cuda_gradient (s, s->op->weight), adds),
+        "a gradient cannot be converted", error);
+  return TRUE;
+}
+
 gboolean
 cuda_conv_run (const CudaStep *s, GError **error)
 {
   CudaRuns *r = s->program->runs;
   CudaDeferred *d = &r->deferred;
-  CudaChoice *choice = &r->choices[s->step->op][s->step->phase][d->waits && d->y == s->in];
+  CudaCandidate **choice = &r->choices[s->step->op][s->step->phase][d->waits && d->y == s->in];
   Conv c = { NULL };
 
   if (d->waits && d->y != s->in && !cuda_apply_deferred (s, error))
     return FALSE;
-  if (!conv_init (&c, s, error) || (!choice->plan && !choose (&c, choice, error)))
+  if (!conv_init (&c, s, error) || (!c.raw && !cuda_apply_deferred (s, error))
+      || (!*choice && !(*choice = choose (&c, error))))
     return FALSE;
-  if (choice->normalizes) {
+  if ((*choice)->normalizes) {
     if (!make_vectors (&c, &d->norm, error))
       return FALSE;
     c.args.x = c.raw;
@@ -230,10 +215,10 @@ cuda_conv_run (const CudaStep *s, GError **error)
     if (!c.through)
       args.x = cuda_at (args.x, slice * c.in_slice);
     args.y = cuda_at (args.y, slice * c.out_slice);
-    if (!run_slice (&c, choice->plan, &args, k > 0 || cuda_adds (s), error))
+    if (!run_slice (&c, *choice, &args, k > 0 || cuda_adds (s), error))
       return FALSE;
   }
-  if (choice->statistics)
+  if ((*choice)->statistics)
     r->summed[s->step->op] = TRUE;
   return TRUE;
 }

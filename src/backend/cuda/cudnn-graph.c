@@ -12,6 +12,54 @@ static const cudnnDataType_t types[] = {
 
 static const cudnnDataType_t precision = CUDNN_DATA_FLOAT; /* of all arithmetic */
 
+/* --- shapes --- */
+
+#define MOST_DIMS 5
+
+/* A convolution as cuDNN sees it: N, C, then two or three axes; weights O, I, then the axes. */
+typedef struct {
+  int64_t in[MOST_DIMS], out[MOST_DIMS], weights[MOST_DIMS], stride[3], pad[3];
+} Shape;
+
+static gboolean
+passes (const CudaConv *c, guint axis)
+{
+  return c->kernel[axis] == 1 && c->stride[axis] == 1 && c->pad[axis] == 0;
+}
+
+/* With channels last, an axis that a convolution passes through is one with its neighbour: D with N
+ * (1 x k x k), or W with H (k x 1 x 1). In two dimensions cuDNN has more engines: the only ones with
+ * tensor cores for some. */
+static Shape
+shape_of (const CudaConv *c, guint *axes)
+{
+  const gboolean joins_clips = passes (c, 0), joins_rows = passes (c, 1) && passes (c, 2);
+  Shape s = { { c->batch, c->in_channels }, { c->batch, c->out_channels },
+    { c->out_channels, c->in_channels } };
+  guint n = 0;
+
+  for (guint i = 0; i < 3; i++) {
+    const int64_t in = c->in[i], out = cuda_conv_out (c, i);
+
+    if ((i == 0 && joins_clips) || (i == 2 && joins_rows && !joins_clips)) {
+      const guint neighbour = n ? n + 1 : 0;
+
+      s.in[neighbour] *= in;
+      s.out[neighbour] *= out;
+      continue;
+    }
+    s.in[n + 2] = in;
+    s.out[n + 2] = out;
+    s.weights[n + 2] = c->kernel[i];
+    s.stride[n] = c->stride[i];
+    s.pad[n++] = c->pad[i];
+  }
+  *axes = n;
+  return s;
+}
+
+/* --- parts --- */
+
 /* A part of the graph, which frees it. */
 static Desc
 part_new (DnnCalls *calls, DnnGraph *g, cudnnBackendDescriptorType_t type)
@@ -25,24 +73,28 @@ part_new (DnnCalls *calls, DnnGraph *g, cudnnBackendDescriptorType_t type)
   return desc;
 }
 
-/* dims are (N, C, D, H, W); C lies innermost. From DNN_VIRTUAL on a tensor is
- * never in memory. */
+/* A tensor is N, C, then `axes` of space; C lies innermost. From DNN_VIRTUAL on it is never in
+ * memory. */
 static Desc
-tensor_new (DnnCalls *calls, DnnGraph *g, int64_t id, cudnnDataType_t type, const int64_t dims[5])
+tensor_new (DnnCalls *calls, DnnGraph *g, int64_t id, cudnnDataType_t type, const int64_t *dims)
 {
   Desc desc = part_new (calls, g, CUDNN_BACKEND_TENSOR_DESCRIPTOR);
+  const bool is_virtual = id >= DNN_VIRTUAL;
+  int64_t strides[MOST_DIMS], numbers = dims[1], bytes, alignment;
+
+  for (guint i = g->axes + 1; i >= 2; i--) {
+    strides[i] = numbers;
+    numbers *= dims[i];
+  }
+  strides[0] = numbers;
+  strides[1] = 1;
   /* A tensor may be one slice of a batch, and begin at any multiple of its size:
    * 16 bytes at least, as channels are padded. */
-  const int64_t bytes =
-      dims[0] * dims[1] * dims[2] * dims[3] * dims[4] * (type == CUDNN_DATA_FLOAT ? 4 : 2);
-  const int64_t alignment = MIN (64, bytes & -bytes);
-  const bool is_virtual = id >= DNN_VIRTUAL;
-  const int64_t strides[5] = { dims[1] * dims[2] * dims[3] * dims[4], 1,
-    dims[1] * dims[3] * dims[4], dims[1] * dims[4], dims[1] };
-
+  bytes = numbers * dims[0] * (type == CUDNN_DATA_FLOAT ? 4 : 2);
+  alignment = MIN (64, bytes & -bytes);
   dnn_set (calls, desc, CUDNN_ATTR_TENSOR_DATA_TYPE, CUDNN_TYPE_DATA_TYPE, 1, &type);
-  dnn_set (calls, desc, CUDNN_ATTR_TENSOR_DIMENSIONS, CUDNN_TYPE_INT64, 5, dims);
-  dnn_set (calls, desc, CUDNN_ATTR_TENSOR_STRIDES, CUDNN_TYPE_INT64, 5, strides);
+  dnn_set (calls, desc, CUDNN_ATTR_TENSOR_DIMENSIONS, CUDNN_TYPE_INT64, g->axes + 2, dims);
+  dnn_set (calls, desc, CUDNN_ATTR_TENSOR_STRIDES, CUDNN_TYPE_INT64, g->axes + 2, strides);
   dnn_set (calls, desc, CUDNN_ATTR_TENSOR_UNIQUE_ID, CUDNN_TYPE_INT64, 1, &id);
   dnn_set (calls, desc, CUDNN_ATTR_TENSOR_BYTE_ALIGNMENT, CUDNN_TYPE_INT64, 1, &alignment);
   if (is_virtual)
@@ -54,27 +106,25 @@ tensor_new (DnnCalls *calls, DnnGraph *g, int64_t id, cudnnDataType_t type, cons
 static Desc
 vector_new (DnnCalls *calls, DnnGraph *g, int64_t id, cudnnDataType_t type, int64_t channels)
 {
-  const int64_t dims[5] = { 1, channels, 1, 1, 1 };
+  const int64_t dims[MOST_DIMS] = { 1, channels, 1, 1, 1 };
 
   return tensor_new (calls, g, id, type, dims);
 }
 
 static Desc
-window_new (DnnCalls *calls, DnnGraph *g, const CudaConv *c)
+window_new (DnnCalls *calls, DnnGraph *g, const Shape *s)
 {
   Desc desc = part_new (calls, g, CUDNN_BACKEND_CONVOLUTION_DESCRIPTOR);
   const cudnnConvolutionMode_t mode = CUDNN_CROSS_CORRELATION;
-  const int64_t axes = 3, dilation[3] = { 1, 1, 1 };
-  const int64_t stride[3] = { c->stride[0], c->stride[1], c->stride[2] };
-  const int64_t pad[3] = { c->pad[0], c->pad[1], c->pad[2] };
+  const int64_t axes = g->axes, dilation[3] = { 1, 1, 1 };
 
   dnn_set (calls, desc, CUDNN_ATTR_CONVOLUTION_COMP_TYPE, CUDNN_TYPE_DATA_TYPE, 1, &precision);
   dnn_set (calls, desc, CUDNN_ATTR_CONVOLUTION_CONV_MODE, CUDNN_TYPE_CONVOLUTION_MODE, 1, &mode);
   dnn_set (calls, desc, CUDNN_ATTR_CONVOLUTION_SPATIAL_DIMS, CUDNN_TYPE_INT64, 1, &axes);
-  dnn_set (calls, desc, CUDNN_ATTR_CONVOLUTION_DILATIONS, CUDNN_TYPE_INT64, 3, dilation);
-  dnn_set (calls, desc, CUDNN_ATTR_CONVOLUTION_FILTER_STRIDES, CUDNN_TYPE_INT64, 3, stride);
-  dnn_set (calls, desc, CUDNN_ATTR_CONVOLUTION_PRE_PADDINGS, CUDNN_TYPE_INT64, 3, pad);
-  dnn_set (calls, desc, CUDNN_ATTR_CONVOLUTION_POST_PADDINGS, CUDNN_TYPE_INT64, 3, pad);
+  dnn_set (calls, desc, CUDNN_ATTR_CONVOLUTION_DILATIONS, CUDNN_TYPE_INT64, axes, dilation);
+  dnn_set (calls, desc, CUDNN_ATTR_CONVOLUTION_FILTER_STRIDES, CUDNN_TYPE_INT64, axes, s->stride);
+  dnn_set (calls, desc, CUDNN_ATTR_CONVOLUTION_PRE_PADDINGS, CUDNN_TYPE_INT64, axes, s->pad);
+  dnn_set (calls, desc, CUDNN_ATTR_CONVOLUTION_POST_PADDINGS, CUDNN_TYPE_INT64, axes, s->pad);
   dnn_finalize (calls, desc);
   return desc;
 }
@@ -121,7 +171,8 @@ statistics_new (DnnCalls *calls, DnnGraph *g, Desc x, Desc sum, Desc squares)
 }
 
 static Desc
-convolution_new (DnnCalls *calls, DnnGraph *g, const CudaConvGraph *wanted, Desc x, Desc y, Desc w)
+convolution_new (DnnCalls *calls, DnnGraph *g, const CudaConvGraph *wanted, const Shape *shape,
+    Desc x, Desc y, Desc w)
 {
   static const struct {
     cudnnBackendDescriptorType_t type;
@@ -149,8 +200,7 @@ convolution_new (DnnCalls *calls, DnnGraph *g, const CudaConvGraph *wanted, Desc
   };
   const CudaConvDirection direction = wanted->direction;
   const float one = 1, beta = wanted->direction == CUDA_CONV_DATA && wanted->adds;
-  Desc window = window_new (calls, g, &wanted->conv),
-       op = part_new (calls, g, names[direction].type);
+  Desc window = window_new (calls, g, shape), op = part_new (calls, g, names[direction].type);
 
   dnn_set (calls, op, names[direction].x, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &x);
   dnn_set (calls, op, names[direction].y, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1, &y);
@@ -165,7 +215,7 @@ convolution_new (DnnCalls *calls, DnnGraph *g, const CudaConvGraph *wanted, Desc
 /* x * scale + shift, ReLU: f32 between the operations, rounded once, to what
  * the convolution reads. Adds the operations to ops; the result. */
 static Desc
-normalize (DnnCalls *calls, DnnGraph *g, const CudaConvGraph *wanted, Desc x, const int64_t dims[5],
+normalize (DnnCalls *calls, DnnGraph *g, const CudaConvGraph *wanted, Desc x, const int64_t *dims,
     Desc *ops, guint *n_ops)
 {
   const gint64 channels = wanted->conv.in_channels;
@@ -190,19 +240,15 @@ void
 dnn_graph_build (DnnCalls *calls, DnnGraph *g, const CudaDnnGpu *gpu, const CudaConvGraph *wanted)
 {
   const CudaConv *c = &wanted->conv;
-  const int64_t in[5] = { c->batch, c->in_channels, c->in[0], c->in[1], c->in[2] };
-  const int64_t out[5] = { c->batch, c->out_channels, cuda_conv_out (c, 0), cuda_conv_out (c, 1),
-    cuda_conv_out (c, 2) };
-  const int64_t weights[5] = { c->out_channels, c->in_channels, c->kernel[0], c->kernel[1],
-    c->kernel[2] };
-  Desc x = tensor_new (calls, g, DNN_X, types[c->type], in),
-       y = tensor_new (calls, g, DNN_Y, types[c->type], out);
-  Desc w = tensor_new (calls, g, DNN_W, types[c->type], weights), ops[5];
+  const Shape shape = shape_of (c, &g->axes);
+  Desc x = tensor_new (calls, g, DNN_X, types[c->type], shape.in),
+       y = tensor_new (calls, g, DNN_Y, types[c->type], shape.out);
+  Desc w = tensor_new (calls, g, DNN_W, types[c->type], shape.weights), ops[5];
   guint n_ops = 0;
 
   if (wanted->normalizes && wanted->direction != CUDA_CONV_DATA)
-    x = normalize (calls, g, wanted, x, in, ops, &n_ops);
-  ops[n_ops++] = convolution_new (calls, g, wanted, x, y, w);
+    x = normalize (calls, g, wanted, x, shape.in, ops, &n_ops);
+  ops[n_ops++] = convolution_new (calls, g, wanted, &shape, x, y, w);
   if (wanted->statistics && wanted->direction == CUDA_CONV_FORWARD) {
     Desc sum = vector_new (calls, g, DNN_SUM, CUDNN_DATA_FLOAT, c->out_channels);
     Desc squares = vector_new (calls, g, DNN_SQUARES, CUDNN_DATA_FLOAT, c->out_channels);

@@ -122,26 +122,73 @@ plan_of (DnnCalls *calls, CudaDnnGpu *gpu, Desc config, gsize *workspace)
   return plan;
 }
 
-/* --- candidates --- */
+/* --- plans --- */
 
-/* A plan that was built; a visitor that takes the plan or the configuration sets it to NULL. */
+/* Shared by the plans of one graph. */
 typedef struct {
-  Desc plan, config;
+  CudaConvGraph wanted;
+  DnnGraph graph;
+} Shared;
+
+struct _CudaDnnPlan {
+  CudaDnnGpu *gpu;
+  Shared *shared; /* g_rc_box */
+  Desc plan, config, pack;
+  CudaConvArgs packed; /* contents of the pack */
   Engine engine;
+  gchar *name;
   gsize workspace;
   guint tried; /* configurations tried up to this one */
-} Candidate;
+};
 
-/* FALSE: stop. */
-typedef gboolean (*Visit) (Candidate *candidate, gpointer data);
+static void
+shared_clear (gpointer data)
+{
+  Shared *shared = data;
 
+  dnn_graph_clear (&shared->graph);
+}
+
+static void
+plan_free_unlocked (CudaDnnPlan *p)
+{
+  dnn_destroy (&p->pack);
+  dnn_destroy (&p->plan);
+  dnn_destroy (&p->config);
+  g_rc_box_release_full (p->shared, shared_clear);
+  g_free (p->name);
+  g_free (p);
+}
+
+void
+cuda_dnn_plan_free (CudaDnnPlan *plan)
+{
+  g_mutex_lock (&cuda_dnn_lock);
+  plan_free_unlocked (plan);
+  g_mutex_unlock (&cuda_dnn_lock);
+}
+
+static gboolean
+has_tensor_cores (const Engine *e)
+{
+  return e->numerical >> CUDNN_NUMERICAL_NOTE_TENSOR_CORE & 1;
+}
+
+/* --- searching --- */
+
+/* cuDNN's proposals are tried one after another. */
 typedef struct {
   CudaDnnGpu *gpu;
-  const CudaConvGraph *wanted;
+  Shared *shared;
   const CudaConvLimits *limits;
-  DnnGraph *graph;
-  guint tried;
-  DnnCalls *failed; /* the first failure of a candidate */
+  guint most;
+  const gchar *only; /* a plan's name; NULL: any */
+  GHashTable *names; /* tried before: the second mode repeats some of the first's */
+  GPtrArray *plans;  /* CudaDnnPlan, within the limit */
+  CudaDnnPlan *over; /* the one with the least workspace over the limit */
+  guint tried, built;
+  gboolean tensor_cores; /* one of `plans` has them */
+  DnnCalls failed;       /* the first failure of a proposal */
 } Search;
 
 /* An engine that does not support the graph is skipped, but its reason is kept in case there is no
@@ -160,40 +207,79 @@ remember (DnnCalls *failed, DnnCalls *calls)
   dnn_calls_clear (calls);
 }
 
-/* TRUE: continue. */
+/* In 16 bits, one of the plans must have tensor cores, however late it is proposed. */
 static gboolean
-try_config (Search *s, Desc *config, Visit visit, gpointer data)
+wants_tensor_cores (const Search *s)
 {
-  DnnCalls calls = DNN_CALLS_INIT;
-  Candidate c = { NULL, *config };
-  gboolean more = TRUE;
-
-  c.tried = ++s->tried;
-  c.engine = engine_of (&calls, *config);
-  if (dnn_good (&calls) && may_be_taken (&c.engine, s->wanted, s->limits))
-    c.plan = plan_of (&calls, s->gpu, *config, &c.workspace);
-  if (c.plan) {
-    *config = NULL;
-    more = visit (&c, data);
-    dnn_destroy (&c.plan);
-    dnn_destroy (&c.config);
-  }
-  remember (s->failed, &calls);
-  return more;
+  return s->shared->wanted.conv.type != CUDA_TYPE_F32 && !s->tensor_cores && !s->only;
 }
 
-/* Visits the proposals of one heuristics mode, in order. TRUE: continue. */
 static gboolean
-ask_heuristics (Search *s, cudnnBackendHeurMode_t mode, Visit visit, gpointer data)
+wants_more (const Search *s)
+{
+  return s->built < s->most || !s->plans->len || wants_tensor_cores (s);
+}
+
+static void
+take (Search *s, CudaDnnPlan *p)
+{
+  if (p->workspace <= s->limits->workspace) {
+    g_ptr_array_add (s->plans, p);
+    s->tensor_cores |= has_tensor_cores (&p->engine);
+  } else if (!s->over || p->workspace < s->over->workspace) {
+    if (s->over)
+      plan_free_unlocked (s->over);
+    s->over = p;
+  } else {
+    plan_free_unlocked (p);
+  }
+}
+
+static void
+try_config (Search *s, Desc *config)
+{
+  DnnCalls calls = DNN_CALLS_INIT;
+  const Engine engine = engine_of (&calls, *config);
+  g_autofree gchar *name = NULL;
+  gsize workspace;
+  Desc plan = NULL;
+
+  s->tried++;
+  /* names are compared before plans are built, which takes milliseconds, or a second */
+  if (dnn_good (&calls) && may_be_taken (&engine, &s->shared->wanted, s->limits)
+      && (s->built < s->most || !s->plans->len || has_tensor_cores (&engine)))
+    name = name_of (&calls, *config, &engine);
+  if (name && dnn_good (&calls) && (!s->only || !strcmp (name, s->only))
+      && g_hash_table_add (s->names, g_strdup (name)))
+    plan = plan_of (&calls, s->gpu, *config, &workspace);
+  if (plan) {
+    CudaDnnPlan *p = g_new0 (CudaDnnPlan, 1);
+
+    p->gpu = s->gpu;
+    p->shared = g_rc_box_acquire (s->shared);
+    p->plan = plan;
+    p->config = g_steal_pointer (config);
+    p->engine = engine;
+    p->name = g_steal_pointer (&name);
+    p->workspace = workspace;
+    p->tried = s->tried;
+    s->built++;
+    take (s, p);
+  }
+  remember (&s->failed, &calls);
+}
+
+/* Tries the proposals of one heuristics mode, in order. */
+static void
+ask_heuristics (Search *s, cudnnBackendHeurMode_t mode)
 {
   DnnCalls calls = DNN_CALLS_INIT;
   Desc heuristics = dnn_create (&calls, CUDNN_BACKEND_ENGINEHEUR_DESCRIPTOR),
        configs[MOST_CONFIGS] = { NULL };
   int64_t count;
-  gboolean more = TRUE;
 
   dnn_set (&calls, heuristics, CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH, CUDNN_TYPE_BACKEND_DESCRIPTOR,
-      1, &s->graph->graph);
+      1, &s->shared->graph.graph);
   dnn_set (&calls, heuristics, CUDNN_ATTR_ENGINEHEUR_MODE, CUDNN_TYPE_HEUR_MODE, 1, &mode);
   if (!s->gpu->handle)
     dnn_set (&calls, heuristics, CUDNN_ATTR_ENGINEHEUR_DEVICEPROP, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1,
@@ -203,39 +289,85 @@ ask_heuristics (Search *s, cudnnBackendHeurMode_t mode, Visit visit, gpointer da
     configs[i] = dnn_create (&calls, CUDNN_BACKEND_ENGINECFG_DESCRIPTOR);
   count = dnn_get (&calls, heuristics, CUDNN_ATTR_ENGINEHEUR_RESULTS, CUDNN_TYPE_BACKEND_DESCRIPTOR,
       MOST_CONFIGS, configs);
-  for (int64_t i = 0; more && i < MIN (count, MOST_CONFIGS); i++)
-    more = try_config (s, &configs[i], visit, data);
+  for (int64_t i = 0; i < MIN (count, MOST_CONFIGS) && wants_more (s); i++)
+    try_config (s, &configs[i]);
   for (guint i = 0; i < MOST_CONFIGS; i++)
     dnn_destroy (&configs[i]);
   dnn_destroy (&heuristics);
-  remember (s->failed, &calls);
-  return more;
+  remember (&s->failed, &calls);
 }
 
-/* Visits the permitted plans, in cuDNN's order of expected speed, until `visit` has enough; then
- * the fallback plans. */
+/* In 16 bits cuDNN sometimes proposes a plan without tensor cores first (pointwise convolutions in
+ * two dimensions): the first one that has them goes before it. */
 static void
-search (Search *s, Visit visit, gpointer data)
+order (Search *s)
+{
+  const gboolean sorts = s->shared->wanted.conv.type != CUDA_TYPE_F32;
+
+  for (guint i = 0; sorts && i < s->plans->len; i++)
+    if (has_tensor_cores (&((CudaDnnPlan *) s->plans->pdata[i])->engine)) {
+      g_ptr_array_insert (s->plans, 0, g_ptr_array_steal_index (s->plans, i));
+      break;
+    }
+  while (s->plans->len > s->most)
+    plan_free_unlocked (g_ptr_array_steal_index (s->plans, s->plans->len - 1));
+}
+
+static void
+search_init (Search *s, CudaDnnGpu *gpu, const CudaConvGraph *wanted, const CudaConvLimits *limits,
+    guint most, const gchar *only)
+{
+  *s = (Search) { .gpu = gpu,
+    .shared = g_rc_box_new0 (Shared),
+    .limits = limits,
+    .most = MAX (most, 1),
+    .only = only,
+    .names = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL),
+    .plans = g_ptr_array_new (),
+    .failed = DNN_CALLS_INIT };
+  s->shared->wanted = *wanted;
+}
+
+/* Finds the permitted plans, in cuDNN's order of expected speed, then the fallback plans. */
+static void
+search (Search *s)
 {
   DnnCalls calls = DNN_CALLS_INIT;
 
-  dnn_graph_build (&calls, s->graph, s->gpu, s->wanted);
-  if (dnn_good (&calls) && ask_heuristics (s, CUDNN_HEUR_MODE_A, visit, data))
-    ask_heuristics (s, CUDNN_HEUR_MODE_FALLBACK, visit, data);
-  remember (s->failed, &calls);
+  dnn_graph_build (&calls, &s->shared->graph, s->gpu, &s->shared->wanted);
+  if (dnn_good (&calls)) {
+    ask_heuristics (s, CUDNN_HEUR_MODE_A);
+    if (wants_more (s))
+      ask_heuristics (s, CUDNN_HEUR_MODE_FALLBACK);
+    order (s);
+  }
+  remember (&s->failed, &calls);
+}
+
+static void
+search_clear (Search *s)
+{
+  while (s->plans->len)
+    plan_free_unlocked (g_ptr_array_steal_index (s->plans, s->plans->len - 1));
+  g_ptr_array_unref (s->plans);
+  if (s->over)
+    plan_free_unlocked (s->over);
+  g_hash_table_unref (s->names);
+  g_rc_box_release_full (s->shared, shared_clear);
+  dnn_calls_clear (&s->failed);
 }
 
 static GError *
-no_plan_error (const CudaConvGraph *wanted, const CudaConvLimits *limits, const DnnCalls *failed,
-    const gchar *but)
+no_plan_error (const Search *s, const gchar *but)
 {
+  const CudaConvGraph *wanted = &s->shared->wanted;
   g_autofree gchar *text = cuda_conv_graph_text (wanted);
 
-  return g_error_new (CNN3D_BACKEND_ERROR, dnn_calls_code (failed),
+  return g_error_new (CNN3D_BACKEND_ERROR, dnn_calls_code (&s->failed),
       "cuDNN %u has no plan for a convolution (%s%s%s)%s%s%s", (guint) cuda_dnn.version (), text,
-      limits->deterministic ? ", deterministic" : "",
-      wanted->conv.type == CUDA_TYPE_F32 && !limits->tf32 ? ", without TF32" : "", but,
-      failed->failure ? ": " : "", failed->failure ? failed->failure : "");
+      s->limits->deterministic ? ", deterministic" : "",
+      wanted->conv.type == CUDA_TYPE_F32 && !s->limits->tf32 ? ", without TF32" : "", but,
+      s->failed.failure ? ": " : "", s->failed.failure ? s->failed.failure : "");
 }
 
 /* --- planning --- */
@@ -261,58 +393,44 @@ dnn_answers_new (void)
   return g_hash_table_new_full (g_str_hash, g_str_equal, g_free, answer_free);
 }
 
-typedef struct {
-  gsize limit;
-  gboolean found;
-  CudaConvPlan plan;
-} Least;
-
-static gboolean
-take_least (Candidate *c, gpointer data)
-{
-  Least *least = data;
-
-  if (!least->found || c->workspace < least->plan.workspace) {
-    least->found = TRUE;
-    least->plan.workspace = c->workspace;
-    least->plan.tried = c->tried;
-    least->plan.compiled = (c->engine.behavior >> CUDNN_BEHAVIOR_NOTE_RUNTIME_COMPILATION) & 1;
-  }
-  return least->plan.workspace > least->limit;
-}
-
 static CudaDnnAnswer *
-find_answer (CudaDnnGpu *gpu, const CudaConvGraph *wanted, const CudaConvLimits *limits)
+find_answer (CudaDnnGpu *gpu, const CudaConvGraph *wanted, const CudaConvLimits *limits, guint most)
 {
-  DnnCalls failed = DNN_CALLS_INIT;
-  DnnGraph graph = { NULL };
-  Search s = { gpu, wanted, limits, &graph, 0, &failed };
-  Least least = { limits->workspace };
   CudaDnnAnswer *answer = g_new0 (CudaDnnAnswer, 1);
+  const CudaDnnPlan *first;
+  Search s;
 
-  search (&s, take_least, &least);
-  dnn_graph_clear (&graph);
-  answer->plan = least.plan;
-  if (!least.found)
-    answer->refusal = no_plan_error (wanted, limits, &failed, "");
-  dnn_calls_clear (&failed);
+  search_init (&s, gpu, wanted, limits, most, NULL);
+  search (&s);
+  first = s.plans->len ? s.plans->pdata[0] : s.over;
+  if (first)
+    answer->plan = (CudaConvPlan) { .workspace = first->workspace,
+      .tried = first->tried,
+      .compiled = first->engine.behavior >> CUDNN_BEHAVIOR_NOTE_RUNTIME_COMPILATION & 1,
+      .tensor_cores = has_tensor_cores (&first->engine) };
+  else
+    answer->refusal = no_plan_error (&s, "");
+  for (guint i = 0; i < s.plans->len; i++)
+    answer->plan.workspace =
+        MAX (answer->plan.workspace, ((CudaDnnPlan *) s.plans->pdata[i])->workspace);
+  search_clear (&s);
   return answer;
 }
 
 gboolean
 cuda_dnn_plan (CudaDnnGpu *gpu, const CudaConvGraph *wanted, const CudaConvLimits *limits,
-    CudaConvPlan *plan, GError **error)
+    guint most, CudaConvPlan *plan, GError **error)
 {
   g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&cuda_dnn_lock);
   g_autofree gchar *text = cuda_conv_graph_text (wanted);
   g_autofree gchar *key =
-      g_strdup_printf ("%s %s %" G_GSIZE_FORMAT "%s%s", gpu->name, text, limits->workspace,
+      g_strdup_printf ("%s %s %" G_GSIZE_FORMAT " %u%s%s", gpu->name, text, limits->workspace, most,
           limits->deterministic ? " deterministic" : "", limits->tf32 ? " tf32" : "");
   CudaDnnAnswer *answer = g_hash_table_lookup (gpu->answers, key);
 
   (void) locker;
   if (!answer) {
-    answer = find_answer (gpu, wanted, limits);
+    answer = find_answer (gpu, wanted, limits, most);
     /* a failure may be temporary */
     if (answer->refusal && answer->refusal->code != CNN3D_BACKEND_ERROR_UNSUPPORTED) {
       g_propagate_error (error, g_steal_pointer (&answer->refusal));
@@ -329,114 +447,36 @@ cuda_dnn_plan (CudaDnnGpu *gpu, const CudaConvGraph *wanted, const CudaConvLimit
 
 /* --- running --- */
 
-/* Shared by the plans of one graph. */
-typedef struct {
-  CudaConvGraph wanted;
-  DnnGraph graph;
-} Shared;
-
-struct _CudaDnnPlan {
-  CudaDnnGpu *gpu;
-  Shared *shared; /* g_rc_box */
-  Desc plan, config, pack;
-  CudaConvArgs packed; /* contents of the pack */
-  gchar *name;
-  gsize workspace;
-};
-
-static void
-shared_clear (gpointer data)
-{
-  Shared *shared = data;
-
-  dnn_graph_clear (&shared->graph);
-}
-
-static void
-plan_free (gpointer data)
-{
-  CudaDnnPlan *p = data;
-
-  g_mutex_lock (&cuda_dnn_lock);
-  dnn_destroy (&p->pack);
-  dnn_destroy (&p->plan);
-  dnn_destroy (&p->config);
-  g_rc_box_release_full (p->shared, shared_clear);
-  g_mutex_unlock (&cuda_dnn_lock);
-  g_free (p->name);
-  g_free (p);
-}
-
-typedef struct {
-  CudaDnnGpu *gpu;
-  Shared *shared;
-  gsize limit, least; /* least: workspace over the limit */
-  guint most;
-  GPtrArray *plans;
-  DnnCalls *failed;
-} Collection;
-
-static gboolean
-collect (Candidate *c, gpointer data)
-{
-  Collection *all = data;
-  DnnCalls calls = DNN_CALLS_INIT;
-  g_autofree gchar *name = NULL;
-  CudaDnnPlan *p;
-
-  if (c->workspace > all->limit) {
-    all->least = MIN (all->least, c->workspace);
-    return TRUE;
-  }
-  name = name_of (&calls, c->config, &c->engine);
-  if (!dnn_good (&calls)) {
-    remember (all->failed, &calls);
-    return TRUE;
-  }
-  /* the second mode repeats some of the first's */
-  for (guint i = 0; i < all->plans->len; i++)
-    if (!strcmp (cuda_dnn_plan_name (all->plans->pdata[i]), name))
-      return TRUE;
-  p = g_new0 (CudaDnnPlan, 1);
-  p->gpu = all->gpu;
-  p->shared = g_rc_box_acquire (all->shared);
-  p->plan = g_steal_pointer (&c->plan);
-  p->config = g_steal_pointer (&c->config);
-  p->name = g_steal_pointer (&name);
-  p->workspace = c->workspace;
-  g_ptr_array_add (all->plans, p);
-  return all->plans->len < all->most;
-}
-
 GPtrArray *
 cuda_dnn_plans (CudaDnnGpu *gpu, const CudaConvGraph *wanted, const CudaConvLimits *limits,
-    guint most, GError **error)
+    guint most, const gchar *only, GError **error)
 {
-  DnnCalls failed = DNN_CALLS_INIT;
-  Shared *shared = g_rc_box_new0 (Shared);
-  Search s = { gpu, &shared->wanted, limits, &shared->graph, 0, &failed };
-  Collection all = { gpu, shared, limits->workspace, G_MAXSIZE, MAX (most, 1), NULL, &failed };
   g_autofree gchar *but = NULL;
+  GPtrArray *plans = NULL;
+  Search s;
 
-  shared->wanted = *wanted;
-  all.plans = g_ptr_array_new_with_free_func (plan_free);
   g_mutex_lock (&cuda_dnn_lock);
+  search_init (&s, gpu, wanted, limits, most, only);
   if (gpu->handle)
-    search (&s, collect, &all);
-  g_rc_box_release_full (shared, shared_clear);
-  g_mutex_unlock (&cuda_dnn_lock);
-  if (!all.plans->len) {
+    search (&s);
+  if (s.plans->len) {
+    plans = s.plans;
+    s.plans = g_ptr_array_new ();
+    g_ptr_array_set_free_func (plans, (GDestroyNotify) cuda_dnn_plan_free);
+  } else {
     if (!gpu->handle)
       but = g_strdup (" that runs: the GPU is not installed");
-    else if (all.least < G_MAXSIZE)
+    else if (s.over)
       but = g_strdup_printf (" within a workspace of %" G_GSIZE_FORMAT
                              " bytes: the least is %" G_GSIZE_FORMAT,
-          limits->workspace, all.least);
-    g_propagate_error (error, no_plan_error (wanted, limits, &failed, but ? but : ""));
-    g_clear_pointer (&all.plans, g_ptr_array_unref);
+          limits->workspace, s.over->workspace);
+    else if (only)
+      but = g_strdup_printf (" named '%s'", only);
+    g_propagate_error (error, no_plan_error (&s, but ? but : ""));
   }
-  dnn_calls_clear (&failed);
-  return all.plans;
+  search_clear (&s);
+  g_mutex_unlock (&cuda_dnn_lock);
+  return plans;
 }
 
 const gchar *

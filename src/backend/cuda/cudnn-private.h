@@ -89,6 +89,7 @@ typedef struct {
   Desc graph;
   Desc parts[DNN_MOST_PARTS]; /* its parts, in the order of creation */
   guint n_parts;
+  guint axes; /* of space: 2, or 3 */
 } DnnGraph;
 
 void dnn_graph_build (

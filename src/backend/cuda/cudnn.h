@@ -13,27 +13,6 @@
 
 #include "src/backend/cuda/kernels.h"
 
-typedef enum {
-  CUDA_CONV_FORWARD,
-  CUDA_CONV_DATA,    /* gradient of its input */
-  CUDA_CONV_WEIGHTS, /* gradient of its weights */
-} CudaConvDirection;
-
-/* On tensors (N, D, H, W, C) with weights (O, kD, kH, kW, I), all without gaps
- * and of one type; sums are f32. */
-typedef struct {
-  CudaType type;
-  gint batch, in_channels, out_channels;
-  gint in[3], kernel[3], stride[3], pad[3]; /* D, H, W; pad: before and after */
-} CudaConv;
-
-/* Points of one axis of the output. */
-static inline gint
-cuda_conv_out (const CudaConv *c, guint axis)
-{
-  return (c->in[axis] + 2 * c->pad[axis] - c->kernel[axis]) / c->stride[axis] + 1;
-}
-
 /* One graph of cuDNN's: a convolution, alone or with what is fused to it. */
 typedef struct {
   CudaConvDirection direction;
@@ -55,10 +34,25 @@ typedef struct {
   gboolean tf32;          /* FP32 may be multiplied in TF32 */
 } CudaConvLimits;
 
+/* Plans of a convolution that are timed, and whose workspaces are planned for. In FP32 cuDNN takes
+ * five times as long to build as many. */
+static inline guint
+cuda_most_plans (CudaType type)
+{
+  return type == CUDA_TYPE_F32 ? 4 : 10;
+}
+
+/* The largest workspace of a convolution, unless no plan needs less: what splitting a sum over
+ * multiprocessors takes. On every GPU of configs/gpus, cuDNN 9.19 has a plan within it for each of
+ * the models' convolutions, in 16 bits one with tensor cores (tests/unit/cudnn-plans.c). */
+#define CUDA_WORKSPACE_LIMIT ((gsize) 16 << 20)
+
 typedef struct {
-  gsize workspace;   /* bytes */
-  guint tried;       /* engine configurations tried up to this one */
+  gsize workspace; /* bytes: the most of all that were looked for */
+  /* of the first one: */
+  guint tried;       /* engine configurations tried up to it */
   gboolean compiled; /* its kernel is compiled when the plan is created */
+  gboolean tensor_cores;
 } CudaConvPlan;
 
 /* The oldest supported cuDNN: 9.8 to 9.10 compute wrong 3-D convolutions in bf16. */
@@ -75,22 +69,24 @@ CudaDnnGpu *cuda_dnn_gpu_new (const gchar *properties, GError **error);
 CudaDnnGpu *cuda_dnn_gpu_open (CudaStream stream, GError **error);
 void cuda_dnn_gpu_free (CudaDnnGpu **gpu);
 
-/* Finds the first plan, in cuDNN's order of expected speed, whose workspace is within the limit, or
- * else the one with the smallest workspace. The answer is kept. FALSE with error (UNSUPPORTED):
- * there is no plan. Backward-weights writes the gradient in the weights' own type: cuDNN has no
- * plan that reads 16 bits and writes 32. */
+/* Looks for plans as cuda_dnn_plans() does, and tells what they need. Where no plan is within the
+ * limit, it is the one with the smallest workspace. The answer is kept. FALSE with error
+ * (UNSUPPORTED): there is no plan. Backward-weights writes the gradient in the weights' own type:
+ * cuDNN has no plan that reads 16 bits and writes 32. */
 gboolean cuda_dnn_plan (CudaDnnGpu *gpu, const CudaConvGraph *graph, const CudaConvLimits *limits,
-    CudaConvPlan *plan, GError **error);
+    guint most, CudaConvPlan *plan, GError **error);
 
 /* --- running, on a GPU of this machine --- */
 
 typedef struct _CudaDnnPlan CudaDnnPlan;
 
-/* Plans that run, in cuDNN's order of expected speed, whose workspace is within the limit: at least
- * one, at most `most`. An array of CudaDnnPlan, which are freed with it; free it before the GPU.
- * NULL with error (UNSUPPORTED: there is none). */
+/* Plans that run, in cuDNN's order of expected speed, whose workspace is within the limit: of the
+ * first `most`, or the first one behind them. In 16 bits the first with tensor cores is put in front, if there is one. only:
+ * just the plan of this name; no other is built; NULL: any. An array of CudaDnnPlan, which are freed
+ * with it; free it before the GPU. NULL with error (UNSUPPORTED: there is none). */
 GPtrArray *cuda_dnn_plans (CudaDnnGpu *gpu, const CudaConvGraph *graph,
-    const CudaConvLimits *limits, guint most, GError **error);
+    const CudaConvLimits *limits, guint most, const gchar *only, GError **error);
+void cuda_dnn_plan_free (CudaDnnPlan *plan);
 /* Identifies the plan by engine and knobs; stable for a version of cuDNN and a GPU. Owned by the
  * plan. */
 const gchar *cuda_dnn_plan_name (const CudaDnnPlan *plan);

@@ -1,4 +1,4 @@
-/* kernels.h: the CUDA back end's own kernels: everything but convolutions.
+/* kernels.h: the CUDA back end's own kernels: everything but convolutions, and their check.
  *
  * Each function launches its kernels on a stream and returns a cudaError_t (0: launched). Tensors
  * are (N, D, H, W, C), C padded to a multiple of CUDA_LANES, 16-byte aligned, of one CudaType; a
@@ -224,6 +224,63 @@ int cuda_linear_data (CudaStream stream, int clips, int in_row, int classes, int
  * pass->loss_scale, 0 behind the classes. per_clip: 2 * clips floats to work in. */
 int cuda_loss (CudaStream stream, const CudaPass *pass, int clips, int classes, int row,
     const float *logits, float *dlogits, float *per_clip, CudaResults *results);
+
+/* --- checking convolutions --- */
+
+typedef enum {
+  CUDA_CONV_FORWARD,
+  CUDA_CONV_DATA,    /* gradient of its input */
+  CUDA_CONV_WEIGHTS, /* gradient of its weights */
+} CudaConvDirection;
+
+/* On tensors (N, D, H, W, C) with weights (O, kD, kH, kW, I), all without gaps
+ * and of one type; sums are f32. */
+typedef struct {
+  CudaType type;
+  int batch, in_channels, out_channels;
+  int in[3], kernel[3], stride[3], pad[3]; /* D, H, W; pad: before and after */
+} CudaConv;
+
+/* Points of one axis of the output. */
+#ifdef __CUDACC__
+__host__ __device__
+#endif
+    static inline int
+    cuda_conv_out (const CudaConv *c, unsigned axis)
+{
+  return (c->in[axis] + 2 * c->pad[axis] - c->kernel[axis]) / c->stride[axis] + 1;
+}
+
+#define CUDA_CHECK_SAMPLES 256 /* numbers of a result that are compared */
+#define CUDA_CHECK_CHANNELS 8  /* of which the sums are */
+
+/* A result to be compared with the definition. */
+typedef struct {
+  CudaConv conv;
+  CudaConvDirection direction;
+  size_t numbers; /* of the result */
+  double terms;   /* of one of its numbers */
+  float rounding; /* relative, of factors and result */
+  float least;    /* error of the smallest numbers */
+  float most;     /* from which on a number may overflow: not compared */
+} CudaCheck;
+
+typedef struct {
+  double value[CUDA_CHECK_SAMPLES];
+  float tolerance[CUDA_CHECK_SAMPLES];                     /* NaN: not compared */
+  float off[CUDA_CHECK_SAMPLES + 2 * CUDA_CHECK_CHANNELS]; /* differences, in tolerances */
+} CudaCheckResults;
+
+/* value and tolerance: of a plain sum in double, and what rounding may do to one in f32 in any
+ * order. The result itself (y, x or w) is not read. */
+int cuda_check_expect (CudaStream stream, const CudaCheck *check, const void *x, const void *y,
+    const void *w, CudaCheckResults *results);
+/* off: of a result that was added `times` times to zero. */
+int cuda_check_compare (CudaStream stream, const CudaCheck *check, const void *result, int times,
+    CudaCheckResults *results);
+/* The last of off: a convolution's sums of y and of its square. */
+int cuda_check_sums (CudaStream stream, const CudaCheck *check, const void *y, const float *sum,
+    const float *squares, CudaCheckResults *results);
 
 /* --- weights --- */
 

@@ -28,7 +28,8 @@ typedef struct {
 } CudaDeferred;
 
 struct _CudaRuns {
-  CudaChoice (*choices)[CNN3D_N_PHASES][2]; /* [op][phase][a batch norm is deferred] */
+  /* [op][phase][a batch norm is deferred]; NULL: not chosen yet */
+  CudaCandidate *(*choices)[CNN3D_N_PHASES][2];
   /* [op]: a convolution that left its output's sums in the batch norm's `saved` */
   gboolean *summed;
   guint n_ops;

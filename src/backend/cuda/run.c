@@ -32,7 +32,7 @@ cuda_runs_new (Cnn3dProgram *p, GError **error)
 
   if (!d->here)
     return cuda_runs_nothing (d, error);
-  if (!cuda_enter (d, error) || !cuda_self_test (d, p->model->type, error))
+  if (!cuda_enter (d, error))
     return FALSE;
   r = p->runs = g_new0 (CudaRuns, 1);
   r->choices = g_malloc0_n (n, sizeof *r->choices);
@@ -56,7 +56,7 @@ cuda_runs_free (CudaRuns **runs)
   for (guint i = 0; i < r->n_ops; i++)
     for (guint phase = 0; phase < CNN3D_N_PHASES; phase++)
       for (guint k = 0; k < 2; k++)
-        cuda_choice_clear (&r->choices[i][phase][k]);
+        g_clear_pointer (&r->choices[i][phase][k], cuda_candidate_free);
   g_free (r->choices);
   g_free (r->summed);
   g_free (r);

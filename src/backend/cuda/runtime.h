@@ -25,6 +25,7 @@ typedef struct {
   CudaResults results;
   gdouble partials[CUDA_SQUARES_BLOCKS];
   CudaSegment segments[CUDA_MOST_SEGMENTS];
+  CudaCheckResults check; /* of the convolution that is being chosen */
   /* batch norm's sums, where only their time is asked for; kernels write four at once */
   gfloat sums[2 * (CUDA_NORM_PARTIALS + 16384)] __attribute__ ((aligned (64)));
 } CudaSmall;
@@ -38,6 +39,7 @@ struct _CudaHere {
   cudaEvent_t staged;     /* after the last copy */
   gboolean stages;        /* one was made since the last run */
   cudaEvent_t begin, end; /* to time with */
+  gint64 timed;           /* when that was last done, g_get_monotonic_time(); 0: never */
 
   /* Pinned memory that is on its way, to or from the device, until finish(). */
   guint8 *pinned;
@@ -53,7 +55,6 @@ struct _CudaHere {
   gboolean *trained; /* what small->segments says of each parameter of `model` */
   const Cnn3dModel *model;
   guint n_segments;
-  guint checked; /* bit 1 << CudaType: the self-test passed */
 };
 
 /* FALSE with error where a CUDA call failed: says which. Memory: MEMORY. */

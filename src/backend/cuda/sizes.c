@@ -1,7 +1,6 @@
 /* What each piece of a pass takes. SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "src/backend/cuda/cuda-private.h"
 
-#include "src/backend/cuda/bound.h"
 #include "src/backend/cuda/run.h"
 
 /* The larger of a convolution's two tensors, about, that is worked on at once:
@@ -97,18 +96,25 @@ add_workspace (
     Cnn3dProgram *p, gint i, Cnn3dPhase phase, CudaConvDirection direction, GError **error)
 {
   const Cnn3dModel *m = p->model;
-  const CudaConvGraph graph = { .direction = direction, .conv = cuda_conv (p, i) };
   const CudaConvLimits limits = cuda_conv_limits (m->device, CUDA_WORKSPACE_LIMIT);
-  CudaConvPlan plan = { 0 };
+  CudaConvGraph graph = { .direction = direction, .conv = cuda_conv (p, i) };
+  gsize *workspace = &p->workspace[i * CNN3D_N_PHASES + phase];
 
   if (!m->device->dnn)
-    plan.workspace = cuda_workspace_bound (direction, &graph.conv, CUDA_WORKSPACE_LIMIT);
-  else if (!cuda_dnn_plan (m->device->dnn, &graph, &limits, &plan, error)) {
-    g_prefix_error (
-        error, "%s on %s: ", m->net->weights[m->net->ops[i].weight].name, m->device->name);
-    return FALSE;
+    *workspace = CUDA_WORKSPACE_LIMIT;
+  /* whether a gradient is added to another is the plan's choice, and its plans need more on a few
+   * GPUs */
+  for (guint k = 0; m->device->dnn && k < (direction == CUDA_CONV_DATA ? 2 : 1); k++) {
+    CudaConvPlan plan;
+
+    graph.adds = k;
+    if (!cuda_dnn_plan (m->device->dnn, &graph, &limits, cuda_most_plans (m->type), &plan, error)) {
+      g_prefix_error (
+          error, "%s on %s: ", m->net->weights[m->net->ops[i].weight].name, m->device->name);
+      return FALSE;
+    }
+    *workspace = MAX (*workspace, plan.workspace);
   }
-  p->workspace[i * CNN3D_N_PHASES + phase] = plan.workspace;
   p->sizes.scratch[i * CNN3D_N_PHASES + phase] = cuda_scratch (p, i, phase).through;
   return TRUE;
 }

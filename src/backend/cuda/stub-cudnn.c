@@ -34,17 +34,22 @@ cuda_dnn_gpu_free (CudaDnnGpu **gpu)
 
 gboolean
 cuda_dnn_plan (CudaDnnGpu *gpu, const CudaConvGraph *graph, const CudaConvLimits *limits,
-    CudaConvPlan *plan, GError **error)
+    guint most, CudaConvPlan *plan, GError **error)
 {
   return cuda_dnn_version (error) > 0;
 }
 
 GPtrArray *
 cuda_dnn_plans (CudaDnnGpu *gpu, const CudaConvGraph *graph, const CudaConvLimits *limits,
-    guint most, GError **error)
+    guint most, const gchar *only, GError **error)
 {
   cuda_dnn_version (error);
   return NULL;
+}
+
+void
+cuda_dnn_plan_free (CudaDnnPlan *plan)
+{
 }
 
 const gchar *

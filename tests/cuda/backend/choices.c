@@ -300,6 +300,27 @@ child_beside (const gchar *cache)
   print_logits ();
 }
 
+/* Trains twice while another process does, with the same cache. */
+static void
+child_sharing (const gchar *how)
+{
+  g_autoptr (GChecksum) sum = g_checksum_new (G_CHECKSUM_SHA256);
+  Cnn3dTrainerParams p;
+  Run first, second;
+
+  params_init (&p, SIZE);
+  p.benchmark = p.tf32 = TRUE;
+  cuda->elapsed = !strcmp (how, "first") ? first_is_fastest : last_is_fastest;
+  rig_must (&p, "cuda", 1, 0, 0, &first);
+  rig_must (&p, "cuda", 1, 0, 0, &second);
+  assert_same_bits (&second, &first, how);
+  for (guint i = 0; i < first.n_params; i++)
+    g_checksum_update (sum, (gconstpointer) first.weights[i], first.counts[i] * sizeof (gfloat));
+  g_print ("%s, %u timings\n", g_checksum_get_string (sum), cuda->timings);
+  run_clear (&first);
+  run_clear (&second);
+}
+
 static const struct {
   const gchar *name;
   void (*run) (const gchar *argument);
@@ -310,6 +331,7 @@ static const struct {
   { "failures", child_failures },
   { "logits", child_logits },
   { "beside", child_beside },
+  { "sharing", child_sharing },
 };
 
 /* --- child processes --- */
@@ -444,6 +466,28 @@ test_processes (void)
   g_assert_cmpstr (ours, ==, theirs);
 }
 
+/* Two that train at the same time, for which other plans are the fastest: neither changes its bits,
+ * and both have the same. */
+static void
+test_sharing (void)
+{
+  static const gchar *const ways[] = { "first", "last" };
+  g_autofree gchar *cache = new_folder ("sharing");
+  gchar *printed[2];
+  GPid pids[2];
+  gint outs[2];
+
+  for (guint i = 0; i < 2; i++)
+    pids[i] = start ("sharing", ways[i], cache, SIZE, &outs[i]);
+  for (guint i = 0; i < 2; i++) {
+    printed[i] = end (pids[i], outs[i]);
+    g_test_message ("%s: %s", ways[i], printed[i]);
+  }
+  g_assert_cmpint (strncmp (printed[0], printed[1], 64), ==, 0);
+  for (guint i = 0; i < 2; i++)
+    g_free (printed[i]);
+}
+
 /* From a truncated file, the readable part is used. */
 static void
 test_torn (void)
@@ -526,6 +570,7 @@ main (int argc, char **argv)
   g_test_add_func ("/choices/unwritable", test_unwritable);
   g_test_add_func ("/choices/failures", test_failures);
   g_test_add_func ("/choices/processes", test_processes);
+  g_test_add_func ("/choices/sharing", test_sharing);
   g_test_add_func ("/choices/torn", test_torn);
   g_test_add_func ("/choices/writers", test_writers);
   result = g_test_run ();

@@ -19,7 +19,7 @@
 
 static CudaDouble *cuda;
 static DnnDoubleFailAt dnn_fail_at;
-static DnnDoubleCalls dnn_calls;
+static DnnDoubleCalls dnn_calls, dnn_plans;
 static DnnDoubleDescriptors dnn_descriptors;
 static DnnDoubleWrong dnn_wrong;
 
@@ -35,6 +35,7 @@ rig_init (void)
   if (!module || !dnn || !g_module_symbol (module, CUDA_DOUBLE, (gpointer *) &entry)
       || !g_module_symbol (dnn, DNN_DOUBLE_FAIL_AT, (gpointer *) &dnn_fail_at)
       || !g_module_symbol (dnn, DNN_DOUBLE_CALLS, (gpointer *) &dnn_calls)
+      || !g_module_symbol (dnn, DNN_DOUBLE_PLANS, (gpointer *) &dnn_plans)
       || !g_module_symbol (dnn, DNN_DOUBLE_DESCRIPTORS, (gpointer *) &dnn_descriptors)
       || !g_module_symbol (dnn, DNN_DOUBLE_WRONG, (gpointer *) &dnn_wrong))
     g_error ("%s", g_module_error ());

@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+guint64 dnn_plans;
 _Thread_local const gchar *dnn_last_refusal = "";
 
 cudnnStatus_t
@@ -41,18 +42,18 @@ static const struct {
   gint holds; /* -1: any */
 } rules[] = {
   { TENSOR, CUDNN_ATTR_TENSOR_DATA_TYPE, CUDNN_TYPE_DATA_TYPE, 1, 1, TRUE },
-  { TENSOR, CUDNN_ATTR_TENSOR_DIMENSIONS, CUDNN_TYPE_INT64, 5, 5, TRUE },
-  { TENSOR, CUDNN_ATTR_TENSOR_STRIDES, CUDNN_TYPE_INT64, 5, 5, TRUE },
+  { TENSOR, CUDNN_ATTR_TENSOR_DIMENSIONS, CUDNN_TYPE_INT64, 4, 5, TRUE },
+  { TENSOR, CUDNN_ATTR_TENSOR_STRIDES, CUDNN_TYPE_INT64, 4, 5, TRUE },
   { TENSOR, CUDNN_ATTR_TENSOR_UNIQUE_ID, CUDNN_TYPE_INT64, 1, 1, TRUE },
   { TENSOR, CUDNN_ATTR_TENSOR_BYTE_ALIGNMENT, CUDNN_TYPE_INT64, 1, 1, TRUE },
   { TENSOR, CUDNN_ATTR_TENSOR_IS_VIRTUAL, CUDNN_TYPE_BOOLEAN, 1, 1, FALSE },
   { WINDOW, CUDNN_ATTR_CONVOLUTION_COMP_TYPE, CUDNN_TYPE_DATA_TYPE, 1, 1, TRUE },
   { WINDOW, CUDNN_ATTR_CONVOLUTION_CONV_MODE, CUDNN_TYPE_CONVOLUTION_MODE, 1, 1, TRUE },
   { WINDOW, CUDNN_ATTR_CONVOLUTION_SPATIAL_DIMS, CUDNN_TYPE_INT64, 1, 1, TRUE },
-  { WINDOW, CUDNN_ATTR_CONVOLUTION_DILATIONS, CUDNN_TYPE_INT64, 3, 3, TRUE },
-  { WINDOW, CUDNN_ATTR_CONVOLUTION_FILTER_STRIDES, CUDNN_TYPE_INT64, 3, 3, TRUE },
-  { WINDOW, CUDNN_ATTR_CONVOLUTION_PRE_PADDINGS, CUDNN_TYPE_INT64, 3, 3, TRUE },
-  { WINDOW, CUDNN_ATTR_CONVOLUTION_POST_PADDINGS, CUDNN_TYPE_INT64, 3, 3, TRUE },
+  { WINDOW, CUDNN_ATTR_CONVOLUTION_DILATIONS, CUDNN_TYPE_INT64, 2, 3, TRUE },
+  { WINDOW, CUDNN_ATTR_CONVOLUTION_FILTER_STRIDES, CUDNN_TYPE_INT64, 2, 3, TRUE },
+  { WINDOW, CUDNN_ATTR_CONVOLUTION_PRE_PADDINGS, CUDNN_TYPE_INT64, 2, 3, TRUE },
+  { WINDOW, CUDNN_ATTR_CONVOLUTION_POST_PADDINGS, CUDNN_TYPE_INT64, 2, 3, TRUE },
   { POINTWISE, CUDNN_ATTR_POINTWISE_MODE, CUDNN_TYPE_POINTWISE_MODE, 1, 1, TRUE },
   { POINTWISE, CUDNN_ATTR_POINTWISE_MATH_PREC, CUDNN_TYPE_DATA_TYPE, 1, 1, TRUE },
   { POINTWISE, CUDNN_ATTR_POINTWISE_NAN_PROPAGATION, CUDNN_TYPE_NAN_PROPOGATION, 1, 1, FALSE },
@@ -159,6 +160,35 @@ gint32
 dnn_enum (const DnnDesc *desc, cudnnBackendAttributeName_t name)
 {
   return *(const gint32 *) dnn_attribute (desc, name)->values;
+}
+
+/* Number i of an array with five numbers, or four: the one of the axis that is missing is 1. */
+static gint64
+of_five (const DnnDesc *desc, cudnnBackendAttributeName_t name, guint i)
+{
+  const gboolean flat = dnn_attribute (desc, name)->count == 4;
+
+  return flat && i == 2 ? 1 : dnn_int (desc, name, i - (flat && i > 2));
+}
+
+gint64
+dnn_dim (const DnnDesc *tensor, guint i)
+{
+  return of_five (tensor, CUDNN_ATTR_TENSOR_DIMENSIONS, i);
+}
+
+gint64
+dnn_stride (const DnnDesc *tensor, guint i)
+{
+  return of_five (tensor, CUDNN_ATTR_TENSOR_STRIDES, i);
+}
+
+gint64
+dnn_window (const DnnDesc *window, cudnnBackendAttributeName_t name, guint axis, gint64 missing)
+{
+  const gboolean flat = dnn_attribute (window, name)->count == 2;
+
+  return flat && axis == 0 ? missing : dnn_int (window, name, axis - flat);
 }
 
 gfloat
@@ -279,9 +309,12 @@ check_tensor (const DnnDesc *desc)
 {
   const gint64 alignment = dnn_int (desc, CUDNN_ATTR_TENSOR_BYTE_ALIGNMENT, 0);
 
+  if (dnn_attribute (desc, CUDNN_ATTR_TENSOR_DIMENSIONS)->count
+      != dnn_attribute (desc, CUDNN_ATTR_TENSOR_STRIDES)->count)
+    return dnn_refuse (
+        CUDNN_STATUS_BAD_PARAM, "a tensor has more dimensions than strides, or fewer");
   for (guint i = 0; i < 5; i++)
-    if (dnn_int (desc, CUDNN_ATTR_TENSOR_DIMENSIONS, i) < 1
-        || dnn_int (desc, CUDNN_ATTR_TENSOR_STRIDES, i) < 1)
+    if (dnn_dim (desc, i) < 1 || dnn_stride (desc, i) < 1)
       return dnn_refuse (
           CUDNN_STATUS_BAD_PARAM_OUT_OF_BOUND, "a tensor's dimension or stride is not positive");
   if (alignment < 1 || (alignment & (alignment - 1)))
@@ -294,12 +327,20 @@ check_tensor (const DnnDesc *desc)
 static cudnnStatus_t
 check_window (const DnnDesc *desc)
 {
+  static const cudnnBackendAttributeName_t each[] = { CUDNN_ATTR_CONVOLUTION_DILATIONS,
+    CUDNN_ATTR_CONVOLUTION_FILTER_STRIDES, CUDNN_ATTR_CONVOLUTION_PRE_PADDINGS,
+    CUDNN_ATTR_CONVOLUTION_POST_PADDINGS };
+  const gint64 axes = dnn_int (desc, CUDNN_ATTR_CONVOLUTION_SPATIAL_DIMS, 0);
+
   if (dnn_enum (desc, CUDNN_ATTR_CONVOLUTION_COMP_TYPE) != CUDNN_DATA_FLOAT
-      || dnn_enum (desc, CUDNN_ATTR_CONVOLUTION_CONV_MODE) != CUDNN_CROSS_CORRELATION
-      || dnn_int (desc, CUDNN_ATTR_CONVOLUTION_SPATIAL_DIMS, 0) != 3)
+      || dnn_enum (desc, CUDNN_ATTR_CONVOLUTION_CONV_MODE) != CUDNN_CROSS_CORRELATION || axes < 2
+      || axes > 3)
     return dnn_refuse (
-        CUDNN_STATUS_NOT_SUPPORTED, "the double cross-correlates in 3-D and f32 only");
-  for (guint i = 0; i < 3; i++)
+        CUDNN_STATUS_NOT_SUPPORTED, "the double cross-correlates in 2-D, 3-D and f32 only");
+  for (guint i = 0; i < G_N_ELEMENTS (each); i++)
+    if (dnn_attribute (desc, each[i])->count != axes)
+      return dnn_refuse (CUDNN_STATUS_BAD_PARAM, "a window has more axes than it says, or fewer");
+  for (gint64 i = 0; i < axes; i++)
     if (dnn_int (desc, CUDNN_ATTR_CONVOLUTION_DILATIONS, i) != 1
         || dnn_int (desc, CUDNN_ATTR_CONVOLUTION_FILTER_STRIDES, i) < 1
         || dnn_int (desc, CUDNN_ATTR_CONVOLUTION_PRE_PADDINGS, i) < 0
@@ -321,6 +362,7 @@ check_plan (const DnnDesc *desc)
         "a plan is for a handle, as its graph is, or for a device's properties");
   if (config->engine->refuses)
     return dnn_refuse (CUDNN_STATUS_NOT_SUPPORTED_SHAPE, "this engine refuses");
+  dnn_plans++;
   return CUDNN_STATUS_SUCCESS;
 }
 

@@ -26,8 +26,9 @@ static DnnDoubleLaunch launcher;
 
 PUBLIC void dnn_double_fail_at (guint64 n);
 PUBLIC guint64 dnn_double_calls (void);
+PUBLIC guint64 dnn_double_plans (void);
 PUBLIC gint dnn_double_descriptors (void);
-PUBLIC void dnn_double_wrong (gboolean wrong);
+PUBLIC void dnn_double_wrong (gint64 engine);
 PUBLIC void dnn_double_launch_with (DnnDoubleLaunch launch);
 
 void
@@ -42,6 +43,12 @@ dnn_double_calls (void)
   return calls;
 }
 
+guint64
+dnn_double_plans (void)
+{
+  return dnn_plans;
+}
+
 gint
 dnn_double_descriptors (void)
 {
@@ -49,9 +56,9 @@ dnn_double_descriptors (void)
 }
 
 void
-dnn_double_wrong (gboolean wrong)
+dnn_double_wrong (gint64 engine)
 {
-  dnn_graph_wrong = wrong;
+  dnn_wrong_engine = engine;
 }
 
 void

@@ -12,11 +12,15 @@ typedef void (*DnnDoubleFailAt) (guint64 n);
 /* Calls until now. */
 typedef guint64 (*DnnDoubleCalls) (void);
 #define DNN_DOUBLE_CALLS "dnn_double_calls"
+/* Plans built until now. */
+#define DNN_DOUBLE_PLANS "dnn_double_plans"
 /* Descriptors and handles created and not destroyed. */
 typedef gint (*DnnDoubleDescriptors) (void);
 #define DNN_DOUBLE_DESCRIPTORS "dnn_double_descriptors"
-/* Makes convolutions wrong. */
-typedef void (*DnnDoubleWrong) (gboolean wrong);
+/* Makes convolutions wrong: those of the engine with this index. */
+typedef void (*DnnDoubleWrong) (gint64 engine);
+#define DNN_DOUBLE_ALL_WRONG (-1)
+#define DNN_DOUBLE_NONE_WRONG (-2)
 #define DNN_DOUBLE_WRONG "dnn_double_wrong"
 /* From now on executes through `launch` (NULL: immediately), which calls run (data) any number of
  * times, then done (data): so that a double of the CUDA run time can enqueue or record it. */

@@ -14,6 +14,19 @@ static const DnnEngine plain[] = {
   { 1, NOTE (STRICT_NAN_PROP), 0, FALSE, 4096, { { 13, 0 }, { 2, 3 } }, 2 },
 };
 
+/* As cuDNN does for some pointwise convolutions, one without tensor cores comes first. */
+static const DnnEngine pointwise[] = {
+  { 1, NOTE (STRICT_NAN_PROP), 0, FALSE, 4096, { { 13, 0 }, { 2, 3 } }, 2 },
+  { 7, NOTE (TENSOR_CORE), 0, FALSE, -1, { { 2, 5 }, { 13, 1 } }, 2 },
+  { 5, NOTE (TENSOR_CORE) | NOTE (NONDETERMINISTIC), 0, FALSE, 1024, { { 2, 1 } }, 1 },
+};
+
+/* More than anyone tries, for convolutions of so many channels; from the other end for one clip. */
+#define MANY_CHANNELS 40
+#define ONE(i) { i, NOTE (TENSOR_CORE), 0, FALSE, 0, { { 0 } }, 0 }
+static const DnnEngine many[] = { ONE (40), ONE (41), ONE (42), ONE (43), ONE (44), ONE (45),
+  ONE (46), ONE (47), ONE (48), ONE (49), ONE (50), ONE (51) };
+
 /* Engines that always work; the first was already proposed. */
 static const DnnEngine fallback[] = {
   { 1, NOTE (STRICT_NAN_PROP), 0, FALSE, 4096, { { 2, 3 }, { 13, 0 } }, 2 },
@@ -67,8 +80,14 @@ dnn_points (const DnnDesc *tensor)
   gint64 n = 1;
 
   for (guint i = 0; i < 5; i++)
-    n *= dnn_int (tensor, CUDNN_ATTR_TENSOR_DIMENSIONS, i);
+    n *= dnn_dim (tensor, i);
   return n;
+}
+
+static gint64
+n_dims (const DnnDesc *tensor)
+{
+  return dnn_attribute (tensor, CUDNN_ATTR_TENSOR_DIMENSIONS)->count;
 }
 
 DnnType
@@ -84,12 +103,6 @@ dnn_type (const DnnDesc *tensor)
     default:
       return (DnnType) -1;
   }
-}
-
-static gint64
-dim (const DnnDesc *tensor, guint i)
-{
-  return dnn_int (tensor, CUDNN_ATTR_TENSOR_DIMENSIONS, i);
 }
 
 static gboolean
@@ -108,15 +121,21 @@ check_convolution (const DnnDesc *op, const DnnNames *n)
   const DnnDesc *x = dnn_part (op, n->x, 0), *y = dnn_part (op, n->y, 0),
                 *w = dnn_part (op, n->w, 0);
   const DnnDesc *window = dnn_part (op, n->window, 0);
+  const gint64 dims = n_dims (x);
 
-  if (dim (x, 0) != dim (y, 0) || dim (x, 1) != dim (w, 1) || dim (y, 1) != dim (w, 0))
+  if (n_dims (y) != dims || n_dims (w) != dims
+      || dnn_int (window, CUDNN_ATTR_CONVOLUTION_SPATIAL_DIMS, 0) != dims - 2)
+    return dnn_refuse (
+        CUDNN_STATUS_BAD_PARAM_SHAPE_MISMATCH, "a convolution's parts have other dimensions");
+  if (dnn_dim (x, 0) != dnn_dim (y, 0) || dnn_dim (x, 1) != dnn_dim (w, 1)
+      || dnn_dim (y, 1) != dnn_dim (w, 0))
     return dnn_refuse (
         CUDNN_STATUS_BAD_PARAM_SHAPE_MISMATCH, "a convolution's clips or channels do not fit");
   for (guint i = 0; i < 3; i++)
-    if (dim (y, i + 2)
-        != (dim (x, i + 2) + 2 * dnn_int (window, CUDNN_ATTR_CONVOLUTION_PRE_PADDINGS, i)
-               - dim (w, i + 2))
-                / dnn_int (window, CUDNN_ATTR_CONVOLUTION_FILTER_STRIDES, i)
+    if (dnn_dim (y, i + 2)
+        != (dnn_dim (x, i + 2) + 2 * dnn_window (window, CUDNN_ATTR_CONVOLUTION_PRE_PADDINGS, i, 0)
+               - dnn_dim (w, i + 2))
+                / dnn_window (window, CUDNN_ATTR_CONVOLUTION_FILTER_STRIDES, i, 1)
             + 1)
       return dnn_refuse (
           CUDNN_STATUS_BAD_PARAM_SHAPE_MISMATCH, "a convolution's output is not as large as said");
@@ -130,8 +149,10 @@ check_convolution (const DnnDesc *op, const DnnNames *n)
 static gboolean
 spreads (const DnnDesc *b, const DnnDesc *x)
 {
+  if (n_dims (b) != n_dims (x))
+    return FALSE;
   for (guint i = 0; i < 5; i++)
-    if (dim (b, i) != 1 && dim (b, i) != dim (x, i))
+    if (dnn_dim (b, i) != 1 && dnn_dim (b, i) != dnn_dim (x, i))
       return FALSE;
   return TRUE;
 }
@@ -166,8 +187,8 @@ check_statistics (const DnnDesc *op)
     dnn_part (op, CUDNN_ATTR_OPERATION_GENSTATS_SQSUMDESC, 0) };
 
   for (guint i = 0; i < 2; i++)
-    if (dnn_type (sums[i]) != DNN_F32 || dim (sums[i], 1) != dim (x, 1)
-        || dnn_points (sums[i]) != dim (x, 1))
+    if (dnn_type (sums[i]) != DNN_F32 || dnn_dim (sums[i], 1) != dnn_dim (x, 1)
+        || dnn_points (sums[i]) != dnn_dim (x, 1))
       return dnn_refuse (
           CUDNN_STATUS_BAD_PARAM_SHAPE_MISMATCH, "statistics are not one f32 number a channel");
   return CUDNN_STATUS_SUCCESS;
@@ -258,14 +279,29 @@ has_fused (const DnnDesc *graph)
   return dnn_type (dnn_part (op, dnn_names (op->type)->x, 0)) == DNN_F16;
 }
 
+static gboolean
+is_pointwise (const DnnDesc *graph)
+{
+  const DnnDesc *op = dnn_convolution (graph), *w = dnn_part (op, dnn_names (op->type)->w, 0);
+
+  return dnn_points (w) == dnn_dim (w, 0) * dnn_dim (w, 1);
+}
+
 guint
 dnn_engines (
     const DnnDesc *graph, cudnnBackendHeurMode_t mode, const DnnEngine *engines[DNN_MOST_ENGINES])
 {
   const gboolean is_plain = n_operations (graph) == 1;
+  const DnnDesc *op = dnn_convolution (graph), *x = dnn_part (op, dnn_names (op->type)->x, 0);
   guint n = 0;
 
-  if (mode == CUDNN_HEUR_MODE_A && is_plain)
+  if (mode == CUDNN_HEUR_MODE_A && is_plain && dnn_dim (x, 1) == MANY_CHANNELS)
+    for (guint i = 0; i < G_N_ELEMENTS (many); i++)
+      engines[n++] = &many[dnn_dim (x, 0) == 1 ? G_N_ELEMENTS (many) - 1 - i : i];
+  else if (mode == CUDNN_HEUR_MODE_A && is_plain && is_pointwise (graph))
+    for (guint i = 0; i < G_N_ELEMENTS (pointwise); i++)
+      engines[n++] = &pointwise[i];
+  else if (mode == CUDNN_HEUR_MODE_A && is_plain)
     for (guint i = 0; i < G_N_ELEMENTS (plain); i++)
       engines[n++] = &plain[i];
   else if (mode == CUDNN_HEUR_MODE_FALLBACK && is_plain)

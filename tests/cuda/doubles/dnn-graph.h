@@ -39,6 +39,7 @@ struct _DnnDesc {
   gint64 knob[2];          /* knob choice */
 };
 
+extern guint64 dnn_plans; /* built until now */
 extern _Thread_local const gchar *dnn_last_refusal;
 
 /* Returns status. why: a literal. */
@@ -58,12 +59,18 @@ cudnnStatus_t dnn_desc_get (DnnDesc *desc, cudnnBackendAttributeName_t name,
 const DnnAttribute *dnn_attribute (const DnnDesc *desc, cudnnBackendAttributeName_t name);
 gint64 dnn_int (const DnnDesc *desc, cudnnBackendAttributeName_t name, guint i);
 gint32 dnn_enum (const DnnDesc *desc, cudnnBackendAttributeName_t name);
+/* A tensor's (N, C, D, H, W): D is 1 if it has four dimensions. */
+gint64 dnn_dim (const DnnDesc *tensor, guint i);
+gint64 dnn_stride (const DnnDesc *tensor, guint i);
+/* Of D, H, W; missing: D's if the window has two axes. */
+gint64 dnn_window (
+    const DnnDesc *window, cudnnBackendAttributeName_t name, guint axis, gint64 missing);
 gfloat dnn_float (const DnnDesc *desc, cudnnBackendAttributeName_t name);
 DnnDesc *dnn_part (const DnnDesc *desc, cudnnBackendAttributeName_t name, guint i);
 
 /* --- dnn-engines.c: valid graphs, and their engines --- */
 
-#define DNN_MOST_ENGINES 8
+#define DNN_MOST_ENGINES 16
 
 /* Attributes of a convolution operation. */
 typedef struct {
@@ -83,7 +90,7 @@ DnnType dnn_type (const DnnDesc *tensor);
 
 /* --- dnn-run.c --- */
 
-extern gboolean dnn_graph_wrong;
+extern gint64 dnn_wrong_engine; /* see dnn-double.h */
 
 typedef struct _DnnRun DnnRun;
 cudnnStatus_t dnn_run_new (cudnnHandle_t handle, DnnDesc *plan, DnnDesc *pack, DnnRun **run);
