@@ -140,6 +140,150 @@ test_half (void)
   g_assert_true (isnan (cuda_shim_from_half (cuda_shim_to_half (NAN))));
 }
 
+static void
+test_copies (void)
+{
+  static const gboolean arrives[] = { TRUE, FALSE, FALSE, FALSE, FALSE };
+  static const int errors[] = { 0, 719, 719, 0, 719 };
+  int numbers[256] __attribute__ ((aligned (16)));
+  int reversed[256] __attribute__ ((aligned (16)));
+
+  for (gint i = 0; i < 256; i++)
+    numbers[i] = i;
+  for (guint64 seed = 0; seed < 5; seed++)
+    for (gint fault = CUDA_SAMPLE_RIGHT; fault <= CUDA_SAMPLE_LEAVES; fault++) {
+      gint right = 0, first = 0;
+
+      cuda_shim_order = seed;
+      cuda_shim_counts = (CudaShimCounts) { 0 };
+      g_assert_cmpint (cuda_sample_copy (numbers, reversed, fault), ==, errors[fault]);
+      for (gint i = 0; i < 256; i++)
+        right += reversed[i] == (63 - i / 4) * 4 + i % 4;
+      for (gint i = 128; i < 256; i++)
+        first += reversed[i] == (63 - i / 4) * 4 + i % 4;
+      g_assert_cmpint (right == 256, ==, arrives[fault]);
+      if (fault == CUDA_SAMPLE_NO_COMMIT || fault == CUDA_SAMPLE_LEAVES)
+        g_assert_cmpint (right, ==, first); /* the second group never arrives */
+      if (fault == CUDA_SAMPLE_LEAVES)
+        g_assert_cmpint (first, ==, 128);
+      g_assert_cmpuint (cuda_shim_counts.bytes_copied, ==, 64 * 16);
+      g_assert_cmpuint (cuda_shim_counts.banks[CUDA_SHIM_COPIES].phases, ==, 8);
+      g_assert_cmpuint (cuda_shim_counts.banks[CUDA_SHIM_COPIES].conflicts, ==, 0);
+    }
+  cuda_shim_order = 0;
+  cuda_shim_error = NULL;
+}
+
+static gboolean
+passed_round (guint64 seed, gboolean waits)
+{
+  int numbers[64], low = 0, high = 0;
+
+  for (gint i = 0; i < 64; i++)
+    numbers[i] = i;
+  for (gint i = 0; i < 32; i++) {
+    low += i;
+    high += 32 + i;
+  }
+  cuda_shim_order = seed;
+  g_assert_cmpint (cuda_sample_pass_round (numbers, waits), ==, 0);
+  cuda_shim_order = 0;
+  for (gint i = 0; i < 64; i++)
+    if (numbers[i] != 32 * (i < 32 ? low : high))
+      return FALSE;
+  return TRUE;
+}
+
+/* Warps run as far apart as barriers let them. */
+static void
+test_skew (void)
+{
+  for (guint64 seed = 0; seed < 5; seed++) {
+    g_assert_true (passed_round (seed, TRUE));
+    g_assert_false (passed_round (seed, FALSE));
+  }
+}
+
+/* Of numbers that bf16 has. */
+static guint16
+bf16_of (gfloat f)
+{
+  guint32 u;
+
+  memcpy (&u, &f, sizeof u);
+  return u >> 16;
+}
+
+static void
+check_multiply (CudaType type, gint transposed, gint fours, gint swizzled)
+{
+  guint16 a[256], b[128];
+  gfloat c[128], d[128], left[256], right[128];
+
+  for (gint i = 0; i < 256; i++) {
+    left[i] = g_test_rand_int_range (-50, 50) / 16.0f;
+    a[i] = type == CUDA_TYPE_F16 ? cuda_shim_to_half (left[i]) : bf16_of (left[i]);
+  }
+  for (gint i = 0; i < 128; i++) {
+    right[i] = g_test_rand_int_range (-50, 50) / 16.0f;
+    b[i] = type == CUDA_TYPE_F16 ? cuda_shim_to_half (right[i]) : bf16_of (right[i]);
+    c[i] = g_test_rand_int_range (-50, 50);
+  }
+  cuda_shim_counts = (CudaShimCounts) { 0 };
+  g_assert_cmpint (cuda_sample_multiply (type, a, b, transposed, fours, swizzled, c, d), ==, 0);
+  for (gint row = 0; row < 16; row++)
+    for (gint column = 0; column < 8; column++) {
+      gdouble sum = c[row * 8 + column];
+
+      for (gint k = 0; k < 16; k++)
+        sum += left[row * 16 + k] * (transposed ? right[k * 8 + column] : right[column * 16 + k]);
+      g_assert_cmpfloat (d[row * 8 + column], ==, (gfloat) sum);
+    }
+  g_assert_cmpuint (cuda_shim_counts.multiplications, ==, 1);
+  /* 8 rows of 128 bytes begin in the same banks; those of b are 32 or 16 bytes long */
+  g_assert_cmpuint (cuda_shim_counts.banks[CUDA_SHIM_MATRICES].conflicts, ==,
+      (swizzled ? 0 : 4 * 7) + (transposed ? 0 : 2));
+}
+
+static void
+test_multiply (void)
+{
+  for (gint i = 0; i < 64; i++)
+    check_multiply (i % 2 ? CUDA_TYPE_F16 : CUDA_TYPE_BF16, i & 2, i & 4, i & 8);
+}
+
+static void
+test_banks (void)
+{
+  /* of 8 threads' 16 bytes: how many want the same banks */
+  static const struct {
+    gint stride, turns;
+  } cases[] = { { 16, 1 }, { 32, 2 }, { 48, 1 }, { 64, 4 }, { 112, 1 }, { 128, 8 }, { 0, 1 } };
+  int numbers[32];
+
+  for (gsize i = 0; i < G_N_ELEMENTS (cases); i++) {
+    cuda_shim_counts = (CudaShimCounts) { 0 };
+    g_assert_cmpint (cuda_sample_stride (cases[i].stride, numbers), ==, 0);
+    for (gint kind = CUDA_SHIM_LOADS; kind <= CUDA_SHIM_STORES; kind++) {
+      g_assert_cmpuint (cuda_shim_counts.banks[kind].phases, ==, 4 * cases[i].turns);
+      g_assert_cmpuint (cuda_shim_counts.banks[kind].conflicts, ==, 4 * (cases[i].turns - 1));
+    }
+  }
+}
+
+static void
+test_dynamic (void)
+{
+  int numbers[32];
+
+  g_assert_cmpint (cuda_sample_dynamic (227 * 1024, numbers), ==, 0);
+  for (gint i = 0; i < 32; i++)
+    g_assert_cmpint (numbers[i], ==, (227 * 1024 - 32 + i) % 7);
+  g_assert_cmpint (cuda_sample_dynamic (227 * 1024 + 1, numbers), ==, 719);
+  g_assert_nonnull (strstr (cuda_shim_error, "shared memory"));
+  cuda_shim_error = NULL;
+}
+
 int
 main (int argc, char **argv)
 {
@@ -147,6 +291,11 @@ main (int argc, char **argv)
   g_test_add_func ("/shim/blocks", test_blocks);
   g_test_add_func ("/shim/barriers", test_barriers);
   g_test_add_func ("/shim/warps", test_warps);
+  g_test_add_func ("/shim/copies", test_copies);
+  g_test_add_func ("/shim/skew", test_skew);
+  g_test_add_func ("/shim/multiply", test_multiply);
+  g_test_add_func ("/shim/banks", test_banks);
+  g_test_add_func ("/shim/dynamic", test_dynamic);
   g_test_add_func ("/shim/hooks", test_hooks);
   g_test_add_func ("/shim/half", test_half);
   return g_test_run ();

@@ -16,6 +16,7 @@ extern "C" {
 typedef struct {
   CudaStream stream;
   unsigned blocks[3], threads[3];
+  size_t shared; /* bytes of shared memory besides the kernel's arrays */
   void (*run) (const void *arguments);
   const void *arguments; /* plain bytes, owned by the caller during the call */
   size_t size;
@@ -41,6 +42,28 @@ int cuda_shim_run (const CudaShimLaunch *launch);
 
 /* The error of the last launch that failed; NULL: none did. */
 extern const char *cuda_shim_error;
+
+/* Accesses to shared memory whose banks are counted: 16 bytes a thread. */
+typedef enum {
+  CUDA_SHIM_LOADS,
+  CUDA_SHIM_STORES,
+  CUDA_SHIM_COPIES,   /* asynchronous, from global memory */
+  CUDA_SHIM_MATRICES, /* by a whole warp */
+} CudaShimAccess;
+
+/* phases: turns of 8 threads, in which up to 128 bytes move; conflicts: turns that would not be
+ * needed if the 8 used different banks. */
+typedef struct {
+  uint64_t phases, conflicts;
+} CudaShimBanks;
+
+/* Counted over all launches; tests set them to 0. */
+typedef struct {
+  uint64_t multiplications; /* of 16x16 by 16x8, by tensor cores */
+  uint64_t bytes_copied;    /* asynchronously, from global memory */
+  CudaShimBanks banks[4];   /* by CudaShimAccess */
+} CudaShimCounts;
+extern CudaShimCounts cuda_shim_counts;
 
 /* Conversions of the kernels' 16-bit types. */
 uint16_t cuda_shim_to_half (float f);

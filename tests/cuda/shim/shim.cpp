@@ -15,7 +15,8 @@
 
 #define WARP 32
 #define MOST_THREADS 1024
-#define MOST_SHARED 48          /* KB of a block */
+#define MOST_SHARED 48          /* KB of a block's arrays */
+#define MOST_DYNAMIC 227        /* KB together with what a launch asks for: sm_90 */
 #define MOST_TAGS 8
 #define STACK_BYTES (128 * 1024)
 
@@ -127,12 +128,30 @@ fiber_prepare (Fiber *f)
 
 /* --- a block --- */
 
-enum State { WAITING, AT_BARRIER, AT_WARP, READY, ENDED };      /* WAITING: to start */
+enum State { WAITING, AT_BARRIER, AT_WARP, ENDED };      /* WAITING: to start */
+
+/* A copy on its way, and the group that it belongs to. */
+struct Copy {
+  void *to;
+  const void *from;             /* NULL: zeros */
+  unsigned group;
+};
+
+#define MOST_COPIES 128         /* of a thread, on their way */
+#define MOST_TOUCHES 256        /* of a thread, between two waits */
+#define N_KINDS 3               /* of counted accesses: those of single threads */
+
+/* What a warp's threads lay open to one another: matrices as they are multiplied, rows to be loaded. */
+struct Warp {
+  float a[16][16], b[8][16];    /* b: by column */
+  const void *rows[WARP];
+};
 
 static struct {
   const CudaShimLaunch *launch;
   int n, started, ended;        /* threads */
   int order[MOST_THREADS];      /* in which they start and continue */
+  int by_warp[MOST_THREADS];    /* the same, warp after warp */
   State state[MOST_THREADS];
   int fiber[MOST_THREADS];
   int thread;                   /* the running one, and its fiber */
@@ -145,6 +164,14 @@ static struct {
     void *memory;
   } shared[MOST_TAGS];
   int n_shared;
+  void *dynamic;
+  Warp warps[2][MOST_THREADS / WARP];
+  Copy copies[MOST_THREADS][MOST_COPIES];
+  int n_copies[MOST_THREADS];
+  unsigned group[MOST_THREADS]; /* that the next copy belongs to */
+  bool leaves_copies;
+  const void *touches[N_KINDS][MOST_THREADS][MOST_TOUCHES];
+  int n_touches[N_KINDS][MOST_THREADS];
 } block;
 
 static void
@@ -168,6 +195,7 @@ fiber_main (void)
     while (block.started < block.n) {
       set_thread (block.order[block.started++]);
       block.launch->run (block.launch->arguments);
+      block.leaves_copies |= block.n_copies[block.thread] > 0;
       block.state[block.thread] = ENDED;
       block.ended++;
       if (block.current != me)
@@ -235,6 +263,188 @@ cuda_shim_shared (int tag, size_t bytes)
   return memory;
 }
 
+void *
+cuda_shim_dynamic (void)
+{
+  const size_t bytes = block.launch->shared;
+
+  if (!block.dynamic) {
+    block.dynamic = aligned_alloc (128, (bytes + 127) / 128 * 128);
+    if (!block.dynamic)
+      abort ();
+    memset (block.dynamic, 0xff, bytes);
+  }
+  return block.dynamic;
+}
+
+/* --- banks --- */
+
+CudaShimCounts cuda_shim_counts;
+
+/* Accesses of up to 8 threads to 16 bytes each, which go together unless two want different data from the same
+ * banks. */
+static void
+count_phases (CudaShimBanks *banks, const void *const *addresses, int n)
+{
+  const void *seen[8][8];
+  int n_seen[8] = { 0 }, most = 0;
+
+  for (int i = 0; i < n; i++) {
+    const int quad = reinterpret_cast<uintptr_t> (addresses[i]) / 16 % 8;
+    int k = 0;
+
+    while (k < n_seen[quad] && seen[quad][k] != addresses[i])
+      k++;
+    if (k < n_seen[quad])
+      continue;
+    seen[quad][n_seen[quad]++] = addresses[i];
+    most = n_seen[quad] > most ? n_seen[quad] : most;
+  }
+  banks->phases += most;
+  banks->conflicts += most - 1;
+}
+
+/* The k-th access of each thread since the last wait is taken for the same instruction. */
+static void
+count_touches (int first, int n)
+{
+  for (int kind = 0; kind < N_KINDS; kind++)
+    for (int lane = first; lane < first + n; lane += 8) {
+      int most = 0;
+
+      for (int t = lane; t < lane + 8 && t < first + n; t++)
+        most = block.n_touches[kind][t] > most ? block.n_touches[kind][t] : most;
+      for (int k = 0; k < most; k++) {
+        const void *addresses[8];
+        int together = 0;
+
+        for (int t = lane; t < lane + 8 && t < first + n; t++)
+          if (k < block.n_touches[kind][t])
+            addresses[together++] = block.touches[kind][t][k];
+        count_phases (&cuda_shim_counts.banks[kind], addresses, together);
+      }
+      for (int t = lane; t < lane + 8 && t < first + n; t++)
+        block.n_touches[kind][t] = 0;
+    }
+}
+
+void
+cuda_shim_touch (CudaShimAccess kind, const void *address)
+{
+  const int t = block.thread;
+
+  if (block.n_touches[kind][t] == MOST_TOUCHES || reinterpret_cast<uintptr_t> (address) % 16)
+    abort ();                   /* more than any kernel does, or an address that no GPU takes */
+  block.touches[kind][t][block.n_touches[kind][t]++] = address;
+}
+
+/* --- asynchronous copies --- */
+
+void
+cuda_shim_copy (void *to, const void *from)
+{
+  const int t = block.thread;
+
+  if (block.n_copies[t] == MOST_COPIES || reinterpret_cast<uintptr_t> (from) % 16)
+    abort ();
+  cuda_shim_touch (CUDA_SHIM_COPIES, to);
+  cuda_shim_counts.bytes_copied += from ? 16 : 0;
+  memset (to, 0xff, 16);
+  block.copies[t][block.n_copies[t]++] = { to, from, block.group[t] };
+}
+
+void
+cuda_shim_commit (void)
+{
+  block.group[block.thread]++;
+}
+
+void
+cuda_shim_wait (unsigned groups)
+{
+  const int t = block.thread;
+  int left = 0;
+
+  for (int i = 0; i < block.n_copies[t]; i++) {
+    const Copy copy = block.copies[t][i];
+
+    if (copy.group + groups >= block.group[t])
+      block.copies[t][left++] = copy;
+    else if (copy.from)
+      memcpy (copy.to, copy.from, 16);
+    else
+      memset (copy.to, 0, 16);
+  }
+  block.n_copies[t] = left;
+}
+
+/* --- what a warp does together --- */
+
+/* The lower half of a word. */
+static float
+number_of (CudaType type, uint32_t word)
+{
+  return type == CUDA_TYPE_BF16 ? __uint_as_float (word << 16) : cuda_shim_from_half (static_cast<uint16_t> (word));
+}
+
+static Warp *
+next_warp (void)
+{
+  const int t = block.thread;
+
+  return &block.warps[block.turn[t] ^= 1][t / WARP];
+}
+
+/* The layout of the fragments is that of the PTX manual's "Matrix fragments for mma.m16n8k16". */
+void
+cuda_shim_multiply (CudaType type, float *d, const uint32_t *a, const uint32_t *b)
+{
+  Warp *const warp = next_warp ();
+  const int lane = block.thread % WARP, row = lane / 4, pair = lane % 4 * 2;
+
+  for (int i = 0; i < 4; i++)
+    for (int half = 0; half < 2; half++)
+      warp->a[row + i % 2 * 8][pair + i / 2 * 8 + half] = number_of (type, a[i] >> 16 * half);
+  for (int i = 0; i < 2; i++)
+    for (int half = 0; half < 2; half++)
+      warp->b[row][pair + i * 8 + half] = number_of (type, b[i] >> 16 * half);
+  wait_for (AT_WARP);
+  cuda_shim_counts.multiplications += lane == 0;
+  for (int i = 0; i < 4; i++) {
+    const float *const left = warp->a[row + i / 2 * 8], *const right = warp->b[pair + i % 2];
+    double sum = d[i];
+
+    for (int k = 0; k < 16; k++)
+      sum += static_cast<double> (left[k]) * right[k];
+    d[i] = static_cast<float> (sum);
+  }
+}
+
+void
+cuda_shim_load_matrices (int n, bool transposed, uint32_t *words, const void *row)
+{
+  Warp *const warp = next_warp ();
+  const int lane = block.thread % WARP;
+
+  if (reinterpret_cast<uintptr_t> (row) % 16)
+    abort ();
+  warp->rows[lane] = row;
+  wait_for (AT_WARP);
+  for (int i = 0; i < n; i++) {
+    const void *const *const rows = warp->rows + 8 * i;
+
+    if (lane == 0)
+      count_phases (&cuda_shim_counts.banks[CUDA_SHIM_MATRICES], rows, 8);
+    if (!transposed)
+      words[i] = static_cast<const uint32_t *> (rows[lane / 4])[lane % 4];
+    else
+      words[i] = static_cast<const uint16_t *> (rows[lane % 4 * 2])[lane / 4]
+          | static_cast<uint32_t> (static_cast<const uint16_t *> (rows[lane % 4 * 2 + 1])[lane / 4]) << 16;
+  }
+}
+
+/* --- scheduling --- */
+
 static bool
 all_at (int first, int n, State state)
 {
@@ -244,24 +454,31 @@ all_at (int first, int n, State state)
   return true;
 }
 
-/* Makes threads ready whose wait is over; returns whether there are any. */
-static bool
-release (void)
+/* Runs threads that wait, in the given order, each until its next wait or end. */
+static void
+resume (const int *threads, int n)
 {
-  bool any = false;
-
-  if (all_at (0, block.n, AT_BARRIER)) {
-    for (int t = 0; t < block.n; t++)
-      block.state[t] = READY;
-    return true;
+  for (int i = 0; i < n; i++) {
+    set_thread (threads[i]);
+    run_fiber (block.fiber[threads[i]]);
   }
-  for (int first = 0; first + WARP <= block.n; first += WARP)
-    if (all_at (first, WARP, AT_WARP)) {
-      any = true;
-      for (int t = first; t < first + WARP; t++)
-        block.state[t] = READY;
+}
+
+/* One warp after another runs until it waits for the others: as far apart as barriers allow, so that
+ * one that is missing shows. past_barrier: all wait there. */
+static void
+run_warps (bool past_barrier)
+{
+  for (int i = 0, n; i < block.n; i += n) {
+    const int first = block.by_warp[i] / WARP * WARP;
+
+    n = first + WARP < block.n ? WARP : block.n - first;
+
+    for (bool resumes = past_barrier; resumes || (n == WARP && all_at (first, n, AT_WARP)); resumes = false) {
+      count_touches (first, n);
+      resume (block.by_warp + i, n);
     }
-  return any;
+  }
 }
 
 static const char *
@@ -271,6 +488,10 @@ run_block (void)
 
   block.started = block.ended = 0;
   memset (block.turn, 0, sizeof block.turn);
+  memset (block.n_copies, 0, sizeof block.n_copies);
+  memset (block.group, 0, sizeof block.group);
+  memset (block.n_touches, 0, sizeof block.n_touches);
+  block.leaves_copies = false;
   for (int t = 0; t < block.n; t++) {
     block.state[t] = WAITING;
     block.fiber[t] = -1;
@@ -278,16 +499,12 @@ run_block (void)
   while (block.started < block.n)
     run_fiber (idle[--n_idle]);
   while (block.ended < block.n) {
-    if (!release ()) {
+    run_warps (all_at (0, block.n, AT_BARRIER));
+    if (block.ended < block.n && !all_at (0, block.n, AT_BARRIER)) {
       error = block.ended ? "some threads wait at a barrier that others have ended before"
           : "threads wait at different barriers";
       break;
     }
-    for (int i = 0; i < block.n; i++)
-      if (block.state[block.order[i]] == READY) {
-        set_thread (block.order[i]);
-        run_fiber (block.fiber[block.order[i]]);
-      }
   }
   if (error)                    /* threads that will never continue */
     for (int t = 0; t < block.n; t++)
@@ -295,6 +512,10 @@ run_block (void)
         fiber_prepare (&fibers[block.fiber[t]]);
         idle[n_idle++] = block.fiber[t];
       }
+  count_touches (0, block.n);
+  if (!error && block.leaves_copies)
+    error = "a thread ended before its asynchronous copies";
+
   size_t bytes = 0;
 
   for (int i = 0; i < block.n_shared; i++) {
@@ -302,7 +523,9 @@ run_block (void)
     free (block.shared[i].memory);
   }
   block.n_shared = 0;
-  if (bytes > MOST_SHARED * 1024)
+  free (block.dynamic);
+  block.dynamic = nullptr;
+  if (bytes > MOST_SHARED * 1024 || bytes + block.launch->shared > MOST_DYNAMIC * 1024)
     error = "more shared memory than a block may have";
   return error;
 }
@@ -331,6 +554,25 @@ shuffle (Number *numbers, size_t n)
   }
 }
 
+/* Warps in the order of their first threads. */
+static void
+order_warps (void)
+{
+  bool done[MOST_THREADS / WARP] = { false };
+  int n = 0;
+
+  for (int i = 0; i < block.n; i++) {
+    const int warp = block.order[i] / WARP;
+
+    if (done[warp])
+      continue;
+    done[warp] = true;
+    for (int k = i; k < block.n; k++)
+      if (block.order[k] / WARP == warp)
+        block.by_warp[n++] = block.order[k];
+  }
+}
+
 static int
 run_blocks (const CudaShimLaunch *launch)
 {
@@ -351,6 +593,7 @@ run_blocks (const CudaShimLaunch *launch)
     shuffle (order, n);
     shuffle (block.order, block.n);
   }
+  order_warps ();
   for (size_t i = 0; i < n && !error; i++) {
     const size_t b = order ? order[i] : i;
 
@@ -422,17 +665,13 @@ cuda_shim_to_half (float f)
   return sign | static_cast<uint16_t> (((exponent + 13) << 10) + static_cast<int> (rint (ldexp (size, 11 - exponent))));
 }
 
+/* Exponents shifted by a product, which makes subnormals right, too. */
 float
 cuda_shim_from_half (uint16_t h)
 {
-  const int exponent = h >> 10 & 31, mantissa = h & 0x3ff;
-  float f;
+  const float f = __uint_as_float ((h & 0x7fffu) << 13) * 0x1p112f;
 
-  if (exponent == 31)
-    f = mantissa ? NAN : INFINITY;
-  else if (exponent)
-    f = ldexpf (static_cast<float> (1024 + mantissa), exponent - 25);
-  else
-    f = mantissa * 0x1p-24f;
+  if ((h & 0x7c00) == 0x7c00)
+    return h & 0x3ff ? NAN : h & 0x8000 ? -INFINITY : INFINITY;
   return h & 0x8000 ? -f : f;
 }

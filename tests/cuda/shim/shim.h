@@ -75,7 +75,21 @@ __fmul_rn (float a, float b)
  * block starts. */
 void *cuda_shim_shared (int tag, size_t bytes);
 
+/* The same for the bytes that the launch asked for, 128-byte aligned. */
+void *cuda_shim_dynamic (void);
+
 void __syncthreads (void);
+
+/* Tensor cores and asynchronous copies, as kernels/tensor.h wraps them. What is copied arrives at
+ * the wait for its group; until then the target is filled with NaN. */
+void cuda_shim_copy (void *to, const void *from);
+void cuda_shim_commit (void);
+void cuda_shim_wait (unsigned groups);
+void cuda_shim_multiply (CudaType type, float *d, const uint32_t *a, const uint32_t *b);
+void cuda_shim_load_matrices (int n, bool transposed, uint32_t *words, const void *row);
+
+/* Counts an access of 16 bytes; kind: not CUDA_SHIM_MATRICES. */
+void cuda_shim_touch (CudaShimAccess kind, const void *address);
 
 /* For whole warps only. */
 uint64_t cuda_shim_exchange (uint64_t value, int lane_mask);
@@ -128,15 +142,15 @@ template <typename... Parameters> struct CudaShimBound {
 
 template <typename... Parameters, typename... Arguments>
 static inline int
-cuda_shim_launch (CudaStream stream, dim3 blocks, dim3 threads, void (*kernel) (Parameters...),
-    Arguments... arguments)
+cuda_shim_launch (CudaStream stream, dim3 blocks, dim3 threads, size_t shared,
+    void (*kernel) (Parameters...), Arguments... arguments)
 {
   typedef CudaShimBound<Parameters...> Bound;
   const Bound bound = { kernel, { static_cast<Parameters> (arguments)... } };
 
   static_assert (__is_trivially_copyable (Bound), "arguments are copied as bytes");
   const CudaShimLaunch launch = { stream, { blocks.x, blocks.y, blocks.z },
-    { threads.x, threads.y, threads.z },
+    { threads.x, threads.y, threads.z }, shared,
     [] (const void *bytes) {
       const Bound *b = static_cast<const Bound *> (bytes);
 

@@ -10,24 +10,47 @@
 #include "src/backend/cuda/kernels.h"
 
 /* LAUNCH: launches a kernel on a stream; returns the cudaError_t. SHARED: an array shared by a
- * block's threads. IS_GLOBAL: asserts to the compiler that a pointer read from memory points to
- * global memory. */
+ * block's threads. LAUNCH_SHARED: with so many bytes besides, more than 48 KB if the GPU has them;
+ * SHARED_BYTES: these, 128-byte aligned. IS_GLOBAL: asserts to the compiler that a pointer read
+ * from memory points to global memory. */
 #ifdef __CUDACC__
 #define LAUNCH(kernel, blocks, threads, stream, ...) \
   (kernel<<<(blocks), (threads), 0, (stream)>>> (__VA_ARGS__), (int) cudaGetLastError ())
+#define LAUNCH_SHARED(kernel, blocks, threads, bytes, stream, ...) \
+  launch_shared ((blocks), (threads), (bytes), (stream), (kernel), __VA_ARGS__)
 #define SHARED(type, name, n) __shared__ type name[n]
+#define SHARED_BYTES(name) extern __shared__ __align__ (128) unsigned char name[]
 #define UNROLL _Pragma ("unroll")
 #define UNROLL_4 _Pragma ("unroll 4")
 #define IS_GLOBAL(pointer) __builtin_assume (__isGlobal (pointer))
 #else
 #define LAUNCH(kernel, blocks, threads, stream, ...) \
   (cuda_shim_launcher = __func__,                    \
-      cuda_shim_launch (stream, (blocks), (threads), (kernel), __VA_ARGS__))
+      cuda_shim_launch (stream, (blocks), (threads), 0, (kernel), __VA_ARGS__))
+#define LAUNCH_SHARED(kernel, blocks, threads, bytes, stream, ...) \
+  (cuda_shim_launcher = __func__,                                  \
+      cuda_shim_launch (stream, (blocks), (threads), (bytes), (kernel), __VA_ARGS__))
 #define SHARED(type, name, n) \
   type *const name = static_cast<type *> (cuda_shim_shared (__COUNTER__, sizeof (type) * (n)))
+#define SHARED_BYTES(name) \
+  unsigned char *const name = static_cast<unsigned char *> (cuda_shim_dynamic ())
 #define UNROLL
 #define UNROLL_4
 #define IS_GLOBAL(pointer) static_cast<void> (pointer)
+#endif
+
+#ifdef __CUDACC__
+template <typename... Parameters, typename... Arguments>
+static inline int
+launch_shared (dim3 blocks, dim3 threads, size_t bytes, CudaStream stream,
+    void (*kernel) (Parameters...), Arguments... arguments)
+{
+  if (cudaFuncSetAttribute (
+          kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int> (bytes))
+      == cudaSuccess)
+    kernel<<<blocks, threads, bytes, stream>>> (arguments...);
+  return static_cast<int> (cudaGetLastError ());
+}
 #endif
 
 /* The instance of a kernel for a type that is known at run time. */
