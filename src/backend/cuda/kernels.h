@@ -1,4 +1,4 @@
-/* kernels.h: the CUDA back end's own kernels: everything but convolutions, and their check.
+/* kernels.h: the CUDA back end's own kernels: everything but most convolutions, and their check.
  *
  * Each function launches its kernels on a stream and returns a cudaError_t (0: launched). Tensors
  * are (N, D, H, W, C), C padded to a multiple of CUDA_LANES, 16-byte aligned, of one CudaType; a
@@ -80,6 +80,35 @@ typedef struct {
 /* out (N, D, H, W, channels): clips from `first` on; input->channels may be 0. */
 int cuda_input_with_points (CudaStream stream, CudaType type, const CudaInput *input,
     const CudaHeatmaps *maps, const CudaPass *pass, size_t first, int clips, void *out);
+
+/* --- a convolution --- */
+
+/* Of 64 channels with 64 kernels of 3x3x3, stride 1, padded by 1, in FP16 or bf16 with sums in f32,
+ * for sm_80 and later. Forward, or the gradient of its input, which is the same with other weights;
+ * y does not overlap x. A clip's bits do not depend on other clips. */
+#define CUDA_CONV3_CHANNELS 64
+#define CUDA_CONV3_SHARED 101376               /* bytes of shared memory that a block needs */
+#define CUDA_CONV3_ARRANGED (27 * 64 * 64 * 2) /* bytes of arranged weights */
+
+typedef struct {
+  CudaType type;
+  int clips, depth, height, width;
+  /* Vectors; x * scale + shift, then ReLU where `relu`, is read in, each number rounded to `type`;
+   * NULL: x itself. */
+  const float *scale, *shift;
+  int relu;
+  int adds; /* to the numbers in y, rounded once */
+} CudaConv3;
+
+/* Arranges weights (64, 27, 64), output channel by input channel, for the kernel; backward: for the
+ * gradient of the input. */
+int cuda_conv3_arrange (CudaStream stream, const void *w, int backward, void *arranged);
+/* Floats of partial sums. */
+size_t cuda_conv3_partials (const CudaConv3 *conv);
+/* sum and squares: vectors, of y's numbers as rounded and of their squares; partials: memory to
+ * work in; all NULL: none. */
+int cuda_conv3 (CudaStream stream, const CudaConv3 *conv, const void *x, const void *arranged,
+    void *y, float *partials, float *sum, float *squares);
 
 /* --- batch norm --- */
 

@@ -143,7 +143,7 @@ struct Copy {
 
 /* What a warp's threads lay open to one another: matrices as they are multiplied, rows to be loaded. */
 struct Warp {
-  float a[16][16], b[8][16];    /* b: by column */
+  double a[16][16], b[8][16];   /* b: by column */
   const void *rows[WARP];
 };
 
@@ -380,11 +380,22 @@ cuda_shim_wait (unsigned groups)
 
 /* --- what a warp does together --- */
 
+/* Exponents shifted by a product, which makes subnormals right, too. */
+static inline float
+from_half (unsigned h)
+{
+  const float f = __uint_as_float ((h & 0x7fff) << 13 | (h & 0x8000) << 16);
+
+  if ((h & 0x7c00) == 0x7c00)
+    return h & 0x3ff ? NAN : h & 0x8000 ? -INFINITY : INFINITY;
+  return f * 0x1p112f;
+}
+
 /* The lower half of a word. */
-static float
+static inline double
 number_of (CudaType type, uint32_t word)
 {
-  return type == CUDA_TYPE_BF16 ? __uint_as_float (word << 16) : cuda_shim_from_half (static_cast<uint16_t> (word));
+  return type == CUDA_TYPE_BF16 ? __uint_as_float (word << 16) : from_half (word & 0xffff);
 }
 
 static Warp *
@@ -410,14 +421,19 @@ cuda_shim_multiply (CudaType type, float *d, const uint32_t *a, const uint32_t *
       warp->b[row][pair + i * 8 + half] = number_of (type, b[i] >> 16 * half);
   wait_for (AT_WARP);
   cuda_shim_counts.multiplications += lane == 0;
-  for (int i = 0; i < 4; i++) {
-    const float *const left = warp->a[row + i / 2 * 8], *const right = warp->b[pair + i % 2];
-    double sum = d[i];
 
-    for (int k = 0; k < 16; k++)
-      sum += static_cast<double> (left[k]) * right[k];
-    d[i] = static_cast<float> (sum);
+  const double *const upper = warp->a[row], *const lower = warp->a[row + 8];
+  const double *const left = warp->b[pair], *const right = warp->b[pair + 1];
+  double sums[4] = { d[0], d[1], d[2], d[3] };
+
+  for (int k = 0; k < 16; k++) {
+    sums[0] += upper[k] * left[k];
+    sums[1] += upper[k] * right[k];
+    sums[2] += lower[k] * left[k];
+    sums[3] += lower[k] * right[k];
   }
+  for (int i = 0; i < 4; i++)
+    d[i] = static_cast<float> (sums[i]);
 }
 
 void
@@ -665,13 +681,8 @@ cuda_shim_to_half (float f)
   return sign | static_cast<uint16_t> (((exponent + 13) << 10) + static_cast<int> (rint (ldexp (size, 11 - exponent))));
 }
 
-/* Exponents shifted by a product, which makes subnormals right, too. */
 float
 cuda_shim_from_half (uint16_t h)
 {
-  const float f = __uint_as_float ((h & 0x7fffu) << 13) * 0x1p112f;
-
-  if ((h & 0x7c00) == 0x7c00)
-    return h & 0x3ff ? NAN : h & 0x8000 ? -INFINITY : INFINITY;
-  return h & 0x8000 ? -f : f;
+  return from_half (h);
 }
