@@ -22,8 +22,8 @@ typedef struct {
   size_t size;
 } CudaShimLaunch;
 
-/* 0: blocks and threads run in order. Else the seed of their order, which changes with each
- * launch. */
+/* 0: blocks and threads run in order. Else the seed of their order, which changes with each launch
+ * and, for threads, with each block. */
 extern uint64_t cuda_shim_order;
 
 /* The function of kernels.h of the latest launch */

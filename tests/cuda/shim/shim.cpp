@@ -607,7 +607,6 @@ run_blocks (const CudaShimLaunch *launch)
     for (size_t i = 0; i < n; i++)
       order[i] = i;
     shuffle (order, n);
-    shuffle (block.order, block.n);
   }
   order_warps ();
   for (size_t i = 0; i < n && !error; i++) {
@@ -615,6 +614,10 @@ run_blocks (const CudaShimLaunch *launch)
 
     blockIdx = { static_cast<unsigned> (b % gridDim.x), static_cast<unsigned> (b / gridDim.x % gridDim.y),
       static_cast<unsigned> (b / gridDim.x / gridDim.y) };
+    if (order) {
+      shuffle (block.order, block.n);
+      order_warps ();
+    }
     error = run_block ();
   }
   free (order);

@@ -359,7 +359,7 @@ __launch_bounds__ (WARPS_THREADS, 2)
   for (size_t number = blockIdx.x; number < work.units; number += gridDim.x) {
     const Unit unit = unit_of (work, number);
     const int inputs = unit.planes + 2;
-    int fresh = 0, begun = PLANES; /* planes that are on their way */
+    int fresh = 0, begun = PLANES; /* planes: normalized, and on their way */
 
     __syncthreads (); /* the ring has been read */
     for (int q = 0; q < begun; q++)
@@ -383,7 +383,7 @@ __launch_bounds__ (WARPS_THREADS, 2)
           /* at first the previous step makes room for two planes, then each kd for one */
           const int end = base + PLANES + 2 + kd < inputs ? base + PLANES + 2 + kd : inputs;
 
-          for (fresh = begun; begun < end; begun++)
+          for (; begun < end; begun++)
             begin_plane (work, unit, ring, begun, x);
         }
         copies_commit ();
