@@ -3,6 +3,16 @@
  * A block makes columns of 8x8 points, four planes of them a step, a plane a warp. Their input, with
  * a point more on each side, lies in a ring of six planes, from which all 27 taps read it; planes
  * that a step needs no more make room for the next step's. Weights pass through two buffers.
+ *
+ * By count, a step (256 points, 13,824 multiplications of 16x8x16 by a warp): 216 KB of weights and
+ * 50 KB of input from L2, where an implicit GEMM of 128 by 64 reads 1.3 MB. Shared memory: 96 bytes a
+ * multiplication, in whose time an A100 could load 256; no bank conflicts. 250 registers and 99 KB of
+ * shared memory: two blocks a multiprocessor on sm_90, one on sm_80, 86 and 89. A barrier every 192
+ * multiplications of a warp.
+ *
+ * For r3d_18's first layer, 16x56x56, 32 clips (355 GFLOP) on an H100: 0.58 ms by mma.sync at 62 %
+ * of the 989 TFLOP/s that only wgmma reaches, under which 1.7 GB from L2 (0.3 ms), shared memory (0.3
+ * ms) and DRAM (0.12 ms) hide; 0.65 to 0.75 ms expected, not measured.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "src/backend/cuda/kernels/tensor.h"
 
