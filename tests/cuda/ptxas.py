@@ -29,7 +29,7 @@ def name_of(symbol):
 
 
 def opcodes(path):
-    """{kernel: [opcode]}, all instances of a template together"""
+    """{kernel: [{opcode}]}, of each instance"""
     data = open(path, 'rb').read()
     table, = struct.unpack_from('<Q', data, 0x28)
     count, names = struct.unpack_from('<HH', data, 0x3c)
@@ -39,13 +39,13 @@ def opcodes(path):
         name += sections[names][4]
         name = data[name:data.index(b'\0', name)].decode()
         if name.startswith('.text.'):
-            found[name_of(name[len('.text.'):])] += [struct.unpack_from('<H', data, i)[0] & 0xfff
-                                                     for i in range(start, start + size, 16)]
+            found[name_of(name[len('.text.'):])].append({struct.unpack_from('<H', data, i)[0] & 0xfff
+                                                         for i in range(start, start + size, 16)})
     return found
 
 
 def compiled(nvcc, source, architecture):
-    """{kernel: Figures}, the most of any instance, and {kernel: [opcode]}"""
+    """{kernel: Figures}, the most of any instance, and their opcodes()"""
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, 'kernels.cubin')
         done = subprocess.run([*nvcc, '-Xptxas', '-v', '-cubin', f'-arch=sm_{architecture}', '-o', path, source],
@@ -95,7 +95,7 @@ with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
                 if not row:
                     problem += f'{where} is not in {os.path.basename(TABLE)}: ptxas.py --write\n'
                     continue
-                if row[4] == 'yes' and HMMA not in codes[name]:
+                if row[4] == 'yes' and not all(HMMA in instance for instance in codes[name]):
                     problem += f'{where} has no instructions of tensor cores\n'
                 if version != rows[0][0]:
                     continue
