@@ -190,53 +190,51 @@ check (CudaType type, Shape shape, Flags flags, guint64 seed)
 static const Shape shapes[] = { { 1, 1, 1, 1 }, { 1, 1, 2, 3 }, { 2, 2, 7, 5 }, { 1, 4, 8, 8 },
   { 1, 5, 9, 8 }, { 3, 3, 1, 17 } };
 
+/* Both types; the two sets of flags take turns. */
+static void
+check_shapes (Flags one, Flags other, guint64 seed)
+{
+  for (gsize i = 0; i < G_N_ELEMENTS (shapes); i++) {
+    check (CUDA_TYPE_F16, shapes[i], i % 2 ? one : other, seed + 10 * i);
+    check (CUDA_TYPE_BF16, shapes[i], i % 2 ? other : one, seed + 10 * i + 1);
+  }
+}
+
 static void
 test_forward (void)
 {
-  for (gsize i = 0; i < G_N_ELEMENTS (shapes); i++)
-    for (CudaType type = CUDA_TYPE_F16; type <= CUDA_TYPE_BF16; type++) {
-      check (type, shapes[i], 0, 10 * i);
-      check (type, shapes[i], STATISTICS, 10 * i + 1);
-    }
+  check_shapes (0, STATISTICS, 1);
 }
 
 static void
 test_normalized (void)
 {
-  for (gsize i = 0; i < G_N_ELEMENTS (shapes); i++)
-    for (CudaType type = CUDA_TYPE_F16; type <= CUDA_TYPE_BF16; type++) {
-      check (type, shapes[i], NORMALIZES, 10 * i + 2);
-      check (type, shapes[i], NORMALIZES | RELU | STATISTICS, 10 * i + 3);
-    }
+  check_shapes (NORMALIZES, NORMALIZES | RELU | STATISTICS, 3);
 }
 
 static void
 test_backward (void)
 {
-  for (gsize i = 0; i < G_N_ELEMENTS (shapes); i++)
-    for (CudaType type = CUDA_TYPE_F16; type <= CUDA_TYPE_BF16; type++) {
-      check (type, shapes[i], BACKWARD, 10 * i + 4);
-      check (type, shapes[i], BACKWARD | ADDS, 10 * i + 5);
-    }
+  check_shapes (BACKWARD, BACKWARD | ADDS, 5);
 }
 
 /* Columns of several steps, through which the ring goes round; more units than blocks. */
 static void
 test_columns (void)
 {
-  check (CUDA_TYPE_F16, (Shape) { 3, 8, 9, 14 }, NORMALIZES | RELU | STATISTICS, 100);
-  check (CUDA_TYPE_BF16, (Shape) { 2, 17, 3, 18 }, NORMALIZES | RELU | STATISTICS, 101);
-  check (CUDA_TYPE_F16, (Shape) { 5, 14, 4, 7 }, BACKWARD | ADDS, 102);
+  check (CUDA_TYPE_F16, (Shape) { 2, 8, 9, 14 }, NORMALIZES | RELU | STATISTICS, 100);
+  check (CUDA_TYPE_BF16, (Shape) { 2, 13, 3, 18 }, NORMALIZES | RELU | STATISTICS, 101);
+  check (CUDA_TYPE_F16, (Shape) { 5, 9, 4, 7 }, BACKWARD | ADDS, 102);
 }
 
 /* Any shape, all at once. */
 static void
 test_random (void)
 {
-  for (guint64 seed = 0; seed < 8; seed++) {
+  for (guint64 seed = 0; seed < 6; seed++) {
     rig_seed (1000 + seed);
 
-    const Shape shape = { 1 + rig_below (3), 1 + rig_below (9), 1 + rig_below (11),
+    const Shape shape = { 1 + rig_below (3), 1 + rig_below (6), 1 + rig_below (11),
       1 + rig_below (11) };
 
     check (seed % 2 ? CUDA_TYPE_F16 : CUDA_TYPE_BF16, shape, rig_below (32), seed);

@@ -143,7 +143,8 @@ struct Copy {
 
 /* What a warp's threads lay open to one another: matrices as they are multiplied, rows to be loaded. */
 struct Warp {
-  double a[16][16], b[8][16];   /* b: by column */
+  double a[16][16];
+  alignas (16) double b[16][8];
   const void *rows[WARP];
 };
 
@@ -418,22 +419,30 @@ cuda_shim_multiply (CudaType type, float *d, const uint32_t *a, const uint32_t *
       warp->a[row + i % 2 * 8][pair + i / 2 * 8 + half] = number_of (type, a[i] >> 16 * half);
   for (int i = 0; i < 2; i++)
     for (int half = 0; half < 2; half++)
-      warp->b[row][pair + i * 8 + half] = number_of (type, b[i] >> 16 * half);
+      warp->b[pair + i * 8 + half][row] = number_of (type, b[i] >> 16 * half);
   wait_for (AT_WARP);
   cuda_shim_counts.multiplications += lane == 0;
 
+  /* of two columns; even and odd k apart, to be added up beside one another */
+  typedef double Two __attribute__ ((vector_size (16)));
   const double *const upper = warp->a[row], *const lower = warp->a[row + 8];
-  const double *const left = warp->b[pair], *const right = warp->b[pair + 1];
-  double sums[4] = { d[0], d[1], d[2], d[3] };
+  Two up = { d[0], d[1] }, low = { d[2], d[3] }, up_odd = { 0, 0 }, low_odd = { 0, 0 };
 
-  for (int k = 0; k < 16; k++) {
-    sums[0] += upper[k] * left[k];
-    sums[1] += upper[k] * right[k];
-    sums[2] += lower[k] * left[k];
-    sums[3] += lower[k] * right[k];
+  for (int k = 0; k < 16; k += 2) {
+    const Two even = *reinterpret_cast<const Two *> (&warp->b[k][pair]);
+    const Two odd = *reinterpret_cast<const Two *> (&warp->b[k + 1][pair]);
+
+    up += upper[k] * even;
+    low += lower[k] * even;
+    up_odd += upper[k + 1] * odd;
+    low_odd += lower[k + 1] * odd;
   }
-  for (int i = 0; i < 4; i++)
-    d[i] = static_cast<float> (sums[i]);
+  up += up_odd;
+  low += low_odd;
+  for (int i = 0; i < 2; i++) {
+    d[i] = static_cast<float> (up[i]);
+    d[2 + i] = static_cast<float> (low[i]);
+  }
 }
 
 void
