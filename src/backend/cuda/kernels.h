@@ -89,6 +89,7 @@ int cuda_input_with_points (CudaStream stream, CudaType type, const CudaInput *i
 #define CUDA_CONV3_CHANNELS 64
 #define CUDA_CONV3_SHARED 101376               /* bytes of shared memory that a block needs */
 #define CUDA_CONV3_ARRANGED (27 * 64 * 64 * 2) /* bytes of arranged weights */
+#define CUDA_CONV3_PARTIALS (1024 * 2 * 64)    /* floats of partial sums, at most */
 
 typedef struct {
   CudaType type;
@@ -103,7 +104,7 @@ typedef struct {
 /* Arranges weights (64, 27, 64), output channel by input channel, for the kernel; backward: for the
  * gradient of the input. */
 int cuda_conv3_arrange (CudaStream stream, const void *w, int backward, void *arranged);
-/* Floats of partial sums. */
+/* Floats of partial sums of a convolution. */
 size_t cuda_conv3_partials (const CudaConv3 *conv);
 /* sum and squares: vectors, of y's numbers as rounded and of their squares; partials: memory to
  * work in; all NULL: none. */

@@ -1,6 +1,7 @@
 /* What each piece of a pass takes. SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "src/backend/cuda/cuda-private.h"
 
+#include "src/backend/cuda/candidates.h"
 #include "src/backend/cuda/run.h"
 
 /* The larger of a convolution's two tensors, about, that is worked on at once:
@@ -115,6 +116,7 @@ add_workspace (
     }
     *workspace = MAX (*workspace, plan.workspace);
   }
+  *workspace = MAX (*workspace, cuda_own_workspace (&graph));
   p->sizes.scratch[i * CNN3D_N_PHASES + phase] = cuda_scratch (p, i, phase).through;
   return TRUE;
 }

@@ -280,8 +280,8 @@ static GPtrArray *
 make (const CudaTrial *t, guint most, gboolean fuses, const gchar *group, const gchar *like,
     guint *wrong, GError **error)
 {
-  GPtrArray *candidates =
-      cuda_candidates_new (t->device->dnn, &t->graph, &t->limits, most, fuses, error);
+  GPtrArray *candidates = cuda_candidates_new (
+      t->device->dnn, t->device->here->work, &t->graph, &t->limits, most, fuses, error);
   g_autofree gchar *others = like ? cuda_choices_like (group, like) : NULL;
   CudaCandidate *c;
 
@@ -289,7 +289,8 @@ make (const CudaTrial *t, guint most, gboolean fuses, const gchar *group, const 
   if (!candidates)
     return NULL;
   if (others && !find (candidates, others)
-      && (c = cuda_candidate_new (t->device->dnn, &t->graph, &t->limits, others, NULL)))
+      && (c = cuda_candidate_new (
+              t->device->dnn, t->device->here->work, &t->graph, &t->limits, others, NULL)))
     g_ptr_array_add (candidates, c);
   if (!drop_wrong (t, candidates, wrong, error))
     g_clear_pointer (&candidates, g_ptr_array_unref);
@@ -373,7 +374,8 @@ cuda_choose (const CudaTrial *t, GError **error)
 
   if (times && (known = cuda_choices_recall (group, key, &settled))) {
     g_autoptr (GError) reason = NULL;
-    CudaCandidate *c = cuda_candidate_new (t->device->dnn, &t->graph, &t->limits, known, &reason);
+    CudaCandidate *c = cuda_candidate_new (
+        t->device->dnn, t->device->here->work, &t->graph, &t->limits, known, &reason);
 
     if (c) {
       const CudaProposal same = { .plan = known };

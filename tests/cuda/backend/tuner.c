@@ -324,6 +324,122 @@ test_adds (gconstpointer data)
   case_clear (&c);
 }
 
+/* --- our own kernel --- */
+
+#define OWN_WORKSPACE (1 << 20)
+
+static CudaConv
+own_conv (gint batch)
+{
+  return (CudaConv) { 0, batch, 64, 64, { 2, 4, 3 }, { 3, 3, 3 }, { 1, 1, 1 }, { 1, 1, 1 } };
+}
+
+static guint
+n_own (GPtrArray *candidates)
+{
+  guint n = 0;
+
+  for (guint k = 0; k < candidates->len; k++)
+    n += g_str_has_suffix (((CudaCandidate *) candidates->pdata[k])->name, "conv3");
+  return n;
+}
+
+/* It is right in the eyes of the check, timed like a plan, taken if it is the fastest, and found
+ * again by its name. */
+static void
+test_own (gconstpointer data)
+{
+  const CudaConvDirection direction = GPOINTER_TO_UINT (data) / 3;
+  const CudaType type = GPOINTER_TO_UINT (data) % 3;
+  const gboolean offered = type != CUDA_TYPE_F32 && direction != CUDA_CONV_WEIGHTS;
+
+  for (guint i = 0; i < (direction == CUDA_CONV_DATA ? 2u : 1u); i++) {
+    const CudaConv shape = own_conv (1 + i);
+    Case c;
+
+    case_init (&c, &shape, type, direction);
+    cuda_free (&c.device, c.trial.args.workspace, 0);
+    c.trial.args.workspace = cuda_alloc (&c.device, OWN_WORKSPACE, NULL);
+    c.trial.limits.workspace = OWN_WORKSPACE;
+    c.trial.graph.adds = i;
+    script (last);
+    for (guint round = 0; round < 2; round++) {
+      g_autofree gchar *name = chosen (&c);
+
+      g_assert_cmpint (!strcmp (name, "conv3"), ==, offered);
+      g_assert_cmpint (cuda->timings > begun, ==, round == 0);
+      script (first);
+    }
+    case_clear (&c);
+  }
+}
+
+/* With each set of neighbours once; not where the memory, or another convolution, forbids it. */
+static void
+test_own_offered (void)
+{
+  CudaConv others[] = { own_conv (1), own_conv (1), own_conv (1), own_conv (1), own_conv (1) };
+  const CudaConv shape = own_conv (1);
+  g_autoptr (GError) error = NULL;
+  CudaConvLimits limits = { OWN_WORKSPACE, FALSE, FALSE };
+  Case c;
+
+  others[0].in_channels = 128;
+  others[1].out_channels = 128;
+  others[2].kernel[0] = 1;
+  others[3].stride[2] = 2;
+  others[4].pad[1] = 0;
+  case_init (&c, &shape, CUDA_TYPE_F16, CUDA_CONV_FORWARD);
+  for (guint i = 0; i < 4 + G_N_ELEMENTS (others); i++) {
+    CudaConvGraph graph = c.trial.graph;
+    g_autoptr (GPtrArray) all = NULL;
+
+    limits.workspace = i == 3 ? cuda_own_workspace (&graph) - 1 : OWN_WORKSPACE;
+    graph.normalizes = i == 1 || i == 2;
+    graph.statistics = i == 2;
+    if (i >= 4) {
+      graph.conv = others[i - 4];
+      graph.conv.type = CUDA_TYPE_F16;
+    }
+    all = cuda_candidates_new (
+        c.device.dnn, c.device.here->work, &graph, &limits, PLAIN, TRUE, &error);
+    g_assert_no_error (error);
+    g_assert_cmpuint (n_own (all), ==, i < 3 ? 1 << i : 0);
+  }
+  case_clear (&c);
+}
+
+/* A GPU that is too old refuses to run it; cuDNN's are left. */
+static void
+test_own_refused (void)
+{
+  const CudaConv shape = own_conv (3);
+  Case c;
+
+  case_init (&c, &shape, CUDA_TYPE_F16, CUDA_CONV_DATA);
+  cuda_free (&c.device, c.trial.args.workspace, 0);
+  c.trial.args.workspace = cuda_alloc (&c.device, OWN_WORKSPACE, NULL);
+  c.trial.limits.workspace = OWN_WORKSPACE;
+  for (guint i = 0; i < 2; i++) {
+    g_autoptr (GError) error = NULL;
+    CudaCandidate *own = cuda_candidate_new (
+        c.device.dnn, c.device.here->work, &c.trial.graph, &c.trial.limits, "conv3", &error);
+
+    g_assert_no_error (error);
+    cuda->fail_in = i ? "cuda_conv3_arrange" : "cuda_conv3";
+    g_assert_false (own->run (own, &c.trial.args, &error));
+    cuda->fail_in = NULL;
+    g_assert_error (error, CNN3D_BACKEND_ERROR, CNN3D_BACKEND_ERROR_FAILED);
+    g_assert_nonnull (strstr (error->message, "a convolution failed"));
+    cuda_candidate_free (own);
+  }
+  script (last);
+  cuda->fail_in = "cuda_conv3";
+  assert_chosen (&c, "engine 0");
+  cuda->fail_in = NULL;
+  case_clear (&c);
+}
+
 /* --- workspaces and names --- */
 
 static void
@@ -418,6 +534,13 @@ main (int argc, char **argv)
 
     g_test_add_data_func (path, GUINT_TO_POINTER (i), test_adds);
   }
+  for (guint i = 0; i < 9; i++) {
+    g_autofree gchar *path = g_strdup_printf ("/tuner/own/%s-%s", directions[i / 3], types[i % 3]);
+
+    g_test_add_data_func (path, GUINT_TO_POINTER (i), test_own);
+  }
+  g_test_add_func ("/tuner/own/offered", test_own_offered);
+  g_test_add_func ("/tuner/own/refused", test_own_refused);
   g_test_add_func ("/tuner/workspace", test_workspace);
   g_test_add_func ("/tuner/recall", test_recall);
   g_test_add_func ("/tuner/other-batch", test_other_batch);

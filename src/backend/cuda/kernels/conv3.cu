@@ -37,7 +37,8 @@ static_assert (STAGES % 2 == 0, "the buffers take turns across steps");
 
 /* Blocks, each of which leaves a row of partial sums; depth is divided until there is work for as
  * many. */
-#define MOST_ROWS (MOST_BLOCKS < 1024 ? MOST_BLOCKS : 1024)
+#define MOST_ROWS_THERE (CUDA_CONV3_PARTIALS / (2 * CHANNELS))
+#define MOST_ROWS (MOST_BLOCKS < MOST_ROWS_THERE ? MOST_BLOCKS : MOST_ROWS_THERE)
 
 /* --- weights --- */
 
