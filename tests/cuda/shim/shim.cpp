@@ -173,6 +173,7 @@ static struct {
   bool leaves_copies;
   const void *touches[N_KINDS][MOST_THREADS][MOST_TOUCHES];
   int n_touches[N_KINDS][MOST_THREADS];
+  bool touches_any;
 } block;
 
 static void
@@ -309,6 +310,8 @@ count_phases (CudaShimBanks *banks, const void *const *addresses, int n)
 static void
 count_touches (int first, int n)
 {
+  if (!block.touches_any)
+    return;
   for (int kind = 0; kind < N_KINDS; kind++)
     for (int lane = first; lane < first + n; lane += 8) {
       int most = 0;
@@ -336,6 +339,7 @@ cuda_shim_touch (CudaShimAccess kind, const void *address)
 
   if (block.n_touches[kind][t] == MOST_TOUCHES || reinterpret_cast<uintptr_t> (address) % 16)
     abort ();                   /* more than any kernel does, or an address that no GPU takes */
+  block.touches_any = true;
   block.touches[kind][t][block.n_touches[kind][t]++] = address;
 }
 
@@ -512,14 +516,15 @@ run_block (void)
   const char *error = nullptr;
 
   block.started = block.ended = 0;
-  memset (block.turn, 0, sizeof block.turn);
-  memset (block.n_copies, 0, sizeof block.n_copies);
-  memset (block.group, 0, sizeof block.group);
-  memset (block.n_touches, 0, sizeof block.n_touches);
-  block.leaves_copies = false;
+  block.leaves_copies = block.touches_any = false;
   for (int t = 0; t < block.n; t++) {
     block.state[t] = WAITING;
     block.fiber[t] = -1;
+    block.turn[t] = 0;
+    block.n_copies[t] = 0;
+    block.group[t] = 0;
+    for (int kind = 0; kind < N_KINDS; kind++)
+      block.n_touches[kind][t] = 0;
   }
   while (block.started < block.n)
     run_fiber (idle[--n_idle]);
