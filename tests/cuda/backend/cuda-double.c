@@ -172,22 +172,45 @@ typedef struct {
   gatomicrefcount holders; /* a queue, a graph */
 } Work;
 
+/* A point in a stream that others may wait for. */
+typedef struct {
+  gatomicrefcount holders; /* an event, waits, the stream's queue */
+  struct CUstream_st *stream;
+  gboolean done;
+  gint64 time;
+} Mark;
+
 struct CUstream_st {
-  GQueue queue;       /* Work */
-  GPtrArray *capture; /* Work, while it is captured; NULL: it is not */
+  GQueue queue;               /* Work */
+  guint number;               /* see cuda-double.h */
+  struct CUgraph_st *capture; /* where its work goes; NULL: to the queue */
+  guint lane;                 /* in that graph: 0 for the stream whose capture it is */
 };
 
 struct CUevent_st {
-  struct CUstream_st *stream; /* where it was last recorded; NULL: already complete */
-  gint64 time;
+  Mark *mark;               /* of its last record; NULL: none, or in a graph */
+  struct CUgraph_st *graph; /* that its last record was captured in; not referenced */
+  guint number;             /* the record's, there */
+  guint stream;             /* the number of the stream that last recorded it */
 };
 
+/* A piece of a lane's work; without `work`, a record or a wait for one. */
+typedef struct {
+  guint lane;
+  Work *work;
+  gboolean waits;
+  guint record;
+} Node;
+
 struct CUgraph_st {
-  GPtrArray *works;
+  GArray *nodes; /* Node */
+  guint lanes, records;
 };
 
 struct CUgraphExec_st {
-  GPtrArray *works;
+  GArray *nodes; /* Node */
+  guint records;
+  GPtrArray *streams; /* of lanes from 1 on */
 };
 
 static void
@@ -210,29 +233,76 @@ work_ref (Work *w)
 }
 
 static void
+node_clear (gpointer data)
+{
+  if (((Node *) data)->work)
+    work_unref (((Node *) data)->work);
+}
+
+static void
 submit (gpointer stream, void (*run) (gpointer data), gpointer data, GDestroyNotify done)
 {
   struct CUstream_st *s = stream;
   Work *w = g_new0 (Work, 1);
+  const Node node = { s->lane, w };
 
   *w = (Work) { run, data, done };
   g_atomic_ref_count_init (&w->holders);
   if (s->capture)
-    g_ptr_array_add (s->capture, w);
+    g_array_append_val (s->capture->nodes, node);
   else
     g_queue_push_tail (&s->queue, w);
+}
+
+static GPtrArray *streams;
+
+static void run_wait (gpointer data);
+
+static void
+run_first (struct CUstream_st *s)
+{
+  Work *w = g_queue_pop_head (&s->queue);
+
+  w->run (w->data);
+  work_unref (w);
+}
+
+/* Everything on other streams that need not wait. */
+static void
+run_others (const struct CUstream_st *than)
+{
+  for (guint i = 0; i < streams->len; i++) {
+    struct CUstream_st *s = g_ptr_array_index (streams, i);
+    const Work *w;
+
+    while (s != than && (w = g_queue_peek_head (&s->queue))
+        && (w->run != run_wait || ((const Mark *) w->data)->done))
+      run_first (s);
+  }
 }
 
 static gboolean
 run_next (struct CUstream_st *s)
 {
-  Work *w = g_queue_pop_head (&s->queue);
-
-  if (!w)
+  if (control.eager)
+    run_others (s);
+  if (g_queue_is_empty (&s->queue))
     return FALSE;
-  w->run (w->data);
-  work_unref (w);
+  run_first (s);
   return TRUE;
+}
+
+static struct CUstream_st *
+stream_new (void)
+{
+  struct CUstream_st *s = g_new0 (struct CUstream_st, 1);
+
+  if (!streams)
+    streams = g_ptr_array_new ();
+  g_queue_init (&s->queue);
+  s->number = streams->len;
+  g_ptr_array_add (streams, s);
+  return s;
 }
 
 /* A kernel that failed to run is reported when the stream is waited for. */
@@ -250,13 +320,21 @@ drain (struct CUstream_st *s)
   return status;
 }
 
-static GPtrArray *streams;
-
 static void
 wait_for_all (void)
 {
   for (guint i = 0; streams && i < streams->len; i++)
     drain (g_ptr_array_index (streams, i));
+}
+
+static void
+stream_free (gpointer data)
+{
+  struct CUstream_st *s = data;
+
+  drain (s);
+  g_ptr_array_remove (streams, s);
+  g_free (s);
 }
 
 static int
@@ -301,11 +379,7 @@ cudaStreamCreateWithFlags (cudaStream_t *stream, unsigned flags)
   DnnDoubleLaunchWith launch_with;
 
   CALL (cudaErrorUnknown);
-  *stream = g_new0 (struct CUstream_st, 1);
-  g_queue_init (&(*stream)->queue);
-  if (!streams)
-    streams = g_ptr_array_new ();
-  g_ptr_array_add (streams, *stream);
+  *stream = stream_new ();
   control.alive++;
   cuda_shim_fails = launch_fails;
   cuda_shim_takes = launch_takes;
@@ -318,9 +392,7 @@ cudaStreamCreateWithFlags (cudaStream_t *stream, unsigned flags)
 cudaError_t
 cudaStreamDestroy (cudaStream_t stream)
 {
-  drain (stream);
-  g_ptr_array_remove (streams, stream);
-  g_free (stream);
+  stream_free (stream);
   control.alive--;
   return cudaSuccess;
 }
@@ -419,13 +491,50 @@ cudaMemsetAsync (void *to, int value, size_t bytes, cudaStream_t stream)
 
 /* --- events --- */
 
-static void
-run_event (gpointer data)
+static Mark *
+mark_ref (Mark *m)
 {
-  struct CUevent_st *e = data;
+  g_atomic_ref_count_inc (&m->holders);
+  return m;
+}
 
-  e->stream = NULL;
-  e->time = g_get_monotonic_time ();
+static void
+mark_unref (gpointer data)
+{
+  if (g_atomic_ref_count_dec (&((Mark *) data)->holders))
+    g_free (data);
+}
+
+static Mark *
+mark_new (struct CUstream_st *stream)
+{
+  Mark *m = g_new0 (Mark, 1);
+
+  g_atomic_ref_count_init (&m->holders);
+  m->stream = stream;
+  return m;
+}
+
+static void
+run_mark (gpointer data)
+{
+  Mark *m = data;
+
+  m->done = TRUE;
+  m->time = g_get_monotonic_time ();
+}
+
+static void
+happen (Mark *m)
+{
+  while (m && !m->done && run_next (m->stream))
+    ;
+}
+
+static void
+run_wait (gpointer data)
+{
+  happen (data);
 }
 
 static cudaError_t
@@ -449,17 +558,10 @@ cudaEventCreateWithFlags (cudaEvent_t *event, unsigned flags)
   return event_new (event);
 }
 
-static void
-happen (struct CUevent_st *e)
-{
-  while (e->stream && run_next (e->stream))
-    ;
-}
-
 cudaError_t
 cudaEventDestroy (cudaEvent_t event)
 {
-  happen (event);
+  g_clear_pointer (&event->mark, mark_unref);
   g_free (event);
   control.alive--;
   return cudaSuccess;
@@ -469,9 +571,18 @@ cudaError_t
 cudaEventRecord (cudaEvent_t event, cudaStream_t stream)
 {
   CALL (cudaErrorUnknown);
-  happen (event); /* the back end never has two recordings pending */
-  event->stream = stream;
-  submit (stream, run_event, event, NULL);
+  g_clear_pointer (&event->mark, mark_unref);
+  event->graph = stream->capture;
+  event->stream = stream->number;
+  if (stream->capture) {
+    const Node node = { stream->lane, NULL, FALSE, stream->capture->records++ };
+
+    event->number = node.record;
+    g_array_append_val (stream->capture->nodes, node);
+    return cudaSuccess;
+  }
+  event->mark = mark_new (stream);
+  submit (stream, run_mark, mark_ref (event->mark), mark_unref);
   return cudaSuccess;
 }
 
@@ -479,9 +590,9 @@ cudaError_t
 cudaEventSynchronize (cudaEvent_t event)
 {
   /* waiting for a complete event is not counted */
-  control.synchronisations += event->stream != NULL;
+  control.synchronisations += event->mark && !event->mark->done;
   CALL (cudaErrorUnknown);
-  happen (event);
+  happen (event->mark);
   return cudaSuccess;
 }
 
@@ -489,25 +600,47 @@ cudaError_t
 cudaEventElapsedTime (float *milliseconds, cudaEvent_t begin, cudaEvent_t end)
 {
   CALL (cudaErrorUnknown);
-  if (begin->stream || end->stream)
+  if (!begin->mark || !begin->mark->done || !end->mark || !end->mark->done)
     return cudaErrorNotReady;
-  *milliseconds =
-      control.elapsed ? control.elapsed (control.timings) : (end->time - begin->time) / 1e3f;
+  *milliseconds = control.elapsed ? control.elapsed (control.timings)
+                                  : (end->mark->time - begin->mark->time) / 1e3f;
   control.timings++;
   return cudaSuccess;
 }
 
-static void
-run_wait (gpointer data)
+static gboolean
+is_captured_now (const struct CUgraph_st *graph)
 {
-  happen (data);
+  for (guint i = 0; i < streams->len; i++)
+    if (((const struct CUstream_st *) g_ptr_array_index (streams, i))->capture == graph)
+      return TRUE;
+  return FALSE;
 }
 
+/* A stream that waits for what was recorded in a capture takes part in it. */
 cudaError_t
 cudaStreamWaitEvent (cudaStream_t stream, cudaEvent_t event, unsigned flags)
 {
   CALL (cudaErrorUnknown);
-  submit (stream, run_wait, event, NULL);
+  if (control.ignores && control.ignores (stream->number, event->stream))
+    return cudaSuccess;
+  if (event->graph) {
+    Node node = { 0, NULL, TRUE, event->number };
+
+    if ((stream->capture && stream->capture != event->graph) || !is_captured_now (event->graph))
+      return sticky = cudaErrorStreamCaptureIsolation;
+    if (!stream->capture) {
+      stream->capture = event->graph;
+      stream->lane = event->graph->lanes++;
+    }
+    node.lane = stream->lane;
+    g_array_append_val (stream->capture->nodes, node);
+    return cudaSuccess;
+  }
+  if (stream->capture)
+    return sticky = cudaErrorStreamCaptureIsolation;
+  if (event->mark)
+    submit (stream, run_wait, mark_ref (event->mark), mark_unref);
   return cudaSuccess;
 }
 
@@ -519,22 +652,61 @@ cudaStreamBeginCapture (cudaStream_t stream, enum cudaStreamCaptureMode mode)
   CALL (cudaErrorUnknown);
   if (stream->capture)
     return cudaErrorIllegalState;
-  stream->capture = g_ptr_array_new_with_free_func (work_unref);
+  stream->capture = g_new0 (struct CUgraph_st, 1);
+  stream->capture->nodes = g_array_new (FALSE, FALSE, sizeof (Node));
+  g_array_set_clear_func (stream->capture->nodes, node_clear);
+  stream->capture->lanes = 1;
+  stream->lane = 0;
   return cudaSuccess;
+}
+
+/* Whether the first lane waits for the end of a lane. */
+static gboolean
+is_joined (const struct CUgraph_st *graph, guint lane)
+{
+  const Node *last = NULL;
+  gboolean joined = FALSE;
+
+  for (guint i = 0; i < graph->nodes->len; i++) {
+    const Node *n = &g_array_index (graph->nodes, Node, i);
+
+    if (n->lane == lane) {
+      last = n;
+      joined = FALSE;
+    } else if (n->lane == 0 && last && !last->work && !last->waits) {
+      joined |= n->waits && !n->work && n->record == last->record;
+    }
+  }
+  return joined;
+}
+
+static void
+graph_free (struct CUgraph_st *graph)
+{
+  g_array_unref (graph->nodes);
+  g_free (graph);
 }
 
 cudaError_t
 cudaStreamEndCapture (cudaStream_t stream, cudaGraph_t *graph)
 {
-  GPtrArray *works = g_steal_pointer (&stream->capture);
-  const cudaError_t status = call (__func__, cudaErrorStreamCaptureInvalidated);
+  struct CUgraph_st *captured = stream->capture;
+  cudaError_t status = call (__func__, cudaErrorStreamCaptureInvalidated);
 
-  if (!works || status != cudaSuccess) {
-    g_clear_pointer (&works, g_ptr_array_unref);
+  for (guint i = 0; captured && i < streams->len; i++) {
+    struct CUstream_st *s = g_ptr_array_index (streams, i);
+
+    if (s->capture == captured)
+      s->capture = NULL;
+  }
+  for (guint lane = 1; captured && status == cudaSuccess && lane < captured->lanes; lane++)
+    if (!is_joined (captured, lane))
+      status = cudaErrorStreamCaptureUnjoined;
+  if (!captured || status != cudaSuccess) {
+    g_clear_pointer (&captured, graph_free);
     return status != cudaSuccess ? status : cudaErrorIllegalState;
   }
-  *graph = g_new0 (struct CUgraph_st, 1);
-  (*graph)->works = works;
+  *graph = captured;
   control.alive++;
   return cudaSuccess;
 }
@@ -545,7 +717,11 @@ cudaGraphInstantiate (cudaGraphExec_t *exec, cudaGraph_t graph, unsigned long lo
 {
   CALL (cudaErrorMemoryAllocation);
   *exec = g_new0 (struct CUgraphExec_st, 1);
-  (*exec)->works = g_ptr_array_ref (graph->works);
+  (*exec)->nodes = g_array_ref (graph->nodes);
+  (*exec)->records = graph->records;
+  (*exec)->streams = g_ptr_array_new_with_free_func (stream_free);
+  for (guint lane = 1; lane < graph->lanes; lane++)
+    g_ptr_array_add ((*exec)->streams, stream_new ());
   control.alive++;
   control.recorded++;
   return cudaSuccess;
@@ -554,8 +730,7 @@ cudaGraphInstantiate (cudaGraphExec_t *exec, cudaGraph_t graph, unsigned long lo
 cudaError_t
 cudaGraphDestroy (cudaGraph_t graph)
 {
-  g_ptr_array_unref (graph->works);
-  g_free (graph);
+  graph_free (graph);
   control.alive--;
   return cudaSuccess;
 }
@@ -563,9 +738,24 @@ cudaGraphDestroy (cudaGraph_t graph)
 cudaError_t
 cudaGraphLaunch (cudaGraphExec_t exec, cudaStream_t stream)
 {
+  g_autoptr (GPtrArray) marks = g_ptr_array_new_with_free_func (mark_unref);
+
   CALL (cudaErrorLaunchFailure);
-  for (guint i = 0; i < exec->works->len; i++)
-    g_queue_push_tail (&stream->queue, work_ref (g_ptr_array_index (exec->works, i)));
+  g_ptr_array_set_size (marks, exec->records);
+  for (guint i = 0; i < exec->nodes->len; i++) {
+    const Node *n = &g_array_index (exec->nodes, Node, i);
+    struct CUstream_st *s = n->lane ? g_ptr_array_index (exec->streams, n->lane - 1) : stream;
+    gpointer *mark = &marks->pdata[n->record];
+
+    if (n->work) {
+      g_queue_push_tail (&s->queue, work_ref (n->work));
+    } else if (n->waits) {
+      submit (s, run_wait, mark_ref (*mark), mark_unref);
+    } else {
+      *mark = mark_new (s);
+      submit (s, run_mark, mark_ref (*mark), mark_unref);
+    }
+  }
   control.replayed++;
   return cudaSuccess;
 }
@@ -573,7 +763,8 @@ cudaGraphLaunch (cudaGraphExec_t exec, cudaStream_t stream)
 cudaError_t
 cudaGraphExecDestroy (cudaGraphExec_t exec)
 {
-  g_ptr_array_unref (exec->works);
+  g_ptr_array_unref (exec->streams);
+  g_array_unref (exec->nodes);
   g_free (exec);
   control.alive--;
   return cudaSuccess;
@@ -605,6 +796,15 @@ cudaGetDeviceProperties (struct cudaDeviceProp *properties, int device)
   properties->totalGlobalMem = control.memory;
   properties->major = control.capability / 100;
   properties->minor = control.capability / 10 % 10;
+  return cudaSuccess;
+}
+
+/* No such device: what the link is remains unknown. */
+cudaError_t
+cudaDeviceGetPCIBusId (char *bus, int size, int device)
+{
+  CALL (cudaErrorInvalidDevice);
+  g_strlcpy (bus, "FFFF:FF:1F.7", size);
   return cudaSuccess;
 }
 

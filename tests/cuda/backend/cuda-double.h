@@ -5,7 +5,8 @@
  * returns this table.
  *
  * Work is deferred: nothing on a stream executes before something waits for it, so that reading too
- * early and overwriting too soon show.
+ * early and overwriting too soon show. Streams that are captured together run as such in the
+ * graph.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef CNN3D_CUDA_DOUBLE_H
 #define CNN3D_CUDA_DOUBLE_H
@@ -29,6 +30,12 @@ typedef struct {
   gint capability;             /* 100 * major + 10 * minor; 900 at first */
   guint timings;               /* elapsed times queried */
   gfloat (*elapsed) (guint n); /* milliseconds returned for the n-th query; NULL: the real time */
+  /* Other streams than the one that is waited for run as early as their own waits allow; FALSE: as
+   * late as anything waits for them. */
+  gboolean eager;
+  /* Whether a stream's wait for an event that another recorded is left out; streams are numbered in
+   * the order in which they were created: work, copies of batches, offloaded copies. NULL: none. */
+  gboolean (*ignores) (guint stream, guint other);
 } CudaDouble;
 
 #define CUDA_DOUBLE "cnn3d_cuda_double"
