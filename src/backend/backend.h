@@ -12,7 +12,7 @@
 #include "src/network/network.h"
 #include "src/plan/plan.h"
 
-#define CNN3D_BACKEND_ABI 9
+#define CNN3D_BACKEND_ABI 10
 
 #define CNN3D_BACKEND_ERROR (cnn3d_backend_error_quark ())
 CNN3D_API GQuark cnn3d_backend_error_quark (void);
@@ -38,6 +38,8 @@ CNN3D_API gsize cnn3d_points_bytes (const Cnn3dNetworkParams *params);
 typedef struct _Cnn3dDevice Cnn3dDevice;
 typedef struct _Cnn3dModel Cnn3dModel;
 typedef struct _Cnn3dProgram Cnn3dProgram;
+/* Memory beside the device's, which plans with recompute offload copy to and from. */
+typedef struct _Cnn3dStore Cnn3dStore;
 
 typedef struct {
   gint index;    /* device index; ignored on the CPU */
@@ -66,6 +68,7 @@ typedef struct {
   gdouble macs_per_second; /* of a convolution in the given precision */
   gdouble bytes_per_second;
   gdouble step_seconds;
+  gdouble link_bytes_per_second; /* to the store, and back: a guess for a disk */
 } Cnn3dDeviceSpeed;
 
 /* Layout of a model's weights in the back end's format: indices of floats in one array, including
@@ -107,6 +110,7 @@ typedef struct {
 /* Everything that a step reads and writes outside the arena. */
 typedef struct {
   guint8 *arena;
+  Cnn3dStore *store; /* NULL: the plan's store_bytes are 0 */
   Cnn3dArrays arrays;
   gboolean accumulate; /* add to the gradients; FALSE: replace them */
   /* (N, V, T, H, W, C) of frames_type, on the device; V: the network's views */
@@ -193,6 +197,16 @@ typedef struct {
   gboolean (*fetch) (
       Cnn3dDevice *device, gpointer to, gconstpointer from, gsize bytes, GError **error);
   gboolean (*finish) (Cnn3dDevice *device, GError **error);
+
+  /* Whether a store is a file, which recompute=auto does not take; FALSE: pinned host memory. */
+  gboolean stores_in_file;
+  /* Bytes that a store may have now, G_MAXUINT64 if the device is a profile's; and where it would be
+   * (static). FALSE with error: there can be none here. */
+  gboolean (*store_room) (Cnn3dDevice *device, guint64 *bytes, const gchar **place, GError **error);
+  /* All of it is taken at once. To be freed after finish(), and before the memory that steps copied
+   * from and to. */
+  Cnn3dStore *(*store_new) (Cnn3dDevice *device, gsize bytes, GError **error);
+  void (*store_free) (Cnn3dStore **store);
 
   /* A network in one precision; determines the weights' layout. The network must outlive the
    * model. */

@@ -9,6 +9,8 @@ typedef struct {
   gint n_segments;
   gboolean *again; /* [segment]: its convolutions are recomputed */
   gboolean *cheap; /* [tensor]: not a convolution's output; kept although it could be recomputed */
+  gboolean *stays; /* [op]: what is kept of it is not offloaded */
+  Pass pass;       /* the last one that was tried */
 } Choice;
 
 /* The most passes over a tensor that recomputing a slice of another may take; longer chains of
@@ -54,21 +56,32 @@ fill_keep (const Choice *c, gboolean *keep)
 
 /* The largest number of bytes alive at one step. */
 static gsize
-live (const Choice *c)
+live (Choice *c)
 {
   g_autofree gboolean *keep = g_new (gboolean, c->net->n_tensors);
-  Pass pass;
-  gsize bytes;
 
   fill_keep (c, keep);
-  cnn3d_pass_init (&pass, c->net, c->sizes, c->params, keep);
-  bytes = cnn3d_pass_live (&pass, NULL);
-  cnn3d_pass_clear (&pass);
-  return bytes;
+  cnn3d_pass_init (&c->pass, c->net, c->sizes, c->params, keep);
+  return c->params->recompute == CNN3D_RECOMPUTE_OFFLOAD
+      ? cnn3d_pass_offload_live (&c->pass, c->net, c->sizes, c->stays)
+      : cnn3d_pass_live (&c->pass, NULL);
 }
 
-/* Recomputes everything at first, then keeps what does not lower the peak: first blocks, those with
- * the most multiply-adds first, then tensors, from the last, which are the smallest. */
+/* Of the pass that was tried: leaves what does not lower the peak on the device, from the last block,
+ * whose turn comes soonest. */
+static void
+choose_stays (Choice *c, gsize peak)
+{
+  for (guint i = c->net->n_ops - 1; i-- > 0;)
+    if (c->segment[i] != c->segment[i + 1]) {
+      c->stays[i] = TRUE;
+      c->stays[i] = cnn3d_pass_offload_live (&c->pass, c->net, c->sizes, c->stays) <= peak;
+    }
+}
+
+/* Recomputes and offloads everything at first. Then what does not lower the peak is not offloaded,
+ * and is kept: first blocks, those with the most multiply-adds first, then tensors, from the last,
+ * which are the smallest. */
 static void
 choose (Choice *c)
 {
@@ -79,10 +92,12 @@ choose (Choice *c)
   for (guint i = 0; i < net->n_ops; i++)
     if (net->ops[i].kind == CNN3D_OP_CONV)
       macs[c->segment[i]] += cnn3d_op_macs (net, i);
-  if (c->params->recompute == CNN3D_RECOMPUTE_BLOCK)
+  if (c->params->recompute >= CNN3D_RECOMPUTE_BLOCK)
     for (gint s = 0; s < c->n_segments; s++)
       c->again[s] = macs[s] > 0;
   peak = live (c);
+  if (c->params->recompute == CNN3D_RECOMPUTE_OFFLOAD)
+    choose_stays (c, peak);
   for (;;) {
     gint dearest = -1;
 
@@ -103,25 +118,27 @@ choose (Choice *c)
   }
 }
 
-gboolean *
-cnn3d_pass_choose (const Cnn3dNetwork *net, const Cnn3dSizes *sizes, const Cnn3dPlanParams *params)
+void
+cnn3d_pass_choose (const Cnn3dNetwork *net, const Cnn3dSizes *sizes, const Cnn3dPlanParams *params,
+    gboolean **keep, gboolean **stays)
 {
-  gboolean *keep = g_new (gboolean, net->n_tensors);
   Choice c = { net, sizes, params };
 
+  *keep = g_new (gboolean, net->n_tensors);
+  *stays = c.stays = g_new0 (gboolean, net->n_ops);
   if (!params->training || params->recompute == CNN3D_RECOMPUTE_NONE) {
     for (guint t = 0; t < net->n_tensors; t++)
-      keep[t] = TRUE;
-    return keep;
+      (*keep)[t] = TRUE;
+    return;
   }
   c.segment = cnn3d_pass_segments (net);
   c.n_segments = c.segment[net->n_ops - 1] + 1;
   c.again = g_new0 (gboolean, c.n_segments);
   c.cheap = g_new0 (gboolean, net->n_tensors);
   choose (&c);
-  fill_keep (&c, keep);
+  fill_keep (&c, *keep);
   g_free (c.segment);
   g_free (c.again);
   g_free (c.cheap);
-  return keep;
+  cnn3d_pass_clear (&c.pass);
 }

@@ -327,7 +327,7 @@ add_backward_data (Planner *p, gint i)
   const gsize dout = p->gradient[op->out][0];
   const gsize clip_bytes = p->sizes->gradient[op->in] / rows (p, op->in);
   const gboolean adds = p->sizes->adds[i] && p->gradient[op->in][0] != CNN3D_NOWHERE;
-  const gboolean over = p->params->recompute == CNN3D_RECOMPUTE_BLOCK && op->kind == CNN3D_OP_CONV
+  const gboolean over = p->params->recompute >= CNN3D_RECOMPUTE_BLOCK && op->kind == CNN3D_OP_CONV
       && !adds && p->sizes->slice[i] < rows (p, op->in)
       && p->sizes->gradient[op->in] == p->sizes->gradient[op->out];
   Cnn3dStep s = blank_step (p, i, CNN3D_PHASE_BACKWARD);
@@ -512,9 +512,14 @@ cnn3d_pass_init (Pass *pass, const Cnn3dNetwork *net, const Cnn3dSizes *sizes,
 {
   Planner p = { pass, net, sizes, params, keep };
 
-  pass->steps = g_array_new (FALSE, FALSE, sizeof (Cnn3dStep));
-  pass->buffers = g_array_new (FALSE, FALSE, sizeof (Cnn3dBuffer));
-  pass->places = g_array_new (FALSE, FALSE, sizeof (PassPlace));
+  if (!pass->steps) {
+    pass->steps = g_array_new (FALSE, FALSE, sizeof (Cnn3dStep));
+    pass->buffers = g_array_new (FALSE, FALSE, sizeof (Cnn3dBuffer));
+    pass->places = g_array_new (FALSE, FALSE, sizeof (PassPlace));
+  }
+  g_array_set_size (pass->steps, 0);
+  g_array_set_size (pass->buffers, 0);
+  g_array_set_size (pass->places, 0);
   p.segment = cnn3d_pass_segments (net);
   p.reader = find_readers (net);
   p.trains = g_new0 (gboolean, net->n_ops);

@@ -18,7 +18,7 @@ typedef struct {
   guint n_forward;
 } Pass;
 
-/* Builds the pass. keep, [tensor]: kept from its forward step to its last use in the backward pass;
+/* Builds the pass, which is zeroed, or was built before: its memory is used again. keep, [tensor]: kept from its forward step to its last use in the backward pass;
  * activations that are not kept are recomputed. */
 void cnn3d_pass_init (Pass *pass, const Cnn3dNetwork *network, const Cnn3dSizes *sizes,
     const Cnn3dPlanParams *params, const gboolean *keep);
@@ -32,8 +32,18 @@ gsize cnn3d_pass_live (const Pass *pass, gsize *scratch);
  * g_free(). */
 gint *cnn3d_pass_segments (const Cnn3dNetwork *network);
 
-/* keep.c: the `keep` that params ask for; free with g_free(). */
-gboolean *cnn3d_pass_choose (
-    const Cnn3dNetwork *network, const Cnn3dSizes *sizes, const Cnn3dPlanParams *params);
+/* offload.c: inserts the copies to the store and back. Stored are outputs of blocks that are read
+ * again in the backward pass, and what their last ops save. stays, [op]: neither of this op.
+ * in_time: copies have as much time as does not raise the peak; FALSE: as little as is good. Returns the
+ * store's size in bytes. */
+gsize cnn3d_pass_offload (Pass *pass, const Cnn3dNetwork *network, const Cnn3dSizes *sizes,
+    const gboolean *stays, gboolean in_time);
+/* The largest number of bytes alive at one step with these copies; inserts nothing. */
+gsize cnn3d_pass_offload_live (
+    Pass *pass, const Cnn3dNetwork *network, const Cnn3dSizes *sizes, const gboolean *stays);
+
+/* keep.c: the `keep` that params ask for, and the `stays` of offload; free with g_free(). */
+void cnn3d_pass_choose (const Cnn3dNetwork *network, const Cnn3dSizes *sizes,
+    const Cnn3dPlanParams *params, gboolean **keep, gboolean **stays);
 
 #endif

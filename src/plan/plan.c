@@ -58,7 +58,7 @@ row_bytes (const Cnn3dSizes *sizes, gint tensor, guint rows)
 }
 
 static void
-add_cost (Cnn3dPlan *plan, const Cnn3dNetwork *net, const Cnn3dSizes *sizes, const Cnn3dStep *s)
+add_cost (Cnn3dPlan *plan, const Cnn3dNetwork *net, const Cnn3dSizes *sizes, Cnn3dStep *s)
 {
   const Cnn3dOp *op = &net->ops[s->op];
   const guint rows = sizes->batch * cnn3d_op_views (net, s->op);
@@ -66,9 +66,13 @@ add_cost (Cnn3dPlan *plan, const Cnn3dNetwork *net, const Cnn3dSizes *sizes, con
   const gdouble residual = row_bytes (sizes, op->residual, rows);
   gdouble bytes = 0;
 
+  if (s->phase >= CNN3D_N_PHASES) {
+    plan->copied += s->copy_bytes;
+    return;
+  }
   if (op->kind == CNN3D_OP_CONV || op->kind == CNN3D_OP_LINEAR) {
     if (s->phase != CNN3D_PHASE_UPDATE)
-      plan->macs += (gdouble) cnn3d_op_macs (net, s->op) * s->clips;
+      s->macs = (gdouble) cnn3d_op_macs (net, s->op) * s->clips;
     bytes = in + out;
   } else if (op->kind != CNN3D_OP_NORM) {
     bytes = in + residual + out;
@@ -80,7 +84,32 @@ add_cost (Cnn3dPlan *plan, const Cnn3dNetwork *net, const Cnn3dSizes *sizes, con
     bytes = 2 * (in + out) + (s->dout[1] != CNN3D_NOWHERE ? out : 0)
         + (s->dresidual != CNN3D_NOWHERE ? out : 0) + (s->din != CNN3D_NOWHERE ? in : 0);
   }
-  plan->bytes += s->phase == CNN3D_PHASE_UPDATE ? 0 : bytes * s->clips;
+  s->bytes = s->phase == CNN3D_PHASE_UPDATE ? 0 : bytes * s->clips;
+  plan->macs += s->macs;
+  plan->bytes += s->bytes;
+}
+
+gdouble
+cnn3d_plan_stall (const Cnn3dPlan *plan, const Cnn3dPlanRates *rates)
+{
+  g_autofree gdouble *ends = g_new (gdouble, plan->n_steps); /* [copy] */
+  gdouble now = 0, link = 0, stall = 0;
+
+  for (guint i = 0; i < plan->n_steps; i++) {
+    const Cnn3dStep *s = &plan->steps[i];
+
+    if (s->phase == CNN3D_PHASE_WAIT) {
+      stall += MAX (ends[s->copy] - now, 0);
+      now = MAX (now, ends[s->copy]);
+    } else if (s->phase >= CNN3D_N_PHASES) {
+      link = MAX (link, now) + s->copy_bytes / rates->link_bytes_per_second;
+      ends[s->copy] = link;
+    } else {
+      now += s->macs / rates->macs_per_second + s->bytes / rates->bytes_per_second
+          + rates->step_seconds;
+    }
+  }
+  return stall;
 }
 
 /* --- the plan --- */
@@ -96,16 +125,32 @@ to_offset (const Pass *pass, gsize *place)
   *place = g_array_index (pass->buffers, Cnn3dBuffer, p->buffer).offset + p->displacement;
 }
 
-Cnn3dPlan *
-cnn3d_plan_new (const Cnn3dNetwork *network, const Cnn3dSizes *sizes, const Cnn3dPlanParams *params)
+/* in_time: copies have as much time as does not raise the peak; FALSE: as little as possible. NULL:
+ * no fewer bytes than `most` are alive at some step. */
+static Cnn3dPlan *
+make_plan (const Cnn3dNetwork *network, const Cnn3dSizes *sizes, const Cnn3dPlanParams *params,
+    gboolean in_time, gsize most)
 {
-  g_autofree gboolean *keep = cnn3d_pass_choose (network, sizes, params);
   Cnn3dPlan *plan = g_new0 (Cnn3dPlan, 1);
-  Pass pass;
+  Pass pass = { NULL };
 
-  cnn3d_pass_init (&pass, network, sizes, params, keep);
-  plan->arena_bytes = cnn3d_plan_pack ((Cnn3dBuffer *) pass.buffers->data, pass.buffers->len);
+  if (params->whole) {
+    plan->keeps = g_memdup2 (params->whole->keeps, network->n_tensors * sizeof *plan->keeps);
+    plan->stays = g_memdup2 (params->whole->stays, network->n_ops * sizeof *plan->stays);
+  } else {
+    cnn3d_pass_choose (network, sizes, params, &plan->keeps, &plan->stays);
+  }
+  cnn3d_pass_init (&pass, network, sizes, params, plan->keeps);
+  if (params->training && params->recompute == CNN3D_RECOMPUTE_OFFLOAD)
+    plan->store_bytes = cnn3d_pass_offload (&pass, network, sizes, plan->stays, in_time);
   plan->live_bytes = cnn3d_pass_live (&pass, &plan->scratch_bytes);
+  if (plan->live_bytes >= most) {
+    cnn3d_pass_clear (&pass);
+    cnn3d_plan_free (&plan);
+    return NULL;
+  }
+  plan->arena_bytes = cnn3d_plan_pack ((Cnn3dBuffer *) pass.buffers->data, pass.buffers->len);
+  plan->in_time = in_time;
   plan->n_forward = pass.n_forward;
   for (guint i = 0; i < pass.steps->len; i++) {
     Cnn3dStep *s = &g_array_index (pass.steps, Cnn3dStep, i);
@@ -131,6 +176,70 @@ cnn3d_plan_new (const Cnn3dNetwork *network, const Cnn3dSizes *sizes, const Cnn3
   return plan;
 }
 
+#define DENSE 1.02 /* the arena, as a multiple of the live bytes */
+
+/* Frees the plan with the larger arena; the second, which may be NULL, if they are equal. */
+static void
+take_smaller (Cnn3dPlan **best, Cnn3dPlan **tried)
+{
+  if (*tried && (*tried)->arena_bytes < (*best)->arena_bytes) {
+    cnn3d_plan_free (best);
+    *best = *tried;
+    *tried = NULL;
+  } else {
+    cnn3d_plan_free (tried);
+  }
+}
+
+/* A short batch needs less memory at each step, but how closely it is packed varies. */
+static Cnn3dPlan *
+make_short (const Cnn3dNetwork *network, const Cnn3dSizes *sizes, const Cnn3dPlanParams *params)
+{
+  const Cnn3dPlan *whole = params->whole;
+  Cnn3dPlanParams free = *params;
+  Cnn3dPlan *best = make_plan (network, sizes, params, whole->in_time, G_MAXSIZE), *tried;
+
+  free.whole = NULL;
+  for (gint way = 0; way < 3 && best->arena_bytes > whole->arena_bytes; way++) {
+    tried = way ? make_plan (network, sizes, &free, way == 1, G_MAXSIZE)
+                : make_plan (network, sizes, params, !whole->in_time, G_MAXSIZE);
+    if (tried->store_bytes <= whole->store_bytes)
+      take_smaller (&best, &tried);
+    cnn3d_plan_free (&tried);
+  }
+  return best;
+}
+
+Cnn3dPlan *
+cnn3d_plan_new (const Cnn3dNetwork *network, const Cnn3dSizes *sizes, const Cnn3dPlanParams *params)
+{
+  const gboolean offloads = params->training && params->recompute == CNN3D_RECOMPUTE_OFFLOAD;
+  Cnn3dPlanParams other = *params;
+  Cnn3dPlan *best, *tried;
+
+  if (offloads && params->whole && params->whole->store_bytes)
+    return make_short (network, sizes, params);
+  other.whole = NULL;
+  if (offloads)
+    other.recompute = CNN3D_RECOMPUTE_BLOCK;
+  best = make_plan (network, sizes, &other, FALSE, G_MAXSIZE);
+  if (!offloads || params->whole)
+    return best;
+  /* nothing is copied for nothing */
+  tried = make_plan (network, sizes, params, TRUE, best->live_bytes);
+  /* long lifetimes leave holes between buffers */
+  if (tried && tried->arena_bytes > tried->live_bytes * DENSE) {
+    Cnn3dPlan *brief;
+
+    other = *params;
+    other.whole = tried;
+    brief = make_plan (network, sizes, &other, FALSE, G_MAXSIZE);
+    take_smaller (&tried, &brief);
+  }
+  take_smaller (&best, &tried);
+  return best;
+}
+
 void
 cnn3d_plan_free (Cnn3dPlan **plan)
 {
@@ -141,5 +250,7 @@ cnn3d_plan_free (Cnn3dPlan **plan)
     return;
   g_free (p->steps);
   g_free (p->buffers);
+  g_free (p->keeps);
+  g_free (p->stays);
   g_free (p);
 }

@@ -16,7 +16,12 @@ typedef enum {
   CNN3D_PHASE_BACKWARD_WEIGHTS, /* gradients of the op's parameters */
   CNN3D_PHASE_BACKWARD,         /* gradient of its input (batch norm: parameters too) */
   CNN3D_PHASE_UPDATE,           /* optimizer step of the op's parameters; run by the plan's user */
-  CNN3D_N_PHASES
+  CNN3D_N_PHASES,               /* of an op's work */
+  /* Copies between the arena and the store run beside the computation, one after another. They
+   * begin after the work of all earlier steps. */
+  CNN3D_PHASE_STORE = CNN3D_N_PHASES, /* begins to copy `in` to the store */
+  CNN3D_PHASE_LOAD,                   /* begins to copy it back, to `out` */
+  CNN3D_PHASE_WAIT                    /* all later work follows the end of a copy */
 } Cnn3dPhase;
 
 #define CNN3D_NOWHERE G_MAXSIZE  /* an offset: no such buffer */
@@ -63,6 +68,11 @@ typedef struct {
    * it then works slice by slice through one slice of din at the end of its scratch. */
   gsize dout[2], din, dresidual;
   gboolean accumulate; /* add to the contents of din */
+  /* Of the three phases of copies: the copy's number in its pass, from 0; of the first two: its
+   * bytes, and where they are in the store. */
+  guint copy;
+  gsize copy_bytes, stored;
+  gdouble macs, bytes; /* its part of the plan's cost */
 } Cnn3dStep;
 
 typedef struct {
@@ -75,16 +85,27 @@ typedef struct {
 typedef struct {
   Cnn3dStep *steps;
   guint n_steps;
-  guint n_forward; /* the first n_forward run forward */
+  guint n_forward; /* the first n_forward run forward, copies included */
   Cnn3dBuffer *buffers;
   guint n_buffers;
   gsize arena_bytes;   /* size of the arena */
   gsize live_bytes;    /* the largest sum alive at one step: a lower bound of the arena */
   gsize scratch_bytes; /* of these: scratch */
+  gsize store_bytes;   /* size of the store; 0: nothing is copied */
   /* Cost of a pass, the sum over its steps. */
-  gdouble macs;  /* multiply-adds of convolutions and the last layer */
-  gdouble bytes; /* of activations and gradients read and written */
+  gdouble macs;   /* multiply-adds of convolutions and the last layer */
+  gdouble bytes;  /* of activations and gradients read and written */
+  gdouble copied; /* bytes to the store and back */
+  /* [tensor], [op]: what is kept, and what stays on the device; whether copies have more time than
+   * they must: for plans of short batches */
+  gboolean *keeps, *stays, in_time;
 } Cnn3dPlan;
+
+/* Rates for cnn3d_plan_stall(). */
+typedef struct {
+  gdouble macs_per_second, bytes_per_second, step_seconds;
+  gdouble link_bytes_per_second; /* to the store, and back */
+} Cnn3dPlanRates;
 
 typedef struct {
   gboolean training;       /* FALSE: forward only; everything else but `features` is ignored */
@@ -94,6 +115,9 @@ typedef struct {
   /* [tensor], of a forward-only plan: tensors that are complete and available after its last step;
    * NULL: only the logits */
   const gboolean *features;
+  /* With offload, the plan of the run's whole batches, for a short one: it keeps and stores the same,
+   * and so needs no larger store. NULL: this is a whole one. */
+  const Cnn3dPlan *whole;
 } Cnn3dPlanParams;
 
 /* How many of `batch` clips, rows of the op, an op should process at once, so that its largest tensor, `clip_bytes`
@@ -107,6 +131,9 @@ CNN3D_API guint cnn3d_plan_slice (guint batch, guint most, gsize clip_bytes, gsi
 CNN3D_API Cnn3dPlan *cnn3d_plan_new (
     const Cnn3dNetwork *network, const Cnn3dSizes *sizes, const Cnn3dPlanParams *params);
 CNN3D_API void cnn3d_plan_free (Cnn3dPlan **plan);
+
+/* Seconds of a pass, by count, in which the computation waits for copies. */
+CNN3D_API gdouble cnn3d_plan_stall (const Cnn3dPlan *plan, const Cnn3dPlanRates *rates);
 
 /* Gives each buffer an offset such that buffers alive at the same step do not overlap; returns the
  * arena's size. Buffers are placed one after another in the tightest or the lowest gap that fits:

@@ -185,8 +185,8 @@ count_step (Counter *c, const Cnn3dStep *s)
   const Cnn3dOpKind kind = c->net->ops[s->op].kind;
 
   c->rows = c->sizes->batch * cnn3d_op_views (c->net, s->op);
-  if (s->phase == CNN3D_PHASE_UPDATE)
-    return; /* once, wherever it is in the plan */
+  if (s->phase >= CNN3D_PHASE_UPDATE)
+    return; /* an update: once, wherever it is in the plan; a copy: beside all this */
   if (kind == CNN3D_OP_CONV || kind == CNN3D_OP_LINEAR)
     count_product (c, s);
   else if (kind == CNN3D_OP_NORM && s->phase == CNN3D_PHASE_BACKWARD)

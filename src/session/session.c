@@ -92,7 +92,8 @@ cnn3d_session_take_memory (Cnn3dSession *s, const Cnn3dMemory *m, GError **error
   s->memory = *m;
   return (s->weights = cnn3d_session_alloc (s, m->weights, error))
       && (!m->copy || (s->copy = cnn3d_session_alloc (s, m->copy, error)))
-      && (s->arena = cnn3d_session_alloc (s, m->arena, error));
+      && (s->arena = cnn3d_session_alloc (s, m->arena, error))
+      && (!m->store || (s->store = s->backend->store_new (s->device, m->store, error)));
 }
 
 gsize
@@ -114,6 +115,8 @@ cnn3d_session_stage (
 void
 cnn3d_session_give_back (Cnn3dSession *s)
 {
+  if (s->store)
+    s->backend->store_free (&s->store);
   for (guint i = 0; i < s->taken->len; i++) {
     const Taken *taken = &g_array_index (s->taken, Taken, i);
 
@@ -136,6 +139,7 @@ const Cnn3dSessionProgram *
 cnn3d_session_program (Cnn3dSession *s, guint clips, gboolean training, GError **error)
 {
   Cnn3dProgramParams params = s->program[training];
+  Cnn3dPlanParams plan_params = s->plan[training];
   Cnn3dSessionProgram p = { clips, training, NULL, NULL };
 
   for (guint i = 0; i < s->programs->len; i++) {
@@ -143,17 +147,20 @@ cnn3d_session_program (Cnn3dSession *s, guint clips, gboolean training, GError *
 
     if (have->clips == clips && have->training == training)
       return have;
+    if (have->clips == s->most_clips && have->training == training)
+      plan_params.whole = have->plan;
   }
   params.batch = clips;
   p.program = s->backend->program_new (s->model, &params, error);
   if (!p.program)
     return NULL;
-  p.plan = cnn3d_plan_new (s->net, s->backend->program_sizes (p.program), &s->plan[training]);
-  if (p.plan->arena_bytes > s->memory.arena) {
+  p.plan = cnn3d_plan_new (s->net, s->backend->program_sizes (p.program), &plan_params);
+  if (p.plan->arena_bytes > s->memory.arena || p.plan->store_bytes > s->memory.store) {
     g_set_error (error, CNN3D_SESSION_ERROR, CNN3D_SESSION_ERROR_MEMORY,
-        "%u clips need an arena of %" G_GSIZE_FORMAT " bytes, more than the %" G_GSIZE_FORMAT
-        " that %u clips need",
-        clips, p.plan->arena_bytes, s->memory.arena, s->most_clips);
+        "%u clips need an arena of %" G_GSIZE_FORMAT " bytes and a store of %" G_GSIZE_FORMAT
+        ", more than the %" G_GSIZE_FORMAT " and %" G_GSIZE_FORMAT " that %u clips need",
+        clips, p.plan->arena_bytes, p.plan->store_bytes, s->memory.arena, s->memory.store,
+        s->most_clips);
     clear_program (s, &p);
     return NULL;
   }

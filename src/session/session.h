@@ -31,11 +31,12 @@ typedef struct {
   gsize input;     /* batches as they arrive, on a device that does not read host memory */
   gsize arena;     /* activations, their gradients, scratch */
   gsize workspace; /* part of the arena: scratch, at the step with the most live bytes */
-  gsize total;     /* planned and allocated: all except context */
+  gsize total;     /* planned and allocated: all except context and store */
   gsize context;   /* used by libraries and driver in addition: measured, or a bound */
+  gsize store;     /* not on the device: in pinned host memory, or a file */
 } Cnn3dMemory;
 
-/* Total bytes, including the context. */
+/* Total bytes on the device, including the context. */
 CNN3D_API guint64 cnn3d_memory_needs (const Cnn3dMemory *memory);
 
 /* The network for one number of clips. */
@@ -67,6 +68,7 @@ typedef struct {
   gfloat *weights; /* layout->total */
   gpointer copy;   /* NULL: the layout has none */
   guint8 *arena;
+  Cnn3dStore *store; /* NULL: memory.store is 0 */
 } Cnn3dSession;
 
 /* The only function that takes an uninitialized session. */
@@ -82,7 +84,7 @@ gboolean cnn3d_session_set_model (Cnn3dSession *session, gboolean keeps_copy, GE
 
 /* Allocates device memory, owned by the session. NULL with error. */
 gpointer cnn3d_session_alloc (Cnn3dSession *session, gsize bytes, GError **error);
-/* Allocates the weights, copy and arena of `memory`. FALSE with error. */
+/* Allocates the weights, copy, arena and store of `memory`. FALSE with error. */
 gboolean cnn3d_session_take_memory (
     Cnn3dSession *session, const Cnn3dMemory *memory, GError **error);
 /* Bytes that a part of a batch takes on the device: frames, key points, labels, ... begin at

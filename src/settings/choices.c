@@ -38,10 +38,15 @@ CHOICES (recomputes, "GstCnn3dTrainRecompute",
         "memory, a few per cent of the time",
         "bn" },
     { CNN3D_RECOMPUTE_BLOCK,
-        "Blocks' inputs are kept and convolutions recomputed where that lowers the peak: least "
+        "Blocks' inputs are kept and convolutions recomputed where that lowers the peak: less "
         "memory, up to a third more time",
         "block" },
-    { CNN3D_RECOMPUTE_AUTO, "The quickest of these that fits max-memory", "auto" });
+    { CNN3D_RECOMPUTE_OFFLOAD,
+        "As block, and blocks' inputs wait in host memory, on a CPU in a file of $TMPDIR or "
+        "/var/tmp: least memory, time according to the link or the disk",
+        "offload" },
+    { CNN3D_RECOMPUTE_AUTO, "The quickest of these that fits max-memory; on a CPU never offload",
+        "auto" });
 
 CHOICES (input_types, "GstCnn3dTrainInputType",
     { CNN3D_INPUT_RGB, "Frames; key points are ignored", "rgb" },

@@ -32,8 +32,13 @@ typedef enum {
   CNN3D_RECOMPUTE_NONE,
   CNN3D_RECOMPUTE_BN,    /* convolutions' outputs are kept; batch norm and ReLU are recomputed */
   CNN3D_RECOMPUTE_BLOCK, /* residual blocks' inputs are kept; convolutions are recomputed, too */
-  CNN3D_RECOMPUTE_AUTO,  /* chosen by a fit; not valid for a plan */
+  /* as BLOCK; in between, these inputs are in host memory or, on a CPU, in a file */
+  CNN3D_RECOMPUTE_OFFLOAD,
+  CNN3D_RECOMPUTE_AUTO, /* chosen by a fit; not valid for a plan */
 } Cnn3dRecompute;
+
+/* Whether the copy of the weights in the compute precision is kept between layers. */
+#define CNN3D_RECOMPUTE_KEEPS_COPY(recompute) ((recompute) < CNN3D_RECOMPUTE_BLOCK)
 
 /* What the network sees of a clip. */
 typedef enum {

@@ -187,6 +187,7 @@ start_passes (Cnn3dTrainer *t, const TrainerStaged *staged, gboolean training, g
     const Cnn3dSessionProgram *p = cnn3d_session_program (&t->s, clips, training, error);
     Cnn3dResults *results = &t->results[t->n_results];
     const Cnn3dBinding b = { .arena = t->s.arena,
+      .store = t->s.store,
       .arrays = arrays (t),
       .accumulate = t->group_batches > 0 || first > 0,
       .frames = (const guint8 *) batch->frames + first * frames,

@@ -54,7 +54,8 @@ cnn3d_fit_measure (const Cnn3dBackend *backend, Cnn3dDevice *device,
     goto done;
 
   const gboolean early = cnn3d_trainer_updates_early (&resolved, batch, micro_batch);
-  const Cnn3dModelParams model_params = { resolved.precision, recompute != CNN3D_RECOMPUTE_BLOCK };
+  const Cnn3dModelParams model_params = { resolved.precision,
+    CNN3D_RECOMPUTE_KEEPS_COPY (recompute) };
   const Cnn3dPlanParams plan_params = { TRUE, trained, recompute, early },
                         forward_params = { FALSE };
   Cnn3dProgramParams program = { micro_batch, TRUE,
@@ -79,6 +80,10 @@ cnn3d_fit_measure (const Cnn3dBackend *backend, Cnn3dDevice *device,
 
   backend->memory (device, &device_memory);
   backend->speed (device, resolved.precision, &speed);
+
+  const Cnn3dPlanRates rates = { speed.macs_per_second, speed.bytes_per_second, speed.step_seconds,
+    speed.link_bytes_per_second };
+
   m->weights = layout->total * sizeof (gfloat);
   m->copy = layout->copy_bytes;
   m->gradients = early ? 0 : layout->trained * sizeof (gfloat);
@@ -87,6 +92,7 @@ cnn3d_fit_measure (const Cnn3dBackend *backend, Cnn3dDevice *device,
   m->workspace =
       (training->arena_bytes >= forward->arena_bytes ? training : forward)->scratch_bytes;
   m->input = backend->asynchronous ? 2 * cnn3d_trainer_slot_bytes (params, batch) : 0;
+  m->store = training->store_bytes;
   m->total = m->weights + m->copy + m->gradients + m->optimizer + m->input + m->arena;
   m->context = device_memory.context;
   fit->micro_batch = micro_batch;
@@ -95,9 +101,12 @@ cnn3d_fit_measure (const Cnn3dBackend *backend, Cnn3dDevice *device,
   fit->macs = passes * training->macs;
   /* an update reads and writes each number of each array about once */
   fit->bytes = passes * training->bytes;
+  fit->copied = passes * training->copied;
+  fit->stall = passes * cnn3d_plan_stall (training, &rates);
   fit->seconds = fit->macs / speed.macs_per_second + fit->bytes / speed.bytes_per_second
       + (gdouble) rounds * training->n_steps * speed.step_seconds
-      + (gdouble) layout->trained * sizeof (gfloat) * (3 + 2 * states) / speed.bytes_per_second;
+      + (gdouble) layout->trained * sizeof (gfloat) * (3 + 2 * states) / speed.bytes_per_second
+      + fit->stall;
 
 done:
   cnn3d_plan_free (&training);
@@ -114,7 +123,8 @@ static gboolean
 check (const Cnn3dBackend *backend, Cnn3dDevice *device, const Cnn3dTrainerParams *params,
     guint batch, const Cnn3dFit *fit, gboolean *replaced, GError **error)
 {
-  const Cnn3dModelParams model_params = { fit->precision, fit->recompute != CNN3D_RECOMPUTE_BLOCK };
+  const Cnn3dModelParams model_params = { fit->precision,
+    CNN3D_RECOMPUTE_KEEPS_COPY (fit->recompute) };
   const gboolean accumulates = cnn3d_trainer_accumulates (params, batch, fit->micro_batch);
   const Cnn3dProgramParams programs[] = {
     { fit->micro_batch, TRUE, accumulates },
@@ -142,6 +152,24 @@ cnn3d_fit_budget (
   return params->max_memory ? MIN (params->max_memory, m.available) : m.available;
 }
 
+gboolean
+cnn3d_fit_fits (
+    const Cnn3dBackend *backend, Cnn3dDevice *device, const Cnn3dFit *fit, guint64 budget)
+{
+  const gchar *place;
+  guint64 room;
+
+  return cnn3d_memory_needs (&fit->memory) <= budget
+      && (!fit->memory.store
+          || (backend->store_room (device, &room, &place, NULL) && fit->memory.store <= room));
+}
+
+Cnn3dRecompute
+cnn3d_fit_last_recompute (const Cnn3dBackend *backend)
+{
+  return backend->stores_in_file ? CNN3D_RECOMPUTE_BLOCK : CNN3D_RECOMPUTE_OFFLOAD;
+}
+
 /* --- choosing --- */
 
 #define PATIENCE 6 /* consecutive finer splits without a faster one */
@@ -167,7 +195,7 @@ try_way (Search *s, const Cnn3dTrainerParams *params, guint batch, guint micro,
   if (!s->least.micro_batch
       || cnn3d_memory_needs (&fit.memory) < cnn3d_memory_needs (&s->least.memory))
     s->least = fit;
-  if (cnn3d_memory_needs (&fit.memory) <= s->budget
+  if (cnn3d_fit_fits (s->backend, s->device, &fit, s->budget)
       && (!s->best.micro_batch || fit.seconds < s->best.seconds))
     s->best = fit;
   return TRUE;
@@ -180,7 +208,7 @@ try_recomputes (
   if (params->recompute != CNN3D_RECOMPUTE_AUTO)
     return try_way (s, params, batch, micro, params->recompute, error);
   /* each is at least as slow as the one before */
-  for (Cnn3dRecompute r = CNN3D_RECOMPUTE_NONE; r < CNN3D_RECOMPUTE_AUTO; r++) {
+  for (Cnn3dRecompute r = CNN3D_RECOMPUTE_NONE; r <= cnn3d_fit_last_recompute (s->backend); r++) {
     const guint had = s->best.micro_batch;
 
     if (!try_way (s, params, batch, micro, r, error))
@@ -275,6 +303,26 @@ search (Search *s, const Cnn3dTrainerParams *params, guint batch, GError **error
   return s->best.micro_batch || search_largest (s, params, batch, most, error);
 }
 
+/* Only the store has no place. */
+static void
+refuse_store (const Search *s, const Cnn3dTrainerParams *params, guint batch, GError **error)
+{
+  const gsize store = s->least.memory.store;
+  const gchar *place;
+  guint64 room;
+
+  if (!s->backend->store_room (s->device, &room, &place, error))
+    return;
+
+  g_auto (GStrv) ways = cnn3d_fit_suggest (s->backend, s->device, params, batch, s->budget, 3);
+  g_autofree gchar *list = g_strjoinv ("\n  ", ways), *needed = cnn3d_format_bytes (store),
+                   *have = cnn3d_format_bytes (room);
+
+  g_set_error (error, CNN3D_SESSION_ERROR, CNN3D_SESSION_ERROR_MEMORY,
+      "recompute=offload needs %s (%" G_GSIZE_FORMAT " bytes) of %s, but there is only %s%s%s",
+      needed, store, place, have, ways[0] ? "; what would fit:\n  " : "", list);
+}
+
 gboolean
 cnn3d_fit_choose (const Cnn3dBackend *backend, Cnn3dDevice *device,
     const Cnn3dTrainerParams *params, guint batch, Cnn3dFit *fit, GError **error)
@@ -285,6 +333,10 @@ cnn3d_fit_choose (const Cnn3dBackend *backend, Cnn3dDevice *device,
   for (gboolean replaced = TRUE; replaced;) {
     if (!search (&s, params, batch, error))
       return FALSE;
+    if (!s.best.micro_batch && cnn3d_memory_needs (&s.least.memory) <= s.budget) {
+      refuse_store (&s, params, batch, error);
+      return FALSE;
+    }
     if (!s.best.micro_batch) {
       cnn3d_fit_refuse (backend, device, params, batch, &s.least, s.budget, error);
       return FALSE;
@@ -441,7 +493,7 @@ cnn3d_fit_largest (const Cnn3dBackend *backend, Cnn3dDevice *device,
   memset (fit, 0, sizeof *fit);
   while (fails <= CNN3D_FIT_MOST_CLIPS
       && cnn3d_fit_measure (backend, device, params, fails, fails, recompute, &tried, NULL)
-      && cnn3d_memory_needs (&tried.memory) <= budget) {
+      && cnn3d_fit_fits (backend, device, &tried, budget)) {
     fits = fails;
     *fit = tried;
     fails *= 2;
@@ -451,7 +503,7 @@ cnn3d_fit_largest (const Cnn3dBackend *backend, Cnn3dDevice *device,
     const guint middle = (fits + fails) / 2;
 
     if (cnn3d_fit_measure (backend, device, params, middle, middle, recompute, &tried, NULL)
-        && cnn3d_memory_needs (&tried.memory) <= budget) {
+        && cnn3d_fit_fits (backend, device, &tried, budget)) {
       fits = middle;
       *fit = tried;
     } else {

@@ -16,6 +16,8 @@ typedef struct {
   /* estimated time of a batch; only comparable between configurations on one device */
   gdouble seconds;
   gdouble macs, bytes; /* of a batch: multiply-adds, and bytes of activations moved */
+  gdouble copied;      /* of a batch: bytes to the store and back */
+  gdouble stall;       /* the part of `seconds` in which the computation waits for these */
 } Cnn3dFit;
 
 /* What `params` with this micro-batch and recompute (not auto) need on an open device. FALSE with
@@ -28,6 +30,13 @@ CNN3D_API gboolean cnn3d_fit_measure (const Cnn3dBackend *backend, Cnn3dDevice *
  * max_memory. */
 CNN3D_API guint64 cnn3d_fit_budget (
     const Cnn3dBackend *backend, Cnn3dDevice *device, const Cnn3dTrainerParams *params);
+
+/* Whether the device has room for it in `budget`, and for its store beside. */
+CNN3D_API gboolean cnn3d_fit_fits (
+    const Cnn3dBackend *backend, Cnn3dDevice *device, const Cnn3dFit *fit, guint64 budget);
+
+/* The recomputation that needs the least memory of those that `auto` takes. */
+CNN3D_API Cnn3dRecompute cnn3d_fit_last_recompute (const Cnn3dBackend *backend);
 
 /* Chooses a configuration that `params` allow and that fits the budget. With auto_fit it is the
  * largest micro-batch, up to params' own, that fits with any recomputation, because batch norm sees

@@ -25,7 +25,8 @@ cnn3d_fit_roofline (const Cnn3dBackend *backend, Cnn3dDevice *device,
   if (!net || !(trained = cnn3d_freeze (net, params->freeze, &norm_frozen, error)))
     goto done;
 
-  const Cnn3dModelParams model_params = { fit->precision, fit->recompute != CNN3D_RECOMPUTE_BLOCK };
+  const Cnn3dModelParams model_params = { fit->precision,
+    CNN3D_RECOMPUTE_KEEPS_COPY (fit->recompute) };
   const Cnn3dProgramParams program_params = { fit->micro_batch, TRUE,
     cnn3d_trainer_accumulates (params, batch, fit->micro_batch), TRUE };
   const Cnn3dPlanParams plan_params = { TRUE, trained, fit->recompute,

@@ -281,7 +281,7 @@ cnn3d_trainer_new (const Cnn3dTrainerParams *params, guint batch, GError **error
   if (!cnn3d_fit_choose (t->s.backend, t->s.device, &t->params, batch, &t->fit, error))
     goto failed;
   t->updates_early = cnn3d_trainer_updates_early (&t->params, batch, t->fit.micro_batch);
-  if (!cnn3d_session_set_model (&t->s, t->fit.recompute != CNN3D_RECOMPUTE_BLOCK, error))
+  if (!cnn3d_session_set_model (&t->s, CNN3D_RECOMPUTE_KEEPS_COPY (t->fit.recompute), error))
     goto failed;
   set_programs (t);
   if (!take_memory (t, error) || !initialize_weights (t, error)

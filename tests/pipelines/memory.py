@@ -50,7 +50,7 @@ def weights(path):
 def predicted(folder):
     """The plan's bytes equal `cnn3d plan` for each recomputation mode, with the same weights to the bit"""
     found, notes = [], []
-    for way in "none", "bn", "block":
+    for way in "none", "bn", "block", "offload":
         run = launch.launch(line(folder, "recompute=%s checkpoint-dir=%s" % (way, way)), folder)
         plan = plan_of(run)
         planned = tool_plan("--recompute", way)["asked"]

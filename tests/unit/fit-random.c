@@ -98,7 +98,7 @@ draw_setting (Setting *s, GRand *rand)
   p->gradient_clip = once_in (rand, 4) ? 1 : 0;
   p->freeze = freezes[draw (rand, 0, G_N_ELEMENTS (freezes) - 1)];
   p->frames_type = once_in (rand, 4) ? CNN3D_TYPE_FLOAT32 : CNN3D_TYPE_UINT8;
-  p->recompute = once_in (rand, 5) ? draw (rand, 0, CNN3D_RECOMPUTE_BLOCK) : CNN3D_RECOMPUTE_AUTO;
+  p->recompute = once_in (rand, 5) ? draw (rand, 0, CNN3D_RECOMPUTE_OFFLOAD) : CNN3D_RECOMPUTE_AUTO;
   p->auto_fit = !once_in (rand, 6);
   p->micro_batch = once_in (rand, 4) ? draw (rand, 1, MOST_BATCH) : 0;
   p->lr.lr = 0.01;
@@ -119,7 +119,7 @@ walk (Setting *s, GError **error)
 
   for (guint micro = 1; micro <= largest_micro (s); micro++)
     for (Cnn3dRecompute r = CNN3D_RECOMPUTE_NONE; r < CNN3D_RECOMPUTE_AUTO; r++)
-      if ((asked == CNN3D_RECOMPUTE_AUTO || asked == r)
+      if ((asked == CNN3D_RECOMPUTE_AUTO ? r <= cnn3d_fit_last_recompute (s->backend) : asked == r)
           && (s->params.auto_fit || micro == largest_micro (s))
           && !cnn3d_fit_measure (
               s->backend, s->device, &s->params, s->batch, micro, r, &s->ways[micro][r], error))
@@ -216,7 +216,9 @@ check (const Setting *s, guint64 budget, const Cnn3dFit *chosen)
         g_error ("%s: recompute %s was chosen, but %s fits", s->text,
             cnn3d_choice_name (&cnn3d_recomputes, chosen->recompute),
             cnn3d_choice_name (&cnn3d_recomputes, r));
-      if (frozen && is_even (s, micro) && way->seconds < chosen->seconds * (1 - 1e-3))
+      /* the copies of offload depend on the link, and are the last resort */
+      if (frozen && is_even (s, micro) && r != CNN3D_RECOMPUTE_OFFLOAD
+          && way->seconds < chosen->seconds * (1 - 1e-3))
         g_error ("%s: micro-batch %u with recompute %s was chosen, but %u with %s fits and is "
                  "quicker, %g to %g s",
             s->text, chosen->micro_batch, cnn3d_choice_name (&cnn3d_recomputes, chosen->recompute),

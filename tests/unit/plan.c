@@ -121,7 +121,7 @@ set_up (Setup *s, const TestNetwork *kind, const Size z, gboolean training,
 {
   const Cnn3dNetworkParams params =
       test_network_params (kind, (Cnn3dNetworkParams) { NULL, 10, 64, 3, z[0], z[1], z[2], 0.5 });
-  const Cnn3dModelParams model_params = { precision, recompute != CNN3D_RECOMPUTE_BLOCK };
+  const Cnn3dModelParams model_params = { precision, CNN3D_RECOMPUTE_KEEPS_COPY (recompute) };
   const Cnn3dProgramParams program = { z[3], training, accumulates, TRUE, most };
   g_autoptr (GError) error = NULL;
 
@@ -133,8 +133,8 @@ set_up (Setup *s, const TestNetwork *kind, const Size z, gboolean training,
   g_assert_no_error (error);
   s->sizes = backend->program_sizes (s->program);
   g_assert_cmpuint (s->sizes->batch, ==, z[3]);
-  /* as on a GPU, for every other batch size */
-  for (guint i = 0; z[3] % 2 == 0 && i < s->net->n_ops; i++)
+  /* as on a GPU, for every other size of whole batches */
+  for (guint i = 0; (most ? most : z[3]) % 2 == 0 && i < s->net->n_ops; i++)
     s->sizes->adds[i] = s->sizes->statistics[i] = s->net->ops[i].kind == CNN3D_OP_CONV;
 }
 
@@ -242,6 +242,8 @@ test_model (gconstpointer kind)
             arena[CNN3D_RECOMPUTE_BN][updates], <=, arena[CNN3D_RECOMPUTE_NONE][updates]);
         g_assert_cmpuint (
             arena[CNN3D_RECOMPUTE_BLOCK][updates], <=, arena[CNN3D_RECOMPUTE_BN][updates]);
+        g_assert_cmpuint (
+            arena[CNN3D_RECOMPUTE_OFFLOAD][updates], <=, arena[CNN3D_RECOMPUTE_BLOCK][updates]);
       }
       set_up (&s, kind, sizes[i], FALSE, precision, CNN3D_RECOMPUTE_NONE, FALSE, 0);
       plan = cnn3d_plan_new (s.net, s.sizes, &forward);
@@ -264,9 +266,10 @@ test_model (gconstpointer kind)
     g_assert_cmpuint (seen[r].statistics, >, 0);
     g_assert_cmpuint (seen[r].deferred > 0, ==, r != CNN3D_RECOMPUTE_NONE);
     g_assert_cmpuint (seen[r].strided, >, 0);
+    g_assert_cmpint (seen[r].copies > 0, ==, r == CNN3D_RECOMPUTE_OFFLOAD);
     /* none of r2plus1d_18's convolutions has as many input as output channels */
     g_assert_cmpint (seen[r].over > 0, ==,
-        r == CNN3D_RECOMPUTE_BLOCK
+        r >= CNN3D_RECOMPUTE_BLOCK
             && !g_str_equal (((const TestNetwork *) kind)->name, "r2plus1d_18"));
     if (r != CNN3D_RECOMPUTE_NONE) {
       g_assert_cmpuint (seen[r].slices, >, 0);
@@ -275,6 +278,7 @@ test_model (gconstpointer kind)
     }
   }
   g_assert_cmpuint (seen[CNN3D_RECOMPUTE_BLOCK].made_convs, >, 0);
+  g_assert_cmpuint (seen[CNN3D_RECOMPUTE_OFFLOAD].made_convs, >, 0);
 }
 
 /* The sanitizers check this project's code, which is the same for each batch size. */
@@ -303,26 +307,36 @@ test_short_batches (gconstpointer kind)
         const Cnn3dRecompute r = k / N_WAYS;
         const gint way = k % N_WAYS;
         const guint most = whole[w][3];
-        gsize arena = 0;
+        Cnn3dPlan *whole_plan = NULL;
 
         for (guint n = most; n >= 1; n -= n > 4 ? BATCH_STEP : 1) {
-          const Cnn3dPlanParams params = { TRUE, NULL, r, way == UPDATES };
+          const Cnn3dPlanParams params = { TRUE, NULL, r, way == UPDATES, .whole = whole_plan };
           const Size size = { whole[w][0], whole[w][1], whole[w][2], n };
           Cnn3dPlan *plan;
           Setup s;
 
           set_up (&s, kind, size, TRUE, precision, r, way == ACCUMULATES, most);
           plan = cnn3d_plan_new (s.net, s.sizes, &params);
-          if (n == most)
-            arena = plan->arena_bytes;
-          else if (plan->arena_bytes > arena)
-            g_error ("%s, precision %d, recompute %d, way %d: %u clips take %" G_GSIZE_FORMAT
-                     " bytes, but %u take %" G_GSIZE_FORMAT,
-                ((const TestNetwork *) kind)->name, precision, r, way, n, plan->arena_bytes, most,
-                arena);
-          cnn3d_plan_free (&plan);
+          if (!whole_plan) {
+            whole_plan = plan;
+          } else {
+            g_autofree gchar *wrong = r == CNN3D_RECOMPUTE_OFFLOAD
+                ? walk_plan (s.net, s.sizes, plan, &params, WALK_ALL)
+                : NULL;
+
+            g_assert_cmpstr (wrong, ==, NULL);
+            if (plan->arena_bytes > whole_plan->arena_bytes
+                || plan->store_bytes > whole_plan->store_bytes)
+              g_error ("%s, precision %d, recompute %d, way %d: %u clips take %" G_GSIZE_FORMAT
+                       " bytes and store %" G_GSIZE_FORMAT ", but %u take %" G_GSIZE_FORMAT
+                       " and %" G_GSIZE_FORMAT,
+                  ((const TestNetwork *) kind)->name, precision, r, way, n, plan->arena_bytes,
+                  plan->store_bytes, most, whole_plan->arena_bytes, whole_plan->store_bytes);
+            cnn3d_plan_free (&plan);
+          }
           tear_down (&s);
         }
+        cnn3d_plan_free (&whole_plan);
       }
 }
 
@@ -405,6 +419,29 @@ test_random_frozen (gconstpointer kind)
   }
 }
 
+/* One second a multiply-add and a byte. */
+static void
+test_stall (void)
+{
+  const Cnn3dPlanRates rates = { 1, 1, 0, 1 };
+  Cnn3dStep steps[] = {
+    { .phase = CNN3D_PHASE_FORWARD, .macs = 1 },
+    { .phase = CNN3D_PHASE_STORE, .copy = 0, .copy_bytes = 3 }, /* 1 to 4 */
+    { .phase = CNN3D_PHASE_FORWARD, .macs = 1 },                /* 1 to 2 */
+    { .phase = CNN3D_PHASE_WAIT, .copy = 0 },                   /* 2 to 4 */
+    { .phase = CNN3D_PHASE_STORE, .copy = 1, .copy_bytes = 1 }, /* 4 to 5 */
+    { .phase = CNN3D_PHASE_LOAD, .copy = 2, .copy_bytes = 3 },  /* 5 to 8 */
+    { .phase = CNN3D_PHASE_BACKWARD, .macs = 2, .bytes = 1 },   /* 4 to 7 */
+    { .phase = CNN3D_PHASE_WAIT, .copy = 2 },                   /* 7 to 8 */
+    { .phase = CNN3D_PHASE_LOAD, .copy = 3, .copy_bytes = 3 },  /* 8 to 11 */
+    { .phase = CNN3D_PHASE_BACKWARD, .macs = 4 },               /* 8 to 12 */
+    { .phase = CNN3D_PHASE_WAIT, .copy = 3 },
+  };
+  const Cnn3dPlan plan = { .steps = steps, .n_steps = G_N_ELEMENTS (steps) };
+
+  g_assert_cmpfloat (cnn3d_plan_stall (&plan, &rates), ==, 2 + 1);
+}
+
 /* --- the walk itself: it must detect errors --- */
 
 static void
@@ -456,6 +493,19 @@ corrupt_step (const Setup *s, Cnn3dPlan *plan, const Cnn3dPlanParams *params, gu
       assert_wrong (s, plan, params, "scratch in the way", i, WALK_ALL);
       *step = right;
     }
+  }
+  if (step->phase >= CNN3D_N_PHASES) {
+    step->copy++;
+    assert_wrong (s, plan, params, "another copy", i, WALK_ALL);
+    *step = right;
+  }
+  if (step->copy_bytes) {
+    step->copy_bytes--;
+    assert_wrong (s, plan, params, "fewer bytes", i, WALK_ALL);
+    *step = right;
+    step->stored += 64;
+    assert_wrong (s, plan, params, "another place in the store", i, WALK_ALL);
+    *step = right;
   }
   step->adds = !step->adds;
   assert_wrong (s, plan, params, "adds", i, WALK_ALL);
@@ -585,9 +635,11 @@ main (int argc, char **argv)
   g_test_add_func ("/plan/frozen", test_frozen);
   g_test_add_func ("/plan/too-large", test_too_large);
   g_test_add_func ("/plan/speed", test_speed);
+  g_test_add_func ("/plan/stall", test_stall);
   g_test_add_data_func ("/plan/walk/none", GINT_TO_POINTER (CNN3D_RECOMPUTE_NONE), test_walk);
   g_test_add_data_func ("/plan/walk/bn", GINT_TO_POINTER (CNN3D_RECOMPUTE_BN), test_walk);
   g_test_add_data_func ("/plan/walk/block", GINT_TO_POINTER (CNN3D_RECOMPUTE_BLOCK), test_walk);
+  g_test_add_data_func ("/plan/walk/offload", GINT_TO_POINTER (CNN3D_RECOMPUTE_OFFLOAD), test_walk);
   for (guint i = 0; i < TEST_N_NETWORKS; i++) {
     const Cnn3dInputType input = test_networks[i].input;
     /* two-stream networks have most operations, views most rows */

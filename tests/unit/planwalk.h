@@ -26,6 +26,14 @@ typedef struct {
   guint parts; /* gradient: contributions in it */
 } Region;
 
+/* Between the arena and the store. */
+typedef struct {
+  guint number;
+  gboolean out, done;
+  gsize offset, bytes, stored;
+  Region what; /* at offset */
+} WalkCopy;
+
 typedef struct {
   const Cnn3dNetwork *net;
   const Cnn3dSizes *sizes;
@@ -39,18 +47,20 @@ typedef struct {
   guint step;
   gchar *wrong;              /* the first error */
   const Cnn3dStep *deferred; /* a batch norm whose output the next step may compute */
+  GArray *copies;            /* of WalkCopy, by number */
+  gint next;                 /* the op of the next forward step */
 } Walk;
 
 /* Features that plans used, to check that a test's cases cover all of them. */
 typedef struct {
   guint slices, sums, over, strided, made_convs, made_norms, made_pools, updates, deferred,
-      statistics;
+      statistics, copies;
 } WalkSeen;
 
 static inline void G_GNUC_PRINTF (2, 3) complain (Walk *w, const gchar *format, ...)
 {
   static const gchar *const phases[] = { "forward", "recompute", "backward-weights", "backward",
-    "update" };
+    "update", "store", "load", "wait" };
   const Cnn3dStep *s = &w->plan->steps[w->step];
   g_autofree gchar *text = NULL;
   va_list args;
@@ -67,6 +77,21 @@ static inline void G_GNUC_PRINTF (2, 3) complain (Walk *w, const gchar *format, 
 }
 
 /* --- regions --- */
+
+/* Memory that a copy uses: from its beginning until a step waits for it, it may be read at most, and
+ * only if it is copied out. */
+static inline void
+walk_touch (Walk *w, gsize offset, gsize bytes, gboolean writes)
+{
+  for (guint i = 0; i < w->copies->len; i++) {
+    const WalkCopy *c = &g_array_index (w->copies, WalkCopy, i);
+
+    if (!c->done && offset < c->offset + c->bytes && c->offset < offset + bytes
+        && (writes || !c->out))
+      complain (w, "%s %" G_GSIZE_FORMAT " while copy %u is under way", writes ? "writes" : "reads",
+          offset, i);
+  }
+}
 
 /* Keeps the whole clips of regions outside of [offset, offset + bytes), which is written. */
 static inline void
@@ -116,6 +141,7 @@ walk_write (Walk *w, gsize offset, Kind kind, gint index, guint first, guint cli
         offset);
     return;
   }
+  walk_touch (w, offset, bytes, TRUE);
   walk_erase (w, offset, bytes);
   g_array_append_val (w->regions, r);
 }
@@ -126,6 +152,8 @@ walk_read (Walk *w, gsize offset, Kind kind, gint index, guint first, guint clip
 {
   guint parts = G_MAXUINT;
 
+  if (offset != CNN3D_NOWHERE)
+    walk_touch (w, offset, clips * clip_bytes, FALSE);
   for (guint k = first; k < first + clips;) {
     const Region *found = NULL;
 
@@ -291,6 +319,15 @@ check_deferred (Walk *w, const Cnn3dStep *s)
     read_activation (w, d, d->in, w->net->ops[d->op].in);
 }
 
+static inline gboolean
+walk_leaves_sums (const Walk *w, gint op)
+{
+  for (guint i = 0; i < w->plan->n_forward; i++)
+    if (w->plan->steps[i].op == op && w->plan->steps[i].phase == CNN3D_PHASE_FORWARD)
+      return w->plan->steps[i].statistics != CNN3D_NOWHERE;
+  return FALSE;
+}
+
 static inline void
 walk_forward (Walk *w, const Cnn3dStep *s)
 {
@@ -308,8 +345,7 @@ walk_forward (Walk *w, const Cnn3dStep *s)
   if (w->params->training && w->sizes->saved[s->op]) {
     const gint before = op->in >= 0 ? w->net->tensors[op->in].producer : -1;
 
-    /* a forward step's index is its op's */
-    if (again || (before >= 0 && w->plan->steps[before].statistics != CNN3D_NOWHERE))
+    if (again || (before >= 0 && walk_leaves_sums (w, before)))
       walk_read (w, s->saved, SAVED, s->op, 0, 1, w->sizes->saved[s->op]);
     if (!again)
       walk_write (w, s->saved, SAVED, s->op, 0, 1, w->sizes->saved[s->op], 0);
@@ -472,6 +508,89 @@ walk_update (Walk *w, const Cnn3dStep *s)
   w->updated[s->op] = TRUE;
 }
 
+/* --- copies --- */
+
+static inline void
+walk_store (Walk *w, const Cnn3dStep *s, WalkCopy *c)
+{
+  gboolean found = FALSE;
+
+  c->offset = s->in;
+  c->out = TRUE;
+  for (guint i = 0; i < w->regions->len && !found; i++) {
+    c->what = g_array_index (w->regions, Region, i);
+    found = c->what.offset == s->in && c->what.clips * c->what.clip_bytes == s->copy_bytes;
+  }
+  if (!found || (c->what.kind != ACTIVATION && c->what.kind != SAVED))
+    complain (w, "there is nothing to store");
+  if (s->out != CNN3D_NOWHERE)
+    complain (w, "loads what it stores");
+  for (guint i = 0; i < w->copies->len; i++) {
+    const WalkCopy *other = &g_array_index (w->copies, WalkCopy, i);
+
+    if (walk_overlap (c->stored, c->bytes, other->stored, other->bytes))
+      complain (w, "copy %u is in its place in the store", i);
+  }
+}
+
+/* What comes back is there from the step on that waits for it. */
+static inline void
+walk_load (Walk *w, const Cnn3dStep *s, WalkCopy *c)
+{
+  gboolean found = FALSE;
+
+  c->offset = s->out;
+  for (guint i = 0; i < w->copies->len && !found; i++) {
+    const WalkCopy *from = &g_array_index (w->copies, WalkCopy, i);
+
+    found = from->out && from->done && from->stored == s->stored && from->bytes == s->copy_bytes;
+    c->what = from->what;
+  }
+  c->what.offset = s->out;
+  if (!found)
+    complain (w, "this was not stored");
+  if (s->in != CNN3D_NOWHERE)
+    complain (w, "stores what it loads");
+  if (s->out == CNN3D_NOWHERE || s->out > w->plan->arena_bytes
+      || c->bytes > w->plan->arena_bytes - s->out) {
+    complain (w, "loads beyond the arena");
+    return;
+  }
+  /* whatever lives on must be elsewhere */
+  walk_touch (w, s->out, c->bytes, TRUE);
+  walk_erase (w, s->out, c->bytes);
+}
+
+static inline void
+walk_copy (Walk *w, const Cnn3dStep *s)
+{
+  WalkCopy c = { s->copy, FALSE, FALSE, 0, s->copy_bytes, s->stored, { 0 } };
+
+  if (!w->params->training || w->params->recompute != CNN3D_RECOMPUTE_OFFLOAD)
+    complain (w, "copies although nothing is to be offloaded");
+  if (s->phase != CNN3D_PHASE_WAIT) {
+    if (s->copy != w->copies->len)
+      complain (w, "is copy %u where %u is next", s->copy, w->copies->len);
+    if (!c.bytes || c.bytes > w->plan->store_bytes || c.stored > w->plan->store_bytes - c.bytes)
+      complain (w, "is beyond the store");
+    if (s->phase == CNN3D_PHASE_STORE)
+      walk_store (w, s, &c);
+    else
+      walk_load (w, s, &c);
+    g_array_append_val (w->copies, c);
+    return;
+  }
+  if (s->copy >= w->copies->len || g_array_index (w->copies, WalkCopy, s->copy).done)
+    complain (w, "waits for nothing");
+  for (guint i = 0; i <= s->copy && !w->wrong; i++) {
+    WalkCopy *ends = &g_array_index (w->copies, WalkCopy, i);
+
+    if (!ends->done && !ends->out)
+      g_array_append_val (w->regions, ends->what);
+    ends->done = TRUE;
+  }
+}
+
 /* --- the plan --- */
 
 static inline void
@@ -482,9 +601,20 @@ walk_step (Walk *w, const Cnn3dStep *s)
   const gboolean sliced = op->kind == CNN3D_OP_CONV || s->phase == CNN3D_PHASE_RECOMPUTE;
   const Cnn3dStep *deferred;
 
-  if ((s->phase == CNN3D_PHASE_FORWARD) != (w->step < w->plan->n_forward)
-      || (s->phase == CNN3D_PHASE_FORWARD && s->op != (gint) w->step))
+  const gboolean copies = s->phase >= CNN3D_N_PHASES;
+
+  if ((!copies && (s->phase == CNN3D_PHASE_FORWARD) != (w->step < w->plan->n_forward))
+      || (s->phase == CNN3D_PHASE_FORWARD && s->op != w->next++))
     complain (w, "is out of order");
+  if (copies) {
+    if (s->adds || s->accumulate)
+      complain (w, "computes");
+    if (w->deferred)
+      complain (w, "comes between a batch norm that defers and what reads it");
+    if (!w->wrong)
+      walk_copy (w, s);
+    return;
+  }
   if (w->updated[s->op])
     complain (w, "needs weights that have been updated");
   if (s->first > batch || s->clips < 1 || s->clips > batch - s->first)
@@ -557,8 +687,11 @@ static inline void
 walk_end (Walk *w)
 {
   w->step = w->plan->n_steps;
-  if (w->plan->n_forward != w->net->n_ops)
-    complain (w, "%u forward steps", w->plan->n_forward);
+  if (w->next != (gint) w->net->n_ops)
+    complain (w, "%d forward steps", w->next);
+  for (guint i = 0; i < w->copies->len; i++)
+    if (!g_array_index (w->copies, WalkCopy, i).done)
+      complain (w, "nothing waits for copy %u", i);
   for (guint i = 0; i < w->net->n_ops && w->params->training; i++) {
     const Cnn3dOp *op = &w->net->ops[i];
     const gboolean plain = op->kind == CNN3D_OP_CONV || op->kind == CNN3D_OP_LINEAR;
@@ -579,8 +712,10 @@ walk_forget (Walk *w)
   for (guint i = 0; i < w->plan->n_buffers; i++) {
     const Cnn3dBuffer *b = &w->plan->buffers[i];
 
-    if (b->last == w->step)
-      walk_erase (w, b->offset, b->bytes);
+    if (b->last != w->step)
+      continue;
+    walk_touch (w, b->offset, b->bytes, TRUE);
+    walk_erase (w, b->offset, b->bytes);
   }
 }
 
@@ -593,7 +728,8 @@ walk_plan (const Cnn3dNetwork *net, const Cnn3dSizes *sizes, const Cnn3dPlan *pl
 {
   Walk w = { net, sizes, plan, params, g_array_new (FALSE, FALSE, sizeof (Region)),
     g_new0 (gboolean, net->n_ops), g_new0 (gboolean, net->n_tensors), g_new0 (guint, net->n_ops),
-    g_new0 (gboolean, net->n_ops), g_new0 (gboolean, net->n_ops), 0, NULL };
+    g_new0 (gboolean, net->n_ops), g_new0 (gboolean, net->n_ops), 0, NULL, NULL,
+    g_array_new (FALSE, FALSE, sizeof (WalkCopy)), 0 };
 
   walk_needs (net, params->trained, w.own, w.leads);
   for (w.step = 0; w.step < plan->n_steps && !w.wrong; w.step++) {
@@ -604,6 +740,7 @@ walk_plan (const Cnn3dNetwork *net, const Cnn3dSizes *sizes, const Cnn3dPlan *pl
   if (!w.wrong)
     walk_end (&w);
   g_array_free (w.regions, TRUE);
+  g_array_free (w.copies, TRUE);
   g_free (w.own);
   g_free (w.leads);
   g_free (w.weighted);
@@ -620,6 +757,10 @@ walk_count (const Cnn3dNetwork *net, const Cnn3dPlan *plan, guint batch, WalkSee
     const Cnn3dOpKind kind = net->ops[s->op].kind;
     const gboolean again = s->phase == CNN3D_PHASE_RECOMPUTE;
 
+    if (s->phase >= CNN3D_N_PHASES) {
+      seen->copies++;
+      continue;
+    }
     seen->deferred += s->defers;
     seen->statistics += s->statistics != CNN3D_NOWHERE;
     seen->slices += s->clips < batch * cnn3d_op_views (net, s->op);

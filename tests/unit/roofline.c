@@ -292,7 +292,7 @@ count_slowly (Slow *w, const Setup *setup, guint op, gboolean fused)
     const Cnn3dStep *s = &setup->plan->steps[i];
     const Cnn3dOpKind kind = setup->net->ops[op].kind;
 
-    if (s->op != (gint) op || s->phase == CNN3D_PHASE_UPDATE)
+    if (s->op != (gint) op || s->phase >= CNN3D_PHASE_UPDATE)
       continue;
     if (kind == CNN3D_OP_CONV || kind == CNN3D_OP_LINEAR)
       slow_product (w, s);

@@ -5,6 +5,7 @@
 #endif
 #include "src/backend/cpu/convpass.h"
 #include "src/backend/cpu/findings.h"
+#include "src/backend/cpu/store.h"
 
 #include <math.h>
 #include <omp.h>
@@ -121,6 +122,7 @@ device_speed (Cnn3dDevice *d, Cnn3dPrecision precision, Cnn3dDeviceSpeed *speed)
   speed->macs_per_second = 3e9 * lanes * d->threads * (precision == CNN3D_PRECISION_32 ? 1 : 2);
   speed->bytes_per_second = 15e9;
   speed->step_seconds = 20e-6;
+  speed->link_bytes_per_second = 1e9; /* a disk's */
 }
 
 static gboolean
@@ -392,6 +394,8 @@ run_step (Cnn3dProgram *p, const Cnn3dStep *step, const Cnn3dBinding *b, GError 
     address (b, step->scratch), { address (b, step->dout[0]), address (b, step->dout[1]) },
     address (b, step->din), address (b, step->dresidual) };
 
+  if (step->phase >= CNN3D_N_PHASES)
+    return cpu_store_run (b->store, step, b->arena, error);
   if (step->op == 0 && step->phase == CNN3D_PHASE_FORWARD) {
     omp_set_num_threads (p->model->device->threads);
     p->loss_sum = 0;
@@ -470,6 +474,10 @@ static const Cnn3dBackend backend = {
   .stage = copy,
   .fetch = copy,
   .finish = finish,
+  .stores_in_file = TRUE,
+  .store_room = cpu_store_room,
+  .store_new = cpu_store_new,
+  .store_free = cpu_store_free,
   .model_new = cpu_model_new,
   .model_free = cpu_model_free,
   .model_layout = model_layout,

@@ -7,10 +7,15 @@
 
 #include "src/backend/cuda/run.h"
 #include "src/escape.h"
+#include "src/hostmemory.h"
 
 /* Seconds to start one step of a plan: one to three kernels, a few microseconds
  * each. An estimate. */
 #define STEP_SECONDS 10e-6
+
+/* Of the link's rate, after its encoding, what copies of pinned memory reach: packets have headers.
+ * An estimate. */
+#define LINK_SHARE 0.8
 
 /* --- device --- */
 
@@ -131,6 +136,19 @@ device_speed (Cnn3dDevice *d, Cnn3dPrecision precision, Cnn3dDeviceSpeed *speed)
     speed->bytes_per_second = p->bytes_per_second;
   }
   speed->step_seconds = STEP_SECONDS;
+  speed->link_bytes_per_second = LINK_SHARE * (d->here ? cuda_here_link (d) : p->link);
+}
+
+static gboolean
+store_room (Cnn3dDevice *d, guint64 *bytes, const gchar **place, GError **error)
+{
+  guint64 total;
+
+  *place = "RAM";
+  *bytes = G_MAXUINT64;
+  if (d->here)
+    cnn3d_host_memory (&total, bytes);
+  return TRUE;
 }
 
 static const Cnn3dBackend backend = {
@@ -151,6 +169,9 @@ static const Cnn3dBackend backend = {
   .stage = cuda_stage,
   .fetch = cuda_fetch,
   .finish = cuda_finish,
+  .store_room = store_room,
+  .store_new = cuda_store_new,
+  .store_free = cuda_store_free,
   .model_new = cuda_model_new,
   .model_free = cuda_model_free,
   .model_layout = cuda_model_layout,

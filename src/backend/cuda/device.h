@@ -17,6 +17,8 @@ gchar **cuda_here_list (GError **error);
 gint cuda_here_capability (Cnn3dDevice *d); /* 100 * major + 10 * minor */
 void cuda_here_memory (Cnn3dDevice *d, Cnn3dDeviceMemory *memory);
 void cuda_here_speed (Cnn3dDevice *d, Cnn3dPrecision precision, Cnn3dDeviceSpeed *speed);
+/* Bytes per second of the link to the host, one way, as its kind and width say. */
+gdouble cuda_here_link (Cnn3dDevice *d);
 
 gpointer cuda_alloc (Cnn3dDevice *d, gsize bytes, GError **error);
 void cuda_free (Cnn3dDevice *d, gpointer memory, gsize bytes);
@@ -26,6 +28,8 @@ gboolean cuda_download (
 gboolean cuda_stage (Cnn3dDevice *d, gpointer to, gconstpointer from, gsize bytes, GError **error);
 gboolean cuda_fetch (Cnn3dDevice *d, gpointer to, gconstpointer from, gsize bytes, GError **error);
 gboolean cuda_finish (Cnn3dDevice *d, GError **error);
+Cnn3dStore *cuda_store_new (Cnn3dDevice *d, gsize bytes, GError **error);
+void cuda_store_free (Cnn3dStore **store);
 
 gboolean cuda_import_weight (
     Cnn3dModel *m, guint param, const gfloat *values, gfloat *array, GError **error);

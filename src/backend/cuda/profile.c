@@ -66,6 +66,8 @@ static const Key own_keys[] = {
   { "tf32FlopsPerSecond", KEY_NUMBER, 0, PEAK },
   { "fp16FlopsPerSecond", KEY_NUMBER, 1000000000, PEAK },
   { "figuresSource", KEY_TEXT },
+  { "linkBytesPerSecond", KEY_NUMBER, 100000000, PEAK },
+  { "linkSource", KEY_TEXT },
 };
 
 #define OWN "cnn3d"
@@ -241,6 +243,8 @@ make_profile (JsonObject *object)
   p->tf32 = json_object_get_int_member (own, "tf32FlopsPerSecond");
   p->fp16 = json_object_get_int_member (own, "fp16FlopsPerSecond");
   p->figures_source = g_strdup (json_object_get_string_member (own, "figuresSource"));
+  p->link = json_object_get_int_member (own, "linkBytesPerSecond");
+  p->link_source = g_strdup (json_object_get_string_member (own, "linkSource"));
   p->properties = make_properties (object);
   return p;
 }
@@ -330,6 +334,7 @@ cuda_profile_free (CudaProfile **profile)
   g_free (p->memory_source);
   g_free (p->context_source);
   g_free (p->figures_source);
+  g_free (p->link_source);
   g_free (p->properties);
   g_free (p);
 }

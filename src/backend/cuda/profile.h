@@ -21,6 +21,8 @@ typedef struct {
   guint64 fp32, tf32,
       fp16; /* dense peak, FLOP/s; fp16 accumulates in FP32; tf32: 0 if unsupported */
   gchar *figures_source;
+  guint64 link; /* bytes per second to the host, one way */
+  gchar *link_source;
   gchar *properties; /* cuDNN's JSON of the device */
 } CudaProfile;
 

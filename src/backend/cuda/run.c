@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "src/backend/cuda/run-private.h"
+#include "src/backend/cuda/store.h"
 
 #include <string.h>
 
@@ -8,6 +9,7 @@ typedef struct {
   const Cnn3dStep *steps;
   guint n_steps, kind;
   gpointer arena;
+  Cnn3dStore *store;
   Cnn3dArrays arrays;
   cudaGraphExec_t graph; /* NULL: not recorded yet */
   gboolean fails;        /* it cannot be recorded */
@@ -344,6 +346,9 @@ run_step (Cnn3dProgram *p, const Cnn3dStep *step, const Cnn3dBinding *b, GError 
 {
   const Cnn3dNetwork *net = p->model->net;
   const Cnn3dOp *op = &net->ops[step->op];
+
+  if (step->phase >= CNN3D_N_PHASES)
+    return cuda_store_run (b->store, step, b->arena, error);
 #define ADDRESS(place) (step->place == CNN3D_NOWHERE ? NULL : b->arena + step->place)
   const CudaStep s = { p, p->model->device->here, step, b, op,
     op->in >= 0 ? &net->tensors[op->in] : NULL, op->out >= 0 ? &net->tensors[op->out] : NULL,
@@ -419,7 +424,8 @@ find_recording (CudaRuns *r, const Cnn3dStep *steps, guint n_steps, const Cnn3dB
     Recording *have = g_ptr_array_index (r->recordings, i);
 
     if (have->steps == steps && have->n_steps == n_steps && have->kind == binding_kind (b)
-        && have->arena == b->arena && !memcmp (&have->arrays, &b->arrays, sizeof b->arrays))
+        && have->arena == b->arena && have->store == b->store
+        && !memcmp (&have->arrays, &b->arrays, sizeof b->arrays))
       return have;
   }
   return NULL;
@@ -506,7 +512,7 @@ cuda_run (Cnn3dProgram *p, const Cnn3dStep *steps, guint n_steps, const Cnn3dBin
   }
   if (!rec) {
     rec = g_new0 (Recording, 1);
-    *rec = (Recording) { steps, n_steps, binding_kind (b), b->arena, b->arrays };
+    *rec = (Recording) { steps, n_steps, binding_kind (b), b->arena, b->store, b->arrays };
     g_ptr_array_add (p->runs->recordings, rec);
   }
   return fetch_results (p, steps, n_steps, b, results, error);

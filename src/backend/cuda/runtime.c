@@ -270,6 +270,44 @@ cuda_here_speed (Cnn3dDevice *d, Cnn3dPrecision precision, Cnn3dDeviceSpeed *spe
   speed->bytes_per_second = MAX (memory_kilohertz * 1e3 * 2 * bits / 8, 1);
 }
 
+/* PCIe 3 with 16 lanes: a link of which nothing is known. */
+#define USUAL_LINK 15.75e9
+
+/* The first number in a file of the device that the kernel lists; 0: none. */
+static gdouble
+read_link (const gchar *bus, const gchar *name)
+{
+  g_autofree gchar *path = g_build_filename ("/sys/bus/pci/devices", bus, name, NULL);
+  g_autofree gchar *text = NULL;
+
+  return g_file_get_contents (path, &text, NULL, NULL) ? g_ascii_strtod (text, NULL) : 0;
+}
+
+gdouble
+cuda_here_link (Cnn3dDevice *d)
+{
+  gchar bus[32];
+
+  if (cudaDeviceGetPCIBusId (bus, sizeof bus, d->here->index) != cudaSuccess) {
+    cudaGetLastError ();
+    return USUAL_LINK;
+  }
+  /* the kernel's names are in lower case */
+  for (gchar *c = bus; *c; c++)
+    *c = g_ascii_tolower (*c);
+
+  /* an idle link is slowed down: what its two ends can do counts, and the lanes that are there */
+  const gdouble lanes = read_link (bus, "current_link_width"),
+                card = read_link (bus, "max_link_speed"),
+                slot = read_link (bus, "../max_link_speed");
+  const gdouble transfers = 1e9 * (slot > 0 ? MIN (card, slot) : card);
+
+  /* 128 bits of 130 since PCIe 3, 8 of 10 before */
+  return lanes > 0 && transfers > 0
+      ? lanes * transfers / 8 * (transfers > 6e9 ? 128 / 130. : 8 / 10.)
+      : USUAL_LINK;
+}
+
 /* --- memory --- */
 
 gpointer

@@ -47,6 +47,12 @@ cuda_here_speed (Cnn3dDevice *d, Cnn3dPrecision precision, Cnn3dDeviceSpeed *spe
 {
 }
 
+gdouble
+cuda_here_link (Cnn3dDevice *d)
+{
+  return 1;
+}
+
 gpointer
 cuda_alloc (Cnn3dDevice *d, gsize bytes, GError **error)
 {
@@ -87,6 +93,18 @@ gboolean
 cuda_finish (Cnn3dDevice *d, GError **error)
 {
   return cuda_runs_nothing (d, error);
+}
+
+Cnn3dStore *
+cuda_store_new (Cnn3dDevice *d, gsize bytes, GError **error)
+{
+  cuda_runs_nothing (d, error);
+  return NULL;
+}
+
+void
+cuda_store_free (Cnn3dStore **store)
+{
 }
 
 gboolean

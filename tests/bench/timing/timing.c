@@ -95,6 +95,8 @@ print_timing (const Timing *t)
     const Cnn3dStep *s = &t->steps[i];
     const Cnn3dOp *op = &t->net->ops[s->op];
 
+    if (s->phase >= CNN3D_N_PHASES)
+      continue;
     g_print ("step\t%u\t%s\t%s\t%u", s->op, kinds[op->kind], phases[s->phase], s->clips);
     print_shape (t->net, op->in);
     print_shape (t->net, op->out);

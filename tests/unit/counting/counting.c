@@ -44,6 +44,16 @@ count_memory (Cnn3dDevice *device, Cnn3dDeviceMemory *memory)
     memory->available = counting.available;
 }
 
+static gboolean
+count_store_room (Cnn3dDevice *device, guint64 *bytes, const gchar **place, GError **error)
+{
+  if (!real->store_room (device, bytes, place, error))
+    return FALSE;
+  if (counting.room)
+    *bytes = counting.room;
+  return TRUE;
+}
+
 static Cnn3dModel *
 count_model_new (Cnn3dDevice *device, const Cnn3dNetwork *network, const Cnn3dModelParams *params,
     GError **error)
@@ -97,6 +107,7 @@ cnn3d_backend (void)
   table.memory = count_memory;
   table.alloc = count_alloc;
   table.free = count_free;
+  table.store_room = count_store_room;
   table.model_new = count_model_new;
   table.model_free = count_model_free;
   table.program_new = count_program_new;

@@ -11,6 +11,7 @@ typedef struct {
   guint fail_at;          /* the allocation with this number fails; 0: none */
   guint64 leaves;         /* bytes available after that */
   guint64 available;      /* 0: the device's real value */
+  guint64 room;           /* bytes that a store may have; 0: the real value */
   guint models, programs; /* existing ones */
   guint abi;              /* interface version of a module loaded again; 0: the right one */
   gsize more;             /* scratch bytes added to the need of a pass's first step */
