@@ -234,8 +234,9 @@ measure (const ToolPlan *plan, const Cnn3dTrainerParams *params, guint batch, Cn
 {
   const Cnn3dRecompute first =
       params->recompute == CNN3D_RECOMPUTE_AUTO ? CNN3D_RECOMPUTE_NONE : params->recompute;
-  const Cnn3dRecompute last =
-      params->recompute == CNN3D_RECOMPUTE_AUTO ? CNN3D_RECOMPUTE_BLOCK : params->recompute;
+  const Cnn3dRecompute last = params->recompute == CNN3D_RECOMPUTE_AUTO
+      ? cnn3d_fit_last_recompute (plan->backend)
+      : params->recompute;
 
   if (params->auto_fit
       && cnn3d_fit_choose (plan->backend, plan->device, params, batch, fit, NULL)) {
@@ -247,10 +248,16 @@ measure (const ToolPlan *plan, const Cnn3dTrainerParams *params, guint batch, Cn
             plan->backend, plan->device, params, batch, micro_batch (params, batch), r, fit, NULL))
       return FALSE;
     fit->seconds *= params->accumulate;
-    if (cnn3d_memory_needs (&fit->memory) <= plan->budget)
+    if (tool_plan_fits (plan, fit))
       break;
   }
   return TRUE;
+}
+
+gboolean
+tool_plan_fits (const ToolPlan *plan, const Cnn3dFit *fit)
+{
+  return cnn3d_fit_fits (plan->backend, plan->device, fit, plan->budget);
 }
 
 gchar *
@@ -373,7 +380,7 @@ recommend (ToolPlan *plan)
     p.micro_batch = 0;
     p.auto_fit = FALSE;
     p.recompute = CNN3D_RECOMPUTE_AUTO;
-    if (measure (plan, &p, batch, &fit) && cnn3d_memory_needs (&fit.memory) <= plan->budget
+    if (measure (plan, &p, batch, &fit) && tool_plan_fits (plan, &fit)
         && (!norm_frozen || !plan->best_accumulate || fit.seconds < plan->best.seconds)) {
       plan->best = fit;
       plan->best_accumulate = p.accumulate;
@@ -401,7 +408,7 @@ fill (ToolPlan *plan, GError **error)
           micro_batch (&plan->params, plan->batch), first, &plan->fit, error))
     return FALSE;
   measure (plan, &plan->params, plan->batch, &plan->fit);
-  plan->fits = cnn3d_memory_needs (&plan->fit.memory) <= plan->budget;
+  plan->fits = tool_plan_fits (plan, &plan->fit);
   return TRUE;
 }
 

@@ -32,6 +32,9 @@ typedef struct {
   Cnn3dRates rates;        /* the device's, for the roofline */
 } ToolPlan;
 
+/* Whether the device has room for a fit in the budget, and for its store beside. */
+gboolean tool_plan_fits (const ToolPlan *plan, const Cnn3dFit *fit);
+
 /* The effects of a fit on the requested training, in addition to `changes` (may be NULL); NULL:
  * none. Free with g_free(). */
 gchar *tool_plan_changes (const ToolPlan *plan, const Cnn3dFit *fit, const gchar *changes);

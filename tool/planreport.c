@@ -1,6 +1,7 @@
 /* planreport.c: the output of `cnn3d plan`.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <stdio.h>
+#include <string.h>
 
 #include "src/bytes.h"
 #include "tool/plan.h"
@@ -56,6 +57,8 @@ print_memory (const ToolPlan *plan)
   print_kind ("context", m->context, plan->context_source);
   share = g_strdup_printf (
       "%.0f %% of the budget", 100.0 * cnn3d_memory_needs (&plan->fit.memory) / plan->budget);
+  if (m->store)
+    print_kind ("store", m->store, "not on the device: what waits for the backward pass");
   print_kind ("in all", cnn3d_memory_needs (&plan->fit.memory), share);
 }
 
@@ -68,8 +71,7 @@ print_knob (const ToolPlan *plan, const gchar *setting, const Cnn3dFit *fit, con
       100.0
           * ((gdouble) cnn3d_memory_needs (&fit->memory) / cnn3d_memory_needs (&plan->fit.memory)
               - 1),
-      fit->seconds / plan->fit.seconds,
-      cnn3d_memory_needs (&fit->memory) <= plan->budget ? "yes" : "no", changes);
+      fit->seconds / plan->fit.seconds, tool_plan_fits (plan, fit) ? "yes" : "no", changes);
 }
 
 static const gchar *
@@ -101,6 +103,35 @@ clip_text (const Cnn3dNetworkParams *n)
   return g_string_free (text, FALSE);
 }
 
+static void
+print_copied (const ToolPlan *plan, const gchar *what, const Cnn3dFit *fit)
+{
+  Cnn3dDeviceSpeed speed;
+  g_autofree gchar *store = cnn3d_format_bytes (fit->memory.store);
+
+  if (!fit->memory.store)
+    return;
+  plan->backend->speed (plan->device, fit->precision, &speed);
+  printf ("%s: %s of %s; of a step, by count, copies take %.0f %% at %.1f GB/s, and are waited for "
+          "%.0f %%.\n",
+      what, store, plan->backend->stores_in_file ? "a temporary file" : "pinned host memory",
+      100 * fit->copied / speed.link_bytes_per_second / fit->seconds,
+      speed.link_bytes_per_second / 1e9, 100 * fit->stall / fit->seconds);
+}
+
+/* What recompute=offload takes beside the device's memory. */
+static void
+print_copies (const ToolPlan *plan)
+{
+  print_copied (plan, "recompute=offload", &plan->fit);
+  for (guint i = 0; i < plan->knobs->len; i++) {
+    const ToolKnob *k = &g_array_index (plan->knobs, ToolKnob, i);
+
+    if (!strcmp (k->setting, "recompute=offload"))
+      print_copied (plan, k->setting, &k->fit);
+  }
+}
+
 void
 tool_plan_print (const ToolPlan *plan)
 {
@@ -126,10 +157,12 @@ tool_plan_print (const ToolPlan *plan)
 
     print_knob (plan, k->setting, &k->fit, k->changes);
   }
-  printf ("\nThe largest batch in one piece: %u%s clips with recompute=none, %u%s with bn, %u%s "
-          "with block.\n",
-      plan->largest[0], or_more (plan->largest[0]), plan->largest[1], or_more (plan->largest[1]),
-      plan->largest[2], or_more (plan->largest[2]));
+  printf ("\nThe largest batch in one piece: ");
+  for (Cnn3dRecompute r = CNN3D_RECOMPUTE_NONE; r < CNN3D_RECOMPUTE_AUTO; r++)
+    printf ("%s%u%s%s with %s%s", r ? ", " : "", plan->largest[r], or_more (plan->largest[r]),
+        r ? "" : " clips", r ? "" : "recompute=", cnn3d_choice_name (&cnn3d_recomputes, r));
+  printf (".\n");
+  print_copies (plan);
   if (plan->best_accumulate) {
     g_autofree gchar *line = settings (plan, &plan->best, plan->best_accumulate);
     g_autofree gchar *bytes = cnn3d_format_bytes (cnn3d_memory_needs (&plan->best.memory));
@@ -179,7 +212,7 @@ add_fit (JsonBuilder *b, const ToolPlan *plan, const Cnn3dFit *f)
   add_int (b, "batch-size", f->micro_batch);
   add_text (b, "recompute", cnn3d_choice_name (&cnn3d_recomputes, f->recompute));
   add_text (b, "precision", cnn3d_choice_name (&cnn3d_precisions, f->precision));
-  add_bool (b, "fits", cnn3d_memory_needs (&f->memory) <= plan->budget);
+  add_bool (b, "fits", tool_plan_fits (plan, f));
   add_int (b, "bytes", cnn3d_memory_needs (&f->memory));
   add_int (b, "predicted-bytes", m->total);
   add_int (b, "context-bytes", m->context);
@@ -190,12 +223,17 @@ add_fit (JsonBuilder *b, const ToolPlan *plan, const Cnn3dFit *f)
   add_int (b, "input-bytes", m->input);
   add_int (b, "activations-bytes", activations (m));
   add_int (b, "workspace-bytes", m->workspace);
+  add_int (b, "store-bytes", m->store);
   json_builder_set_member_name (b, "time");
   json_builder_add_double_value (b, f->seconds / plan->fit.seconds);
   json_builder_set_member_name (b, "multiply-adds");
   json_builder_add_double_value (b, f->macs);
   json_builder_set_member_name (b, "activation-traffic-bytes");
   json_builder_add_double_value (b, f->bytes);
+  json_builder_set_member_name (b, "copied-bytes");
+  json_builder_add_double_value (b, f->copied);
+  json_builder_set_member_name (b, "copies-waited-for");
+  json_builder_add_double_value (b, f->stall / f->seconds);
 }
 
 void
