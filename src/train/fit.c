@@ -2,6 +2,7 @@
 #include "src/bytes.h"
 #include "src/train/fit.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "src/train/trainer-private.h"
@@ -483,32 +484,50 @@ cnn3d_fit_suggest (const Cnn3dBackend *backend, Cnn3dDevice *device,
   return (gchar **) g_ptr_array_free (texts, FALSE);
 }
 
+#define MOST_SECANTS 12
+
+/* A batch between one that fits and one that does not. Memory grows nearly in proportion to clips:
+ * two measurements tell how far to go. */
+static guint
+guess_clips (guint fits, guint fails, guint64 budget, const guint clips[2], const guint64 needs[2])
+{
+  const gdouble each = ((gdouble) needs[1] - needs[0]) / ((gdouble) clips[1] - clips[0]);
+  const gdouble guess = clips[1] + floor (((gdouble) budget - needs[1]) / each);
+
+  return !(each > 0) ? fits + (fails - fits) / 2 : (guint) CLAMP (guess, fits + 1, fails - 1);
+}
+
 guint
 cnn3d_fit_largest (const Cnn3dBackend *backend, Cnn3dDevice *device,
     const Cnn3dTrainerParams *params, Cnn3dRecompute recompute, guint64 budget, Cnn3dFit *fit)
 {
-  guint fits = 0, fails = 1;
-  Cnn3dFit tried;
+  guint fits = 0, fails = CNN3D_FIT_MOST_CLIPS + 1, clips[2] = { 0, 1 };
+  guint64 needs[2] = { 0 };
 
   memset (fit, 0, sizeof *fit);
-  while (fails <= CNN3D_FIT_MOST_CLIPS
-      && cnn3d_fit_measure (backend, device, params, fails, fails, recompute, &tried, NULL)
-      && cnn3d_fit_fits (backend, device, &tried, budget)) {
-    fits = fails;
-    *fit = tried;
-    fails *= 2;
-  }
-  fails = MIN (fails, CNN3D_FIT_MOST_CLIPS + 1);
-  while (fails - fits > 1) {
-    const guint middle = (fits + fails) / 2;
+  for (guint tries = 1;; tries++) {
+    const guint now = clips[1];
+    Cnn3dFit tried;
+    const gboolean measured =
+        cnn3d_fit_measure (backend, device, params, now, now, recompute, &tried, NULL);
 
-    if (cnn3d_fit_measure (backend, device, params, middle, middle, recompute, &tried, NULL)
-        && cnn3d_fit_fits (backend, device, &tried, budget)) {
-      fits = middle;
+    if (measured)
+      needs[1] = cnn3d_memory_needs (&tried.memory);
+    if (measured && cnn3d_fit_fits (backend, device, &tried, budget)) {
+      fits = now;
       *fit = tried;
     } else {
-      fails = middle;
+      fails = now;
     }
+    if (fails - fits <= 1)
+      return fits;
+    if (!clips[0])
+      clips[1] = 2;
+    else if (measured && tries < MOST_SECANTS)
+      clips[1] = guess_clips (fits, fails, budget, clips, needs);
+    else
+      clips[1] = fits + (fails - fits) / 2;
+    clips[0] = now;
+    needs[0] = needs[1];
   }
-  return fits;
 }
