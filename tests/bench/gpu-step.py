@@ -12,9 +12,12 @@ usage: gpu-step.py TRAINER-TOOL [--model r3d_18] [--batch 32] [--frames 16]
 
 With --device cpu it runs without a GPU, to test the script, and does not report
 memory. The last line is JSON: seconds per step of each, clips/s, ratio, and bytes:
-`grown` is the growth of the GPU's used memory during our run, `predicted` the plan's
-prediction, context included, `torch` PyTorch's max_memory_reserved."""
+`grown` is the growth of the GPU's used memory during our run less `context`, the same
+growth of a tiny run less what that one planned; `planned` is the plan's prediction
+without the context, `planned-bn` that with recompute=bn, `torch` PyTorch's
+max_memory_reserved."""
 import argparse
+import ctypes
 import json
 import os
 import statistics
@@ -35,16 +38,34 @@ args = parser.parse_args()
 cuda = args.device != "cpu"
 
 
+def first_gpu():
+    """The UUID of the GPU that CUDA numbers 0: the driver's tools number them in another order, and
+    CUDA_VISIBLE_DEVICES changes CUDA's. None: unknown."""
+    try:
+        cuda_driver = ctypes.CDLL("libcuda.so.1")
+        device, uuid = ctypes.c_int(), (ctypes.c_ubyte * 16)()
+        if (cuda_driver.cuInit(0) or cuda_driver.cuDeviceGet(ctypes.byref(device), 0)
+                or cuda_driver.cuDeviceGetUuid(uuid, device)):
+            return None
+    except (OSError, AttributeError):
+        return None
+    digits = bytes(uuid).hex()
+    return "GPU-" + "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
+
+
 def used_memory():
     """Bytes in use on the whole GPU, from the driver; None: unknown."""
+    uuid = first_gpu()
+    if uuid is None:
+        return None
     try:
         import pynvml
         pynvml.nvmlInit()
-        return pynvml.nvmlDeviceGetMemoryInfo(pynvml.nvmlDeviceGetHandleByIndex(0)).used
+        return pynvml.nvmlDeviceGetMemoryInfo(pynvml.nvmlDeviceGetHandleByUUID(uuid)).used
     except Exception:  # the module, the library or the device may be missing
         pass
     try:
-        out = subprocess.run(["nvidia-smi", "--query-gpu=memory.used", "--format=csv,noheader,nounits", "-i", "0"],
+        out = subprocess.run(["nvidia-smi", "--query-gpu=memory.used", "--format=csv,noheader,nounits", "-i", uuid],
                              check=True, stdout=subprocess.PIPE, universal_newlines=True).stdout
         return int(out.split()[0]) << 20
     except (OSError, subprocess.CalledProcessError, ValueError, IndexError):
@@ -54,11 +75,11 @@ def used_memory():
 class Ours:
     """The trainer in a separate process, which runs that many steps on request."""
 
-    def __init__(self):
+    def __init__(self, recompute=args.recompute, sizes=(args.batch, args.frames, args.size), options=()):
         self.process = subprocess.Popen(
             [args.tool, "--serve", "--memory", "--device", args.device, "--model", args.model, "--precision",
-             args.precision, "--recompute", args.recompute, "--batch", str(args.batch), "--frames", str(args.frames),
-             "--size", str(args.size), "--lr", "0.001", "--no-deterministic"],
+             args.precision, "--recompute", recompute, "--batch", str(sizes[0]), "--frames", str(sizes[1]),
+             "--size", str(sizes[2]), "--lr", "0.001", "--no-deterministic", *options],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, universal_newlines=True)
         self.need("ready")
 
@@ -136,15 +157,29 @@ def clear(torch):
         torch.cuda.reset_peak_memory_stats()
 
 
+def measure_context():
+    """Bytes that driver and libraries take: a tiny run's growth less what it planned. None: unknown."""
+    before = used_memory()
+    if before is None:
+        return None
+    ours = Ours(sizes=(2, 4, 32), options=("--base-width", "8"))
+    ours(3)
+    grown = used_memory() - before
+    return grown - int(ours.end()["total"])
+
+
 def main():
     result = {"model": args.model, "batch": args.batch, "precision": args.precision, "recompute": args.recompute}
     torch, ways = their_ways()
     # memory first, one after the other: the previous one has freed everything
+    context = measure_context() if cuda else None
+    result["planned-bn"] = int(Ours(recompute="bn").end()["total"])
     before = used_memory() if cuda else None
     ours = Ours()
     ours(3)
-    if before is not None:
-        result["grown"] = used_memory() - before
+    if context is not None:
+        result["context"] = context
+        result["grown"] = used_memory() - before - context
     best, reserved = None, {}
     for way in ways:
         clear(torch)
@@ -181,7 +216,6 @@ def main():
         print("%-24s median %.5f s (from %.5f to %.5f), %.1f clips/s" % (
             name, median, min(values), max(values), args.batch / median))
     result["clips-per-second"] = args.batch / result["seconds"]["ours"]
-    result["predicted"] = int(memory["total"]) + int(memory["context"])
     result["planned"] = int(memory["total"])
     if best:
         result["best"] = best[1][0]
