@@ -148,6 +148,10 @@ tool_plan_print (const ToolPlan *plan)
     printf (" in micro-batches of %u", plan->fit.micro_batch);
   printf (" it %s:\n", plan->fits ? "fits" : "does not fit");
   print_memory (plan);
+  if (plan->fit.evaluation_batch < plan->backend->evaluation_slice)
+    printf ("A validation would run %u clips at once, as there is no memory for %u: other last "
+            "digits.\n",
+        plan->fit.evaluation_batch, plan->backend->evaluation_slice);
 
   printf ("\n  %-42s %11s %8s %7s  %-4s %s\n", "one setting changed", "in all", "memory", "time",
       "fits", "what it changes");
@@ -210,6 +214,7 @@ add_fit (JsonBuilder *b, const ToolPlan *plan, const Cnn3dFit *f)
   const Cnn3dMemory *m = &f->memory;
 
   add_int (b, "batch-size", f->micro_batch);
+  add_int (b, "validation-batch", f->evaluation_batch);
   add_text (b, "recompute", cnn3d_choice_name (&cnn3d_recomputes, f->recompute));
   add_text (b, "precision", cnn3d_choice_name (&cnn3d_precisions, f->precision));
   add_bool (b, "fits", tool_plan_fits (plan, f));

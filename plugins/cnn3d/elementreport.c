@@ -121,6 +121,17 @@ element_report_info (GstElement *element, const gchar *format, ...)
       GST_RESOURCE_ERROR_SETTINGS, text, g_strdup (text), __FILE__, GST_FUNCTION, __LINE__);
 }
 
+void
+element_report_slice (GstElement *element, const gchar *device, guint batch, guint slice)
+{
+  if (batch < slice)
+    element_report_info (element,
+        "Evaluation computes %u clips at a time on %s, because memory is too short for %u: the "
+        "last "
+        "digits of its results differ from those with enough memory.",
+        batch, device, slice);
+}
+
 G_GNUC_BEGIN_IGNORE_DEPRECATIONS
 
 void

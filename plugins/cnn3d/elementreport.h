@@ -5,6 +5,8 @@
 
 #include <gst/gst.h>
 
+#include "src/backend/backend.h"
+
 /* Posts `error` as an error message of the element, with GStreamer's domain and
  * code. about: what failed, such as "The model could not be set up"; NULL if
  * the error says so itself. Text from files is escaped. */
@@ -16,6 +18,10 @@ void element_report_warning (GstElement *element, GQuark domain, gint code, cons
 /* Posts an info message. gst-launch prints only its debug text, so the text is
  * in both. */
 void element_report_info (GstElement *element, const gchar *format, ...) G_GNUC_PRINTF (2, 3);
+
+/* An info message that evaluation runs `batch` clips at once on a device where it should be `slice`;
+ * nothing if it is, or if slice is 0. */
+void element_report_slice (GstElement *element, const gchar *device, guint batch, guint slice);
 
 /* Set fields that bindings read as lists. They are GValueArrays, although GLib
  * deprecates these: Python cannot read a GstValueArray, and a GStrv is not

@@ -42,6 +42,8 @@ eval_run_report_plan (EvalRun *self)
     element_report_info (self->element, "%s computes in %s where precision=%s was asked for.",
         device, cnn3d_choice_name (&cnn3d_precisions, is),
         cnn3d_choice_name (&cnn3d_precisions, asked));
+  element_report_slice (
+      self->element, device, chunk, cnn3d_predictor_evaluation_slice (self->predictor));
   if (cnn3d_predictor_passed_over (self->predictor))
     GST_ELEMENT_WARNING (self->element, RESOURCE, SETTINGS,
         ("device=auto uses %s, because the GPU of this machine cannot be used: %s", device,

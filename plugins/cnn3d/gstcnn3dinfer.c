@@ -195,6 +195,8 @@ gst_cnn3d_infer_report_model (GstCnn3dInfer *self, const InferModel *model, guin
     element_report_info (GST_ELEMENT (self), "%s computes in %s where precision=%s was asked for.",
         device, cnn3d_choice_name (&cnn3d_precisions, precision),
         cnn3d_choice_name (&cnn3d_precisions, asked));
+  element_report_slice (GST_ELEMENT (self), device, cnn3d_predictor_chunk (model->predictor),
+      cnn3d_predictor_evaluation_slice (model->predictor));
   if (passed_over)
     GST_ELEMENT_WARNING (self, RESOURCE, SETTINGS,
         ("device=auto uses %s, because the GPU of this machine cannot be used: %s", device,

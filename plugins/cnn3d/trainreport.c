@@ -55,6 +55,7 @@ train_report_plan (
           G_TYPE_UINT64, (guint64) memory.arena, "workspace-bytes", G_TYPE_UINT64,
           (guint64) memory.workspace, "store-bytes", G_TYPE_UINT64, (guint64) memory.store, "batch",
           G_TYPE_UINT, batch, "micro-batch", G_TYPE_UINT, cnn3d_trainer_micro_batch (trainer),
+          "validation-batch", G_TYPE_UINT, cnn3d_trainer_evaluation_batch (trainer),
           "accumulate-grad-batches", G_TYPE_UINT, params->accumulate, "recompute", G_TYPE_STRING,
           cnn3d_choice_name (&cnn3d_recomputes, cnn3d_trainer_recompute (trainer)), "device",
           G_TYPE_STRING, device, "precision", G_TYPE_STRING,
@@ -66,6 +67,8 @@ train_report_plan (
     element_report_info (element, "%s computes in %s where precision=%s was asked for.", device,
         cnn3d_choice_name (&cnn3d_precisions, precision),
         cnn3d_choice_name (&cnn3d_precisions, params->precision));
+  element_report_slice (element, device, cnn3d_trainer_evaluation_batch (trainer),
+      cnn3d_trainer_evaluation_slice (trainer));
   if (cnn3d_trainer_passed_over (trainer))
     GST_ELEMENT_WARNING (element, RESOURCE, SETTINGS,
         ("device=auto uses %s, because the GPU of this machine cannot be used: %s", device,

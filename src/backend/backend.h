@@ -132,7 +132,10 @@ typedef struct {
   /* dropout's key: the number of the first sample; the others are consecutive */
   guint64 seed, step;
   const Cnn3dUpdate *update; /* for update steps, which change nothing if the loss is not finite */
-  gfloat *logits;            /* out, on the host: (N, num_classes); may be NULL */
+  /* N; 0: the program's batch. Fewer only in evaluation, on devices with an evaluation_slice: the
+   * rest of the program's batch is zeros, and counts neither in the loss nor in the logits. */
+  guint samples;
+  gfloat *logits; /* out, on the host: (N, num_classes); may be NULL */
 } Cnn3dBinding;
 
 /* Results of a pass. */
@@ -184,6 +187,11 @@ typedef struct {
       Cnn3dDevice *device, gpointer to, gconstpointer from, gsize bytes, GError **error);
   gboolean (*download) (
       Cnn3dDevice *device, gpointer to, gconstpointer from, gsize bytes, GError **error);
+
+  /* A sample's results depend on the size of its program's batch here, not on its neighbours: all
+   * evaluation runs this many samples at once, or fewer where memory is short, and a batch's last
+   * ones with padding. 0: results do not depend on the batch's size. */
+  guint evaluation_slice;
 
   /* Whether run(), update() and the functions below return before their work is done. Work runs in
    * the order of the calls; finish() waits for all of it. Batches must then be copied to the device

@@ -17,7 +17,8 @@ struct _Cnn3dPredictor {
   Cnn3dSession s;
   Cnn3dType frames_type;
   guint batch, chunk;
-  guint8 *slot; /* for a chunk on the device; NULL: it reads host memory */
+  guint8 *slot; /* for chunks on the device; NULL: it reads host memory */
+  guint room;   /* samples that the slot holds: a whole batch, or one chunk */
   /* for each view's logits: a mask, (chunk, V), and logits, (chunk, num_classes); NULL: not wanted */
   guint8 *alone;
   gfloat *logits;
@@ -135,22 +136,20 @@ take_layers (Cnn3dPredictor *p, const gchar *layers, GError **error)
 
 /* --- setup --- */
 
+/* Of a chunk in the slot: frames, key points and mask, each of the largest size. */
 static gsize
-slot_bytes (const Cnn3dPredictor *p, guint clips)
+chunk_bytes (const Cnn3dPredictor *p, guint chunk)
 {
   const Cnn3dNetworkParams *n = &p->s.net->params;
-  const gsize frames = cnn3d_frames_bytes (n, p->frames_type) * clips,
-              points = cnn3d_points_bytes (n) * clips;
-  const guint views = cnn3d_network_views (n);
+  const guint views = cnn3d_network_views (n), clips = MIN (chunk, p->batch);
 
-  if (!p->s.backend->asynchronous)
-    return 0;
-  return cnn3d_session_part (frames)
-      + (views > 1 ? cnn3d_session_part (points) + (gsize) views * clips : points);
+  return cnn3d_session_part (cnn3d_frames_bytes (n, p->frames_type) * clips)
+      + cnn3d_session_part (cnn3d_points_bytes (n) * clips)
+      + (views > 1 ? cnn3d_session_part ((gsize) views * clips) : 0);
 }
 
 static gboolean
-measure (Cnn3dPredictor *p, guint chunk, Cnn3dMemory *m, GError **error)
+measure (Cnn3dPredictor *p, guint chunk, guint room, Cnn3dMemory *m, GError **error)
 {
   const Cnn3dProgramParams program = { .batch = chunk };
   Cnn3dDeviceMemory device;
@@ -162,7 +161,7 @@ measure (Cnn3dPredictor *p, guint chunk, Cnn3dMemory *m, GError **error)
   p->s.backend->memory (p->s.device, &device);
   *m = (Cnn3dMemory) { .weights = p->s.layout->total * sizeof (gfloat),
     .copy = p->s.layout->copy_bytes,
-    .input = slot_bytes (p, chunk),
+    .input = p->s.backend->asynchronous ? chunk_bytes (p, chunk) * ((room + chunk - 1) / chunk) : 0,
     .arena = plan->arena_bytes,
     .workspace = plan->scratch_bytes,
     .context = device.context };
@@ -171,33 +170,67 @@ measure (Cnn3dPredictor *p, guint chunk, Cnn3dMemory *m, GError **error)
   return TRUE;
 }
 
-/* Finds the largest chunk that fits, up to the requested one. */
+/* Finds the largest chunk that fits, up to the requested one: m is what it needs, or a single clip
+ * if that does not fit, either. */
+static gboolean
+halve_chunk (Cnn3dPredictor *p, guint most, guint64 budget, Cnn3dMemory *m, GError **error)
+{
+  guint too_many = most + 1, chunk = most;
+  Cnn3dMemory tried;
+
+  while (p->chunk + 1 < too_many) {
+    if (!measure (p, chunk, chunk, &tried, error))
+      return FALSE;
+    if (cnn3d_memory_needs (&tried) <= budget) {
+      p->chunk = chunk;
+      *m = tried;
+    } else {
+      too_many = chunk;
+    }
+    chunk = (p->chunk + too_many) / 2;
+  }
+  if (!p->chunk)
+    *m = tried;
+  p->room = p->chunk;
+  return TRUE;
+}
+
+/* The same where all evaluation runs one number of clips at once. The slot holds a whole batch if
+ * there is room, so that chunks are copied while others are computed. */
+static gboolean
+fit_slice (Cnn3dPredictor *p, guint slice, guint64 budget, Cnn3dMemory *m, GError **error)
+{
+  for (guint chunk = slice; chunk && !p->chunk; chunk /= 2)
+    for (guint whole = 2; whole && !p->chunk; whole--) {
+      const guint room = whole == 2 ? MAX (p->batch, chunk) : chunk;
+
+      if (!measure (p, chunk, room, m, error))
+        return FALSE;
+      if (cnn3d_memory_needs (m) <= budget) {
+        p->chunk = chunk;
+        p->room = room;
+      }
+    }
+  return TRUE;
+}
+
 static gboolean
 fit_chunk (Cnn3dPredictor *p, guint most, guint64 max_memory, Cnn3dMemory *memory, GError **error)
 {
-  guint fits = 0, too_many = most + 1, chunk = most;
+  const guint slice = p->s.backend->evaluation_slice;
   Cnn3dDeviceMemory device;
-  Cnn3dMemory m = { 0 };
   guint64 budget;
 
   p->s.backend->memory (p->s.device, &device);
   budget = max_memory ? MIN (max_memory, device.available) : device.available;
-  while (fits + 1 < too_many) {
-    if (!measure (p, chunk, &m, error))
-      return FALSE;
-    if (cnn3d_memory_needs (&m) <= budget) {
-      fits = chunk;
-      *memory = m;
-    } else {
-      too_many = chunk;
-    }
-    chunk = (fits + too_many) / 2;
-  }
-  p->chunk = fits;
-  if (!fits) {
-    g_autofree gchar *needed = cnn3d_format_bytes (cnn3d_memory_needs (&m)),
+  p->chunk = 0;
+  if (slice ? !fit_slice (p, slice, budget, memory, error)
+            : !halve_chunk (p, most, budget, memory, error))
+    return FALSE;
+  if (!p->chunk) {
+    g_autofree gchar *needed = cnn3d_format_bytes (cnn3d_memory_needs (memory)),
                      *there = cnn3d_format_bytes (budget);
-    g_autofree gchar *weights = cnn3d_format_bytes (m.weights + m.copy);
+    g_autofree gchar *weights = cnn3d_format_bytes (memory->weights + memory->copy);
 
     g_set_error (error, CNN3D_SESSION_ERROR, CNN3D_SESSION_ERROR_MEMORY,
         "one clip at a time takes %s, of which %s are weights, but there are only %s: raise "
@@ -401,6 +434,12 @@ cnn3d_predictor_memory (const Cnn3dPredictor *p, Cnn3dMemory *memory)
   *memory = p->s.memory;
 }
 
+guint
+cnn3d_predictor_evaluation_slice (const Cnn3dPredictor *p)
+{
+  return p->s.backend->evaluation_slice;
+}
+
 const gchar *
 cnn3d_predictor_passed_over (const Cnn3dPredictor *p)
 {
@@ -425,9 +464,10 @@ place_of (const Cnn3dPredictor *p, const Cnn3dPlan *plan, gint tensor)
   g_return_val_if_reached (CNN3D_NOWHERE);
 }
 
-/* first: number of the chunk's first clip in the batch */
+/* Of `clips` clips; first: number of the first in the batch. */
 static gboolean
-report_features (Cnn3dPredictor *p, const Cnn3dSessionProgram *program, guint first, GError **error)
+report_features (
+    Cnn3dPredictor *p, const Cnn3dSessionProgram *program, guint first, guint clips, GError **error)
 {
   gchar **names = cnn3d_model_file_info (p->file)->views;
 
@@ -435,8 +475,9 @@ report_features (Cnn3dPredictor *p, const Cnn3dSessionProgram *program, guint fi
     const PredictorLayer *layer = &g_array_index (p->layers, PredictorLayer, i);
     const Cnn3dTensor *t = &p->s.net->tensors[layer->tensor];
     const gsize count = (gsize) t->c * t->d * t->h * t->w;
-    const guint rows = program->clips * t->views;
-    g_autofree gfloat *values = g_new (gfloat, count * rows);
+    const guint rows = clips * t->views;
+    /* padding included */
+    g_autofree gfloat *values = g_new (gfloat, count * program->clips * t->views);
 
     if (!p->s.backend->read_activation (program->program, layer->tensor,
             p->s.arena + place_of (p, program->plan, layer->tensor), values, error))
@@ -466,13 +507,8 @@ static gboolean
 run_steps (Cnn3dPredictor *p, const Cnn3dSessionProgram *program, guint first_step,
     const Cnn3dBinding *b, GError **error)
 {
-  if (!p->s.backend->run (program->program, program->plan->steps + first_step,
-          program->plan->n_steps - first_step, b, NULL, error)) {
-    /* running work writes to the logits */
-    p->s.backend->finish (p->s.device, NULL);
-    return FALSE;
-  }
-  return p->s.backend->finish (p->s.device, error);
+  return p->s.backend->run (program->program, program->plan->steps + first_step,
+      program->plan->n_steps - first_step, b, NULL, error);
 }
 
 /* Joins the views again, each of them alone. slot: place of the mask on the device. */
@@ -497,7 +533,8 @@ run_each_view (Cnn3dPredictor *p, const Cnn3dSessionProgram *program, const Samp
     if (p->slot
         && !(b.present = cnn3d_session_stage (&p->s, &place, p->alone, s->n * views, error)))
       return FALSE;
-    if (!run_steps (p, program, views > 1 ? joint : 0, &b, error))
+    if (!run_steps (p, program, views > 1 ? joint : 0, &b, error)
+        || !p->s.backend->finish (p->s.device, error))
       return FALSE;
     for (guint i = 0; i < s->n; i++)
       for (guint k = 0; k < classes; k++)
@@ -507,20 +544,24 @@ run_each_view (Cnn3dPredictor *p, const Cnn3dSessionProgram *program, const Samp
   return TRUE;
 }
 
+/* Starts a chunk; it has finished if features or views are asked for, or the slot is full. */
 static gboolean
 run_chunk (Cnn3dPredictor *p, const Samples *s, GError **error)
 {
   const Cnn3dNetworkParams *n = &p->s.net->params;
   const gsize frames_bytes = cnn3d_frames_bytes (n, s->type) * s->n,
               points_bytes = cnn3d_points_bytes (n) * s->n;
-  const Cnn3dSessionProgram *program = cnn3d_session_program (&p->s, s->n, FALSE, error);
-  guint8 *slot = p->slot, *mask = NULL;
+  const Cnn3dSessionProgram *program =
+      cnn3d_session_program (&p->s, p->s.backend->evaluation_slice ? p->chunk : s->n, FALSE, error);
+  const gsize place = s->first % p->room / p->chunk * chunk_bytes (p, p->chunk);
+  guint8 *slot = p->slot ? p->slot + place : NULL, *mask = NULL;
   Cnn3dBinding b = { .arena = p->s.arena,
     .arrays = { .weights = p->s.weights, .copy = p->s.copy },
     .frames = s->frames,
     .frames_type = s->type,
     .points = s->points,
     .present = s->present,
+    .samples = s->n,
     .loss_scale = 1,
     .logits = s->logits };
 
@@ -539,7 +580,9 @@ run_chunk (Cnn3dPredictor *p, const Samples *s, GError **error)
       return FALSE;
   }
   return run_steps (p, program, 0, &b, error)
-      && (!p->func || report_features (p, program, s->first, error))
+      && ((!p->func && !s->by_view && p->room > p->chunk)
+          || p->s.backend->finish (p->s.device, error))
+      && (!p->func || report_features (p, program, s->first, s->n, error))
       && (!s->by_view || run_each_view (p, program, s, b, mask, error));
 }
 
@@ -603,9 +646,14 @@ cnn3d_predictor_run_views (Cnn3dPredictor *p, gconstpointer frames, Cnn3dType ty
       MIN (p->chunk, n - first), logits + (gsize) first * classes,
       by_view ? by_view + (gsize) first * views * classes : NULL };
 
-    if (!run_chunk (p, &chunk, error))
+    if (!run_chunk (p, &chunk, error)) {
+      /* running work writes to the logits */
+      p->s.backend->finish (p->s.device, NULL);
       return FALSE;
+    }
   }
+  if (!p->s.backend->finish (p->s.device, error))
+    return FALSE;
   for (gsize i = 0; i < (gsize) n * classes; i++)
     if (!isfinite (logits[i])) {
       g_set_error (error, CNN3D_SESSION_ERROR, CNN3D_SESSION_ERROR_DIVERGED,

@@ -1,8 +1,9 @@
 /* predictor.h: inference with a trained model: clips in, logits out.
  *
  * Each clip is computed independently of its batch, so its logits have the same bits for every
- * batch and chunk size, and the same as in a validation pass of training. All memory is allocated
- * at setup. One thread at a time.
+ * batch and chunk size, and the same as in a validation pass of training. On a GPU slices of 8 clips
+ * are computed at once, the last one padded with zeros; where memory is too short for 8 it is fewer,
+ * with other bits. All memory is allocated at setup. One thread at a time.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef CNN3D_PREDICTOR_H
 #define CNN3D_PREDICTOR_H
@@ -18,7 +19,9 @@ typedef struct {
   gint precision;               /* Cnn3dPrecision or CNN3D_PRECISION_AUTO */
   guint64 max_memory;           /* bytes; 0: what the device has */
   guint batch;                  /* most clips, or samples of several views, per call */
-  guint chunk; /* most of them computed at once; 0: whole batches. Reduced if they do not fit */
+  /* most of them computed at once; 0: whole batches. Reduced if they do not fit. A back end with an
+   * evaluation_slice computes that many instead */
+  guint chunk;
   Cnn3dType frames_type; /* of the clips, or a wider type */
   /* Shape of the clips. 0: the model's; other values than the model's are an error. */
   guint channels, frames, height, width;
@@ -44,6 +47,8 @@ CNN3D_API const gchar *cnn3d_predictor_device (const Cnn3dPredictor *predictor);
 CNN3D_API Cnn3dPrecision cnn3d_predictor_precision (const Cnn3dPredictor *predictor);
 /* Clips computed at once. */
 CNN3D_API guint cnn3d_predictor_chunk (const Cnn3dPredictor *predictor);
+/* What that is where memory does: see Cnn3dBackend; 0: any. */
+CNN3D_API guint cnn3d_predictor_evaluation_slice (const Cnn3dPredictor *predictor);
 /* The members that inference uses: weights, copy, input, arena. */
 CNN3D_API void cnn3d_predictor_memory (const Cnn3dPredictor *predictor, Cnn3dMemory *memory);
 /* Why device=auto did not take the GPU of this machine; NULL: see cnn3d_trainer_passed_over(). */

@@ -409,6 +409,7 @@ cnn3d_run_log_run (Cnn3dRunLog *log, const Cnn3dTrainer *trainer, const Cnn3dTra
       line, "convolution", cnn3d_choice_name (&cnn3d_convolutions, params->convolution));
   cnn3d_json_integer (line, "batch", batch);
   cnn3d_json_integer (line, "micro-batch", cnn3d_trainer_micro_batch (trainer));
+  cnn3d_json_integer (line, "validation-batch", cnn3d_trainer_evaluation_batch (trainer));
   cnn3d_json_integer (line, "accumulate-grad-batches", params->accumulate);
   cnn3d_json_string (
       line, "recompute", cnn3d_choice_name (&cnn3d_recomputes, cnn3d_trainer_recompute (trainer)));

@@ -180,11 +180,14 @@ start_passes (Cnn3dTrainer *t, const TrainerStaged *staged, gboolean training, g
   const guint views = cnn3d_network_views (n);
   const gsize frames = cnn3d_frames_bytes (n, batch->type),
               points = cnn3d_points_bytes (n) / sizeof (gfloat);
+  const gboolean pads = !training && t->s.backend->evaluation_slice;
+  const guint most = training ? t->fit.micro_batch : t->fit.evaluation_batch;
 
   t->n_results = 0;
-  for (guint first = 0; first < batch->n; first += t->fit.micro_batch) {
-    const guint clips = MIN (t->fit.micro_batch, batch->n - first);
-    const Cnn3dSessionProgram *p = cnn3d_session_program (&t->s, clips, training, error);
+  for (guint first = 0; first < batch->n; first += most) {
+    const guint clips = MIN (most, batch->n - first);
+    const Cnn3dSessionProgram *p =
+        cnn3d_session_program (&t->s, pads ? most : clips, training, error);
     Cnn3dResults *results = &t->results[t->n_results];
     const Cnn3dBinding b = { .arena = t->s.arena,
       .store = t->s.store,
@@ -203,6 +206,7 @@ start_passes (Cnn3dTrainer *t, const TrainerStaged *staged, gboolean training, g
       .seed = t->params.seed,
       .step = t->now.position + first,
       .update = update,
+      .samples = clips,
       .logits = logits ? logits + (gsize) first * n->num_classes : NULL };
 
     *results = (Cnn3dResults) { 0 };

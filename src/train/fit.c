@@ -35,10 +35,11 @@ cnn3d_trainer_slot_bytes (const Cnn3dTrainerParams *p, guint batch)
       + cnn3d_session_part (batch * sizeof (gint32)) + cnn3d_session_part (weights);
 }
 
-gboolean
-cnn3d_fit_measure (const Cnn3dBackend *backend, Cnn3dDevice *device,
-    const Cnn3dTrainerParams *params, guint batch, guint micro_batch, Cnn3dRecompute recompute,
-    Cnn3dFit *fit, GError **error)
+/* cnn3d_fit_measure() for a budget, which only the clips of an evaluation depend on. */
+static gboolean
+measure_within (const Cnn3dBackend *backend, Cnn3dDevice *device, const Cnn3dTrainerParams *params,
+    guint batch, guint micro_batch, Cnn3dRecompute recompute, guint64 budget, Cnn3dFit *fit,
+    GError **error)
 {
   const gboolean adam = params->optimizer != CNN3D_UPDATE_SGD;
   const gint states = adam ? 2 : params->momentum > 0;
@@ -66,11 +67,6 @@ cnn3d_fit_measure (const Cnn3dBackend *backend, Cnn3dDevice *device,
   if (!model
       || !(training = cnn3d_session_plan (backend, model, net, &program, &plan_params, error)))
     goto done;
-  program.training = FALSE;
-  forward = cnn3d_session_plan (backend, model, net, &program, &forward_params, error);
-  if (!forward)
-    goto done;
-
   const Cnn3dWeightLayout *layout = backend->model_layout (model);
   const gdouble passes = (gdouble) batch / micro_batch;
   /* a short micro-batch has fewer clips, but as many steps */
@@ -89,13 +85,25 @@ cnn3d_fit_measure (const Cnn3dBackend *backend, Cnn3dDevice *device,
   m->copy = layout->copy_bytes;
   m->gradients = early ? 0 : layout->trained * sizeof (gfloat);
   m->optimizer = states * layout->trained * sizeof (gfloat);
-  m->arena = MAX (training->arena_bytes, forward->arena_bytes);
+  m->input = backend->asynchronous ? 2 * cnn3d_trainer_slot_bytes (params, batch) : 0;
+  m->context = device_memory.context;
+  program.training = FALSE;
+  program.batch = backend->evaluation_slice ? backend->evaluation_slice : micro_batch;
+  for (;; program.batch /= 2) {
+    cnn3d_plan_free (&forward);
+    forward = cnn3d_session_plan (backend, model, net, &program, &forward_params, error);
+    if (!forward)
+      goto done;
+    m->arena = MAX (training->arena_bytes, forward->arena_bytes);
+    m->total = m->weights + m->copy + m->gradients + m->optimizer + m->input + m->arena;
+    if (cnn3d_memory_needs (m) <= budget || m->arena == training->arena_bytes
+        || !backend->evaluation_slice || program.batch == 1)
+      break;
+  }
   m->workspace =
       (training->arena_bytes >= forward->arena_bytes ? training : forward)->scratch_bytes;
-  m->input = backend->asynchronous ? 2 * cnn3d_trainer_slot_bytes (params, batch) : 0;
   m->store = training->store_bytes;
-  m->total = m->weights + m->copy + m->gradients + m->optimizer + m->input + m->arena;
-  m->context = device_memory.context;
+  fit->evaluation_batch = program.batch;
   fit->micro_batch = micro_batch;
   fit->recompute = recompute;
   fit->precision = resolved.precision;
@@ -118,6 +126,15 @@ done:
   return fit->micro_batch > 0;
 }
 
+gboolean
+cnn3d_fit_measure (const Cnn3dBackend *backend, Cnn3dDevice *device,
+    const Cnn3dTrainerParams *params, guint batch, guint micro_batch, Cnn3dRecompute recompute,
+    Cnn3dFit *fit, GError **error)
+{
+  return measure_within (backend, device, params, batch, micro_batch, recompute,
+      cnn3d_fit_budget (backend, device, params), fit, error);
+}
+
 /* Checks the programs that a fit runs, and those of single clips, which short batches consist of.
  * replaced: a program failed its check and was replaced, so the fit no longer holds. */
 static gboolean
@@ -129,7 +146,7 @@ check (const Cnn3dBackend *backend, Cnn3dDevice *device, const Cnn3dTrainerParam
   const gboolean accumulates = cnn3d_trainer_accumulates (params, batch, fit->micro_batch);
   const Cnn3dProgramParams programs[] = {
     { fit->micro_batch, TRUE, accumulates },
-    { fit->micro_batch, FALSE, FALSE },
+    { fit->evaluation_batch, FALSE, FALSE },
     { 1, TRUE, accumulates, .most = fit->micro_batch },
   };
   Cnn3dNetwork *net = cnn3d_network_new (&params->network, error);
@@ -191,7 +208,8 @@ try_way (Search *s, const Cnn3dTrainerParams *params, guint batch, guint micro,
 {
   Cnn3dFit fit;
 
-  if (!cnn3d_fit_measure (s->backend, s->device, params, batch, micro, recompute, &fit, error))
+  if (!measure_within (
+          s->backend, s->device, params, batch, micro, recompute, s->budget, &fit, error))
     return FALSE;
   if (!s->least.micro_batch
       || cnn3d_memory_needs (&fit.memory) < cnn3d_memory_needs (&s->least.memory))
@@ -509,7 +527,7 @@ cnn3d_fit_largest (const Cnn3dBackend *backend, Cnn3dDevice *device,
     const guint now = clips[1];
     Cnn3dFit tried;
     const gboolean measured =
-        cnn3d_fit_measure (backend, device, params, now, now, recompute, &tried, NULL);
+        measure_within (backend, device, params, now, now, recompute, budget, &tried, NULL);
 
     if (measured)
       needs[1] = cnn3d_memory_needs (&tried.memory);

@@ -10,6 +10,7 @@
 /* A configuration for batches of one size, and what it needs. */
 typedef struct {
   guint micro_batch;        /* clips that run forward and backward at once */
+  guint evaluation_batch;   /* clips that an evaluation runs at once: see evaluation_slice */
   Cnn3dRecompute recompute; /* not auto */
   Cnn3dPrecision precision; /* that the device uses */
   Cnn3dMemory memory;
@@ -20,8 +21,9 @@ typedef struct {
   gdouble stall;       /* the part of `seconds` in which the computation waits for these */
 } Cnn3dFit;
 
-/* What `params` with this micro-batch and recompute (not auto) need on an open device. FALSE with
- * error if the network or the device does not support it. */
+/* What `params` with this micro-batch and recompute (not auto) need on an open device. An evaluation
+ * runs as many clips at once as the budget allows. FALSE with error if the network or the device
+ * does not support it. */
 CNN3D_API gboolean cnn3d_fit_measure (const Cnn3dBackend *backend, Cnn3dDevice *device,
     const Cnn3dTrainerParams *params, guint batch, guint micro_batch, Cnn3dRecompute recompute,
     Cnn3dFit *fit, GError **error);

@@ -94,7 +94,7 @@ take_memory (Cnn3dTrainer *t, GError **error)
       && (!(adam || t->params.momentum > 0) || (t->first = alloc_trained (t, &reason)))
       && (!adam || (t->second = alloc_trained (t, &reason))) && take_slots (t, &reason))
     return cnn3d_session_program (&t->s, t->fit.micro_batch, TRUE, error)
-        && cnn3d_session_program (&t->s, t->fit.micro_batch, FALSE, error);
+        && cnn3d_session_program (&t->s, t->fit.evaluation_batch, FALSE, error);
 
   if (g_error_matches (reason, CNN3D_BACKEND_ERROR, CNN3D_BACKEND_ERROR_MEMORY)) {
     /* It was free when the plan was made: another process has taken it. */
@@ -395,6 +395,18 @@ guint64
 cnn3d_trainer_device_memory (const Cnn3dTrainer *t)
 {
   return t->s.backend->asynchronous ? cnn3d_memory_needs (&t->fit.memory) : 0;
+}
+
+guint
+cnn3d_trainer_evaluation_batch (const Cnn3dTrainer *t)
+{
+  return t->fit.evaluation_batch;
+}
+
+guint
+cnn3d_trainer_evaluation_slice (const Cnn3dTrainer *t)
+{
+  return t->s.backend->evaluation_slice;
 }
 
 const gchar *

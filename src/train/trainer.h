@@ -188,6 +188,10 @@ CNN3D_API void cnn3d_trainer_memory (const Cnn3dTrainer *trainer, Cnn3dMemory *m
 /* The chosen micro-batch, in clips, and recomputation. */
 CNN3D_API guint cnn3d_trainer_micro_batch (const Cnn3dTrainer *trainer);
 CNN3D_API Cnn3dRecompute cnn3d_trainer_recompute (const Cnn3dTrainer *trainer);
+/* Clips that a validation pass runs at once, and what that is where memory does (see Cnn3dBackend; 0:
+ * any). */
+CNN3D_API guint cnn3d_trainer_evaluation_batch (const Cnn3dTrainer *trainer);
+CNN3D_API guint cnn3d_trainer_evaluation_slice (const Cnn3dTrainer *trainer);
 /* Bytes that training may use in total, including the context. */
 CNN3D_API guint64 cnn3d_trainer_budget (const Cnn3dTrainer *trainer);
 /* Bytes in use on a device that has its own memory: what was planned and allocated, and the

@@ -299,6 +299,43 @@ test_all_skipped (void)
   g_free (line);
 }
 
+/* Where memory is too short to validate 8 clips at once it is fewer, which is reported. */
+static void
+test_short_memory (void)
+{
+  gchar *line = g_strdup ("recompute=block");
+  guint64 needs;
+  guint clips[2];
+  GstMessage *message;
+  GError *error = NULL;
+
+  for (guint i = 0; i < 2; i++) {
+    Rig r = begin (line);
+
+    push (&r, 0);
+    message = pop (&r, GST_MESSAGE_ELEMENT, "cnn3dtrain-plan");
+    needs = get_predicted (message) + get_uint64 (message, "context-bytes");
+    g_assert_true (gst_structure_get_uint (
+        gst_message_get_structure (message), "validation-batch", &clips[i]));
+    gst_message_unref (message);
+    message = pop (&r, GST_MESSAGE_INFO, NULL);
+    g_assert_cmpint (message != NULL, ==, i);
+    if (message) {
+      gst_message_parse_info (message, &error, NULL);
+      g_assert_nonnull (strstr (error->message, "Evaluation computes 4 clips at a time on Test"));
+      g_assert_nonnull (strstr (error->message, ", because memory is too short for 8: "));
+      g_clear_error (&error);
+      gst_message_unref (message);
+    }
+    rig_free (&r);
+    g_free (line);
+    line = g_strdup_printf ("recompute=block max-memory=%" G_GUINT64_FORMAT, needs - 1);
+  }
+  g_assert_cmpuint (clips[0], ==, 8);
+  g_assert_cmpuint (clips[1], ==, 4);
+  g_free (line);
+}
+
 /* Use of more than 90 % of the budget is reported by one warning. */
 static void
 test_near_budget (void)
@@ -383,6 +420,7 @@ main (int argc, char **argv)
     g_test_add_func ("/cnn3dtrain-device/skipped", test_skipped);
     g_test_add_func ("/cnn3dtrain-device/all-skipped", test_all_skipped);
     g_test_add_func ("/cnn3dtrain-device/near-budget", test_near_budget);
+    g_test_add_func ("/cnn3dtrain-device/short-memory", test_short_memory);
     g_test_add_func ("/cnn3dtrain-device/progress", test_progress);
     g_test_add_func ("/cnn3dtrain-device/no-such-gpu", test_no_such_gpu);
   }

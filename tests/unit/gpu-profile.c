@@ -9,6 +9,7 @@
 #include "src/backend/cuda/profile.h"
 #include "src/backend/gpus.h"
 #include "src/random.h"
+#include "src/train/fit.h"
 
 static gchar *folder; /* empty, for a test's files */
 
@@ -583,6 +584,55 @@ test_fits (void)
   }
 }
 
+/* An evaluation beside training runs 8 clips at once where that fits, and else a power of two that
+ * does; the plan's bytes are those of the larger of the two. */
+static void
+test_evaluation (void)
+{
+  const Cnn3dBackend *backend = load ();
+  g_autofree gchar *profile = find ("rtx3070");
+  const Cnn3dDeviceParams device_params = { .profile = profile };
+  Cnn3dDevice *device = backend->open (&device_params, NULL);
+  g_autoptr (GError) error = NULL;
+  Cnn3dTrainerParams p;
+  gsize arena = G_MAXSIZE;
+  Cnn3dFit fit, whole;
+  guint slice = 8;
+
+  cnn3d_trainer_params_init (&p);
+  p.network = (Cnn3dNetworkParams) { "r3d_18", 7, 64, 3, 8, 56, 56, 0 };
+  p.precision = CNN3D_PRECISION_16_MIXED;
+  p.recompute = CNN3D_RECOMPUTE_BLOCK;
+  while (cnn3d_fit_choose (backend, device, &p, 1, &fit, &error)) {
+    g_test_message (
+        "%u clips: %" G_GSIZE_FORMAT " bytes of arena", fit.evaluation_batch, fit.memory.arena);
+    g_assert_cmpuint (fit.micro_batch, ==, 1);
+    g_assert_cmpuint (fit.evaluation_batch, ==, slice);
+    g_assert_cmpuint (fit.memory.arena, <, arena);
+    g_assert_true (!p.max_memory || cnn3d_memory_needs (&fit.memory) <= p.max_memory);
+    arena = fit.memory.arena;
+    p.max_memory = cnn3d_memory_needs (&fit.memory) - 1;
+    slice /= 2;
+  }
+  /* until training needs more */
+  g_assert_error (error, CNN3D_SESSION_ERROR, CNN3D_SESSION_ERROR_MEMORY);
+  g_assert_cmpuint (slice, <, 4);
+  /* a large batch has room for it */
+  p.max_memory = 0;
+  g_assert_true (cnn3d_fit_measure (backend, device, &p, 32, 32, p.recompute, &whole, NULL));
+  g_assert_cmpuint (whole.evaluation_batch, ==, 8);
+  backend->close (&device);
+
+  backend = cnn3d_backend_load ("cpu", NULL);
+  device = backend ? backend->open (&(Cnn3dDeviceParams) { 0 }, NULL) : NULL;
+  if (!device)
+    return;
+  p.precision = CNN3D_PRECISION_32;
+  g_assert_true (cnn3d_fit_measure (backend, device, &p, 3, 3, p.recompute, &fit, NULL));
+  g_assert_cmpuint (fit.evaluation_batch, ==, 3);
+  backend->close (&device);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -590,6 +640,8 @@ main (int argc, char **argv)
 
   g_test_init (&argc, &argv, NULL);
   folder = g_dir_make_tmp ("gpu-profile-XXXXXX", NULL);
+  /* without what this machine has measured */
+  g_setenv ("XDG_CACHE_HOME", folder, TRUE);
   g_test_add_func ("/gpus/shipped", test_shipped);
   g_test_add_func ("/gpus/lookup", test_lookup);
   g_test_add_func ("/profile/not-profiles", test_not_profiles);
@@ -601,6 +653,7 @@ main (int argc, char **argv)
   g_test_add_func ("/cuda/knobs", test_knobs);
   g_test_add_func ("/cuda/bound", test_bound);
   g_test_add_func ("/cuda/fits", test_fits);
+  g_test_add_func ("/cuda/evaluation", test_evaluation);
   result = g_test_run ();
 
   g_rmdir (folder);

@@ -17,6 +17,9 @@
  * An estimate. */
 #define LINK_SHARE 0.8
 
+/* cuDNN takes another algorithm for each size of a batch, and one clip does not fill a GPU. */
+#define EVALUATION_SLICE 8
+
 /* --- device --- */
 
 static void
@@ -165,6 +168,7 @@ static const Cnn3dBackend backend = {
   .free = cuda_free,
   .upload = cuda_upload,
   .download = cuda_download,
+  .evaluation_slice = EVALUATION_SLICE,
   .asynchronous = TRUE,
   .stage = cuda_stage,
   .fetch = cuda_fetch,

@@ -163,8 +163,30 @@ norm_backward (const CudaStep *s, GError **error)
 
 /* --- the others --- */
 
+/* Rows of a step whose tensor has `views` rows a sample that are not padding. */
+static guint
+real_rows (const CudaStep *s, guint views)
+{
+  const guint samples = s->binding->samples ? s->binding->samples : s->program->params.batch;
+  const guint rows = samples * views;
+
+  return MIN (s->step->clips, rows - MIN (rows, s->step->first));
+}
+
+/* Zeros for the rows of the output from `rows` on. */
 static gboolean
-heatmaps (const CudaStep *s, const CudaInput *input, GError **error)
+pad (const CudaStep *s, guint rows, GError **error)
+{
+  const gsize row = cuda_clip_bytes (s->program->model, s->out_tensor);
+
+  return rows == s->step->clips
+      || cuda_ok (cudaMemsetAsync (cuda_at (s->out, rows * row), 0, (s->step->clips - rows) * row,
+                      s->here->work),
+          "memory cannot be cleared", error);
+}
+
+static gboolean
+heatmaps (const CudaStep *s, const CudaInput *input, guint rows, GError **error)
 {
   const Cnn3dNetworkParams *n = &s->program->model->net->params;
   const Cnn3dTensor *t = s->out_tensor;
@@ -172,7 +194,7 @@ heatmaps (const CudaStep *s, const CudaInput *input, GError **error)
     (gint) cuda_pad (t->c), n->heatmap_sigma };
 
   return cuda_ok (cuda_input_with_points (s->here->work, s->program->model->type, input, &maps,
-                      &s->here->small->scalars.pass, s->step->first, s->step->clips, s->out),
+                      &s->here->small->scalars.pass, s->step->first, rows, s->out),
       "the key points cannot be drawn", error);
 }
 
@@ -184,16 +206,19 @@ input_forward (const CudaStep *s, GError **error)
     [CNN3D_TYPE_FLOAT32] = CUDA_FRAMES_F32 };
   const Cnn3dModel *m = s->program->model;
   const gsize points = cuda_points (s->out_tensor);
+  const guint rows = real_rows (s, s->out_tensor->views);
   CudaInput input = { types[s->binding->frames_type], (gint) s->op->channels };
 
   for (gint c = 0; c < MIN (input.channels, CUDA_FRAME_CHANNELS); c++) {
     input.scale[c] = 1 / (255 * m->net->std[c]);
     input.shift[c] = -m->net->mean[c] / m->net->std[c];
   }
+  if (!pad (s, rows, error) || !rows)
+    return rows == 0;
   if (s->op->points)
-    return heatmaps (s, &input, error);
+    return heatmaps (s, &input, rows, error);
   return cuda_ok (cuda_input (s->here->work, m->type, &input, &s->here->small->scalars.pass,
-                      s->step->first * points, s->step->clips * points, s->out),
+                      s->step->first * points, rows * points, s->out),
       "the input cannot be normalised", error);
 }
 
@@ -275,14 +300,17 @@ views (const CudaStep *s, GError **error)
     [CNN3D_VIEW_FUSION_FEATURES] = CUDA_VIEWS_MEAN,
     [CNN3D_VIEW_FUSION_CONCAT] = CUDA_VIEWS_CONCAT };
   const CudaPass *pass = &s->here->small->scalars.pass;
-  const CudaViews v = { fusions[s->op->view_fusion], (gint) s->step->clips,
-    (gint) s->in_tensor->views, s->in_tensor->c, (gint) cuda_pad (s->in_tensor->c),
-    (gint) cuda_pad (s->out_tensor->c), s->binding->training ? s->op->dropout : 0 };
+  const guint samples = real_rows (s, 1);
+  const CudaViews v = { fusions[s->op->view_fusion], (gint) samples, (gint) s->in_tensor->views,
+    s->in_tensor->c, (gint) cuda_pad (s->in_tensor->c), (gint) cuda_pad (s->out_tensor->c),
+    s->binding->training ? s->op->dropout : 0 };
 
-  return cuda_ok (s->step->phase == CNN3D_PHASE_BACKWARD
-          ? cuda_views_backward (s->here->work, &v, pass, s->in, s->dout[0], s->din)
-          : cuda_views (s->here->work, &v, pass, s->in, s->out),
-      "joining views failed", error);
+  if (s->step->phase == CNN3D_PHASE_BACKWARD)
+    return cuda_ok (cuda_views_backward (s->here->work, &v, pass, s->in, s->dout[0], s->din),
+        "joining views failed", error);
+  return pad (s, samples, error)
+      && cuda_ok (
+          cuda_views (s->here->work, &v, pass, s->in, s->out), "joining views failed", error);
 }
 
 static gboolean
@@ -316,7 +344,7 @@ loss (const CudaStep *s, GError **error)
 {
   CudaSmall *small = s->here->small;
 
-  return cuda_ok (cuda_loss (s->here->work, &small->scalars.pass, s->step->clips, s->in_tensor->c,
+  return cuda_ok (cuda_loss (s->here->work, &small->scalars.pass, real_rows (s, 1), s->in_tensor->c,
                       cuda_pad (s->in_tensor->c), s->in, s->din, s->scratch, &small->results),
              "the loss failed", error)
       && (!s->binding->update
@@ -414,7 +442,8 @@ static guint
 binding_kind (const Cnn3dBinding *b)
 {
   return (b->accumulate ? 1 : 0) | (b->labels ? 2 : 0) | (b->training ? 4 : 0)
-      | (b->batch_statistics ? 8 : 0) | (b->update ? 16 : 0) | b->frames_type << 5;
+      | (b->batch_statistics ? 8 : 0) | (b->update ? 16 : 0) | b->frames_type << 5
+      | b->samples << 7;
 }
 
 static Recording *
@@ -474,11 +503,9 @@ fetch_results (Cnn3dProgram *p, const Cnn3dStep *steps, guint n_steps, const Cnn
   if (b->labels && results
       && !cuda_fetch (d, results, &d->here->small->results, sizeof *results, error))
     return FALSE;
-  for (guint n = 0; b->logits && n < p->params.batch; n++)
-    if (!cuda_fetch (d, b->logits + n * classes, b->arena + last->in + n * row * sizeof (gfloat),
-            classes * sizeof (gfloat), error))
-      return FALSE;
-  return TRUE;
+  return !b->logits
+      || cuda_fetch_rows (d, b->logits, b->arena + last->in, classes * sizeof (gfloat),
+          row * sizeof (gfloat), b->samples ? b->samples : p->params.batch, error);
 }
 
 gboolean

@@ -10,8 +10,10 @@
 #define CONTEXT_BOUND ((guint64) 640 << 20)
 
 typedef struct {
-  gpointer to;
-  gsize offset, bytes; /* in the pinned memory */
+  guint8 *to;
+  gsize offset, stride; /* in the pinned memory */
+  gsize bytes;          /* of a row */
+  guint rows;
 } CudaFetch;
 
 gboolean
@@ -393,21 +395,29 @@ cuda_send (Cnn3dDevice *d, gpointer to, gconstpointer from, gsize bytes, GError 
 }
 
 gboolean
-cuda_fetch (Cnn3dDevice *d, gpointer to, gconstpointer from, gsize bytes, GError **error)
+cuda_fetch_rows (Cnn3dDevice *d, gpointer to, gconstpointer from, gsize bytes, gsize stride,
+    guint rows, GError **error)
 {
   CudaHere *h = d->here;
-  CudaFetch fetch = { to, 0, bytes };
+  const gsize all = rows ? (rows - 1) * stride + bytes : 0;
+  CudaFetch fetch = { to, 0, stride, bytes, rows };
   guint8 *pinned;
 
-  if (!bytes)
+  if (!all)
     return TRUE;
-  if (!cuda_enter (d, error) || !(pinned = take_pinned (d, bytes, error))
-      || !cuda_ok (cudaMemcpyAsync (pinned, from, bytes, cudaMemcpyDeviceToHost, h->work),
+  if (!cuda_enter (d, error) || !(pinned = take_pinned (d, all, error))
+      || !cuda_ok (cudaMemcpyAsync (pinned, from, all, cudaMemcpyDeviceToHost, h->work),
           "a copy failed", error))
     return FALSE;
   fetch.offset = pinned - h->pinned;
   g_array_append_val (h->fetches, fetch);
   return TRUE;
+}
+
+gboolean
+cuda_fetch (Cnn3dDevice *d, gpointer to, gconstpointer from, gsize bytes, GError **error)
+{
+  return cuda_fetch_rows (d, to, from, bytes, bytes, 1, error);
 }
 
 gboolean
@@ -420,7 +430,8 @@ cuda_finish (Cnn3dDevice *d, GError **error)
   for (guint i = 0; ok && i < h->fetches->len; i++) {
     const CudaFetch *f = &g_array_index (h->fetches, CudaFetch, i);
 
-    memcpy (f->to, h->pinned + f->offset, f->bytes);
+    for (guint row = 0; row < f->rows; row++)
+      memcpy (f->to + row * f->bytes, h->pinned + f->offset + row * f->stride, f->bytes);
   }
   g_array_set_size (h->fetches, 0);
   h->pinned_used = 0;

@@ -63,6 +63,10 @@ gboolean cuda_ok (gint status, const gchar *what, GError **error);
 /* Every entry from outside comes here first: a thread has a current device. */
 gboolean cuda_enter (Cnn3dDevice *d, GError **error);
 
+/* As cuda_fetch(), of `rows` rows that begin `stride` bytes apart in `from`, and follow each other in
+ * `to`: one copy, padding included. */
+gboolean cuda_fetch_rows (Cnn3dDevice *d, gpointer to, gconstpointer from, gsize bytes,
+    gsize stride, guint rows, GError **error);
 /* Host memory that may change at once -> the device, in the order of the work. */
 gboolean cuda_send (Cnn3dDevice *d, gpointer to, gconstpointer from, gsize bytes, GError **error);
 /* The work waits for what was staged. */

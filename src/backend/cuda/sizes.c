@@ -128,12 +128,12 @@ conv_sizes (Cnn3dProgram *p, gint i, const Cnn3dProgramParams *params, GError **
   const Cnn3dOp *op = &m->net->ops[i];
   const Cnn3dTensor *in = &m->net->tensors[op->in], *out = &m->net->tensors[op->out];
 
-  p->sizes.slice[i] = params->training
-      ? cnn3d_plan_slice (cuda_rows (p, op->in), params->most * in->views,
-            MAX (cuda_clip_bytes (m, in), cuda_clip_bytes (m, out)), SLICE_BYTES)
-      : 1;
+  p->sizes.slice[i] =
+      cnn3d_plan_slice (cuda_rows (p, op->in), params->training ? params->most * in->views : 0,
+          MAX (cuda_clip_bytes (m, in), cuda_clip_bytes (m, out)), SLICE_BYTES);
   p->sizes.adds[i] = TRUE;
-  p->sizes.statistics[i] = m->type != CUDA_TYPE_F32 && p->sizes.slice[i] == cuda_rows (p, op->in);
+  p->sizes.statistics[i] =
+      params->training && m->type != CUDA_TYPE_F32 && p->sizes.slice[i] == cuda_rows (p, op->in);
   if (!add_workspace (p, i, CNN3D_PHASE_FORWARD, CUDA_CONV_FORWARD, error))
     return FALSE;
   if (!params->training)

@@ -192,6 +192,8 @@ test_recompute (gconstpointer data)
   p.precision = precision;
   for (guint r = 0; r < CNN3D_RECOMPUTE_AUTO; r++) {
     p.recompute = r;
+    /* an evaluation of 8 clips may need more than training with 4 */
+    p.max_memory = r ? cnn3d_memory_needs (&runs[0].memory) - 1 : 0;
     rig_must (&p, "cuda", 1, 3, 0, &runs[r]);
     g_test_message ("%s: %" G_GSIZE_FORMAT " bytes of arena", names[r], runs[r].memory.arena);
     assert_same_bits (&runs[r], &runs[0], names[r]);
@@ -200,6 +202,7 @@ test_recompute (gconstpointer data)
   g_assert_cmpuint (runs[2].memory.total, <, runs[0].memory.total);
   g_assert_cmpuint (runs[3].memory.arena, <=, runs[2].memory.arena);
   p.recompute = CNN3D_RECOMPUTE_NONE;
+  p.max_memory = 0;
   p.keep_gradients = TRUE;
   rig_must (&p, "cuda", 1, 3, 0, &kept);
   assert_same_bits (&kept, &runs[0], "updates at the end of the step");
@@ -512,6 +515,46 @@ test_fusion (gconstpointer data)
   }
 }
 
+/* The loss and accuracy of a validation pass over one batch. */
+static void
+validate (Cnn3dTrainer *t, const Cnn3dBatch *batch, gdouble *loss, gdouble *accuracy)
+{
+  const Cnn3dPass pass = { .clips = batch->n };
+  Cnn3dProgress progress;
+  Cnn3dPassResult result;
+
+  g_assert_true (cnn3d_trainer_begin_pass (t, &pass, NULL));
+  g_assert_true (cnn3d_trainer_run (t, batch, &progress, NULL));
+  g_assert_true (cnn3d_trainer_end_pass (t, batch->n, &result, NULL));
+  *loss = result.loss;
+  *accuracy = result.accuracy;
+}
+
+/* After an evaluation of `clips` clips, the rest of the slice has the logits of zeros: all the same,
+ * and finite. */
+static void
+assert_padded (Cnn3dTrainer *t, guint clips)
+{
+  const guint slice = cnn3d_trainer_evaluation_batch (t);
+  const guint row = 8; /* CLASSES, padded */
+  g_autofree gfloat *logits = g_new (gfloat, slice * row);
+  const Cnn3dSessionProgram *p = &g_array_index (t->s.programs, Cnn3dSessionProgram, 0);
+  const Cnn3dStep *last;
+
+  while (p->training || p->clips != slice)
+    p++;
+  last = &p->plan->steps[p->plan->n_steps - 1];
+  g_assert_cmpint (t->s.net->ops[last->op].kind, ==, CNN3D_OP_LOSS);
+  g_assert_true (t->s.backend->download (
+      t->s.device, logits, t->s.arena + last->in, slice * row * sizeof *logits, NULL));
+  for (guint n = clips; n < slice; n++)
+    for (guint k = 0; k < CLASSES; k++) {
+      g_assert_true (isfinite (logits[n * row + k]));
+      g_assert_cmpfloat (logits[n * row + k], ==, logits[clips * row + k]);
+      g_assert_cmpfloat (logits[n * row + k], !=, logits[k]);
+    }
+}
+
 /* An evaluation's logits: compared with the CPU's, and the same bits in all modes. */
 static void
 test_evaluation (gconstpointer data)
@@ -521,7 +564,8 @@ test_evaluation (gconstpointer data)
   const gdouble bound = precision == CNN3D_PRECISION_32 ? 1e-5
       : precision == CNN3D_PRECISION_16_MIXED           ? 0.02
                                                         : 0.1;
-  gfloat logits[BATCH * CLASSES], expected[BATCH * CLASSES], first[BATCH * CLASSES];
+  gfloat logits[BATCH * CLASSES], expected[BATCH * CLASSES], first[BATCH * CLASSES], alone[CLASSES];
+  gdouble loss, accuracy;
   gint32 labels[CLIPS];
   g_autoptr (GError) error = NULL;
   Cnn3dTrainerParams p;
@@ -535,6 +579,7 @@ test_evaluation (gconstpointer data)
   p.device = "cpu";
   t = cnn3d_trainer_new (&p, BATCH, NULL);
   g_assert_true (cnn3d_trainer_logits (t, &batch, expected, NULL));
+  validate (t, &batch, &loss, &accuracy);
   cnn3d_trainer_free (&t);
   p.device = "cuda";
   p.precision = precision;
@@ -549,8 +594,24 @@ test_evaluation (gconstpointer data)
       g_assert_no_error (error);
       if (!i && !twice)
         memcpy (first, logits, sizeof first);
+      assert_padded (t, BATCH);
       g_assert_cmpfloat (distance (logits, expected, BATCH * CLASSES), <, bound);
       g_assert_cmpfloat (distance (logits, first, BATCH * CLASSES), <, bound / 5);
+    }
+    /* padding counts in no result, and neighbours change none */
+    if (i < 2) {
+      gdouble got, right;
+      Cnn3dBatch one = batch;
+
+      validate (t, &batch, &got, &right);
+      g_assert_cmpfloat (fabs (got - loss) / loss, <, bound);
+      g_assert_true (right == accuracy || precision != CNN3D_PRECISION_32);
+      one.frames = frames + (BATCH - 1) * clip_bytes (&p);
+      one.labels = labels + BATCH - 1;
+      one.n = 1;
+      g_assert_true (cnn3d_trainer_logits (t, &one, alone, &error));
+      g_assert_no_error (error);
+      g_assert_cmpmem (alone, sizeof alone, logits + (BATCH - 1) * CLASSES, sizeof alone);
     }
     cnn3d_trainer_free (&t);
   }

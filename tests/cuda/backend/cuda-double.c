@@ -449,6 +449,7 @@ cudaMemcpyAsync (
   if ((to_device && !is_in (device_blocks, to, bytes))
       || (from_device && !is_in (device_blocks, from, bytes)))
     return sticky = cudaErrorInvalidValue;
+  control.fetches += kind == cudaMemcpyDeviceToHost;
   c = g_new0 (Copy, 1);
   *c = (Copy) { to, from, NULL, bytes };
   if (!from_device && !is_in (host_blocks, from, bytes))

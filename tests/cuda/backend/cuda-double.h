@@ -26,6 +26,7 @@ typedef struct {
       synchronisations;        /* so far, pinned memory included; waits for a stream or an event */
   gint alive;                  /* allocations, streams, events and graphs not released */
   guint recorded, replayed;    /* graphs instantiated, and launched */
+  guint fetches;               /* copies to the host that were requested */
   gint devices;                /* number of GPUs; 1 at first */
   gint capability;             /* 100 * major + 10 * minor; 900 at first */
   guint timings;               /* elapsed times queried */

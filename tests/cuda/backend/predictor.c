@@ -1,5 +1,5 @@
 /* A predictor on the double's GPU compared with one on the CPU: logits, feature maps, and the same
- * bits in all chunks.
+ * bits beside any neighbours.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <glib/gstdio.h>
 #include <math.h>
@@ -49,9 +49,10 @@ by_key (gconstpointer a, gconstpointer b)
   return strcmp (((const Map *) a)->key, ((const Map *) b)->key);
 }
 
+/* piece: clips in a call. */
 static GArray *
-run (const Case *c, const gchar *path, const gchar *device, gint precision, guint chunk,
-    const guint8 *frames, const gfloat *points, gfloat *logits)
+run (const Case *c, const gchar *path, const gchar *device, gint precision, guint piece,
+    const Cnn3dTrainerParams *trained, const guint8 *frames, const gfloat *points, gfloat *logits)
 {
   GArray *maps = g_array_new (FALSE, FALSE, sizeof (Map));
   g_autoptr (GError) error = NULL;
@@ -64,21 +65,25 @@ run (const Case *c, const gchar *path, const gchar *device, gint precision, guin
   params.device = device;
   params.precision = precision;
   params.batch = N;
-  params.chunk = chunk;
   params.threads = 1;
   params.layers = c->layers;
   p = cnn3d_predictor_new (&params, &error);
   g_assert_no_error (error);
   cnn3d_predictor_memory (p, &memory);
   g_assert_cmpuint (memory.input > 0, ==, !strcmp (device, "cuda"));
-  for (guint twice = 0; twice < 3; twice++) { /* eager, recorded, replayed */
-    memset (logits, 0, N * CLASSES * sizeof *logits);
-    g_assert_true (cnn3d_predictor_run (p, frames, CNN3D_TYPE_UINT8, points, N, logits, &error));
-    g_assert_no_error (error);
+  memset (logits, 0, N * CLASSES * sizeof *logits);
+  for (guint first = 0; first < N; first += piece) {
+    const guint n = MIN (piece, N - first);
+
+    for (guint time = 0; time < 3; time++) { /* eager, recorded, replayed */
+      if (piece == N && time == 2)
+        cnn3d_predictor_set_features (p, take_map, maps);
+      g_assert_true (cnn3d_predictor_run (p, frames + first * clip_bytes (trained),
+          CNN3D_TYPE_UINT8, points ? points + first * clip_points (trained) : NULL, n,
+          logits + first * CLASSES, &error));
+      g_assert_no_error (error);
+    }
   }
-  cnn3d_predictor_set_features (p, take_map, maps);
-  g_assert_true (cnn3d_predictor_run (p, frames, CNN3D_TYPE_UINT8, points, N, logits, &error));
-  g_assert_no_error (error);
   cnn3d_predictor_free (&p);
   g_array_sort (maps, by_key);
   return maps;
@@ -144,7 +149,7 @@ test_predictor (gconstpointer data)
   } ways[] = { { CNN3D_PRECISION_32, 2e-3 }, /* in TF32, the default */
     { CNN3D_PRECISION_16_MIXED, 0.02 }, { CNN3D_PRECISION_BF16_MIXED, 0.1 } };
   g_autofree gchar *dir = g_dir_make_tmp ("cnn3d-predictor-XXXXXX", NULL), *path = NULL;
-  gfloat expected[N * CLASSES], logits[N * CLASSES], chunked[N * CLASSES];
+  gfloat expected[N * CLASSES], logits[N * CLASSES], pieces[N * CLASSES];
   gint32 labels[CLIPS];
   Cnn3dTrainerParams p;
   GArray *wanted, *got;
@@ -156,10 +161,10 @@ test_predictor (gconstpointer data)
   g_autofree gfloat *points = rig_points (&p, labels);
 
   path = train (&p, frames, points, labels);
-  wanted = run (c, path, "cpu", CNN3D_PRECISION_32, 0, frames, points, expected);
+  wanted = run (c, path, "cpu", CNN3D_PRECISION_32, N, &p, frames, points, expected);
   g_assert_cmpuint (wanted->len, ==, LAYERS * N);
   for (guint w = 0; w < G_N_ELEMENTS (ways); w++) {
-    got = run (c, path, "cuda", ways[w].precision, 0, frames, points, logits);
+    got = run (c, path, "cuda", ways[w].precision, N, &p, frames, points, logits);
     g_assert_cmpfloat (distance (logits, expected, N * CLASSES), <, ways[w].bound);
     g_assert_cmpuint (got->len, ==, wanted->len);
     for (guint i = 0; i < got->len; i++) {
@@ -170,8 +175,8 @@ test_predictor (gconstpointer data)
       g_assert_cmpfloat (distance (a->values, b->values, a->n), <, ways[w].bound);
     }
     free_maps (got);
-    free_maps (run (c, path, "cuda", ways[w].precision, 2, frames, points, chunked));
-    g_assert_cmpmem (chunked, sizeof chunked, logits, sizeof logits);
+    free_maps (run (c, path, "cuda", ways[w].precision, 3, &p, frames, points, pieces));
+    g_assert_cmpmem (pieces, sizeof pieces, logits, sizeof logits);
   }
   free_maps (wanted);
   g_assert_cmpuint (cuda->taken, ==, 0);
@@ -180,7 +185,7 @@ test_predictor (gconstpointer data)
 
 /* Samples of several views, some of them missing: together, and each view's own logits. */
 static void
-run_views (const gchar *path, const gchar *device, guint chunk, const Cnn3dTrainerParams *p,
+run_views (const gchar *path, const gchar *device, guint piece, const Cnn3dTrainerParams *p,
     const guint8 *frames, const gfloat *points, gfloat *logits, gfloat *by_view)
 {
   g_autofree guint8 *present = rig_present (p);
@@ -193,17 +198,19 @@ run_views (const gchar *path, const gchar *device, guint chunk, const Cnn3dTrain
   params.device = device;
   params.precision = CNN3D_PRECISION_32;
   params.batch = N;
-  params.chunk = chunk;
   params.threads = 1;
   params.by_view = TRUE;
   predictor = cnn3d_predictor_new (&params, &error);
   g_assert_no_error (error);
-  for (guint twice = 0; twice < 3; twice++) {
-    memset (logits, 0, N * CLASSES * sizeof *logits);
-    g_assert_true (cnn3d_predictor_run_views (
-        predictor, frames, CNN3D_TYPE_UINT8, points, present, N, logits, by_view, &error));
-    g_assert_no_error (error);
-  }
+  memset (logits, 0, N * CLASSES * sizeof *logits);
+  for (guint first = 0; first < N; first += piece)
+    for (guint time = 0; time < 3; time++) {
+      g_assert_true (cnn3d_predictor_run_views (predictor, frames + first * clip_bytes (p),
+          CNN3D_TYPE_UINT8, points ? points + first * clip_points (p) : NULL,
+          present + first * p->network.views, MIN (piece, N - first), logits + first * CLASSES,
+          by_view + first * p->network.views * CLASSES, &error));
+      g_assert_no_error (error);
+    }
   cnn3d_predictor_free (&predictor);
 }
 
@@ -224,8 +231,8 @@ test_views (gconstpointer network)
   g_autofree gfloat *points = rig_points (&p, labels);
 
   path = train (&p, frames, points, labels);
-  run_views (path, "cpu", 0, &p, frames, points, wanted, wanted_views);
-  run_views (path, "cuda", 0, &p, frames, points, got, got_views);
+  run_views (path, "cpu", N, &p, frames, points, wanted, wanted_views);
+  run_views (path, "cuda", N, &p, frames, points, got, got_views);
   for (gsize i = 0; i < numbers; i++) {
     g_assert_cmpint (isnan (wanted_views[i]) != 0, ==, !present[i / CLASSES]);
     g_assert_cmpint (isnan (got_views[i]) != 0, ==, !present[i / CLASSES]);
@@ -236,7 +243,7 @@ test_views (gconstpointer network)
   g_assert_cmpfloat (distance (got_views, wanted_views, numbers), <, 2e-3);
   memcpy (wanted, got, sizeof wanted);
   memcpy (wanted_views, got_views, sizeof wanted_views);
-  run_views (path, "cuda", 2, &p, frames, points, got, got_views);
+  run_views (path, "cuda", 3, &p, frames, points, got, got_views);
   for (gsize i = 0; i < numbers; i++)
     if (!present[i / CLASSES])
       got_views[i] = 0;

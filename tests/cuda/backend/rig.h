@@ -141,6 +141,7 @@ typedef struct {
   guint64 skipped;
   gdouble loss_scale;
   guint allocations, synchronisations; /* of the last three full batches */
+  guint evaluation_batch;
 } Run;
 
 static inline void
@@ -262,6 +263,7 @@ rig_run (
     if (ok && r->gradients && CNN3D_PARAM_TRAINED (param->role))
       ok = (r->gradients[i] = cnn3d_trainer_get_gradient (t, i, error)) != NULL;
   }
+  r->evaluation_batch = cnn3d_trainer_evaluation_batch (t);
   cnn3d_trainer_free (&t);
   if (!ok)
     run_clear (r);
