@@ -132,6 +132,23 @@ element_report_slice (GstElement *element, const gchar *device, guint batch, gui
         batch, device, slice);
 }
 
+gchar *
+element_unrecorded_text (const gchar *device, const Cnn3dDevicePasses *passes)
+{
+  return passes->failed
+      ? g_strdup_printf ("%s: passes that could not be recorded (%" G_GUINT64_FORMAT
+                         " so far) are started operation by operation, which is slower: %s",
+            device, passes->failed, passes->reason)
+      : NULL;
+}
+
+void
+element_set_passes (GstStructure *structure, const Cnn3dDevicePasses *passes)
+{
+  gst_structure_set (structure, "passes-eager", G_TYPE_UINT64, passes->eager, "passes-recorded",
+      G_TYPE_UINT64, passes->recorded, "passes-replayed", G_TYPE_UINT64, passes->replayed, NULL);
+}
+
 G_GNUC_BEGIN_IGNORE_DEPRECATIONS
 
 void

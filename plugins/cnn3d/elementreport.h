@@ -23,6 +23,12 @@ void element_report_info (GstElement *element, const gchar *format, ...) G_GNUC_
  * nothing if it is, or if slice is 0. */
 void element_report_slice (GstElement *element, const gchar *device, guint batch, guint slice);
 
+/* The text of a warning that passes are not recorded; free with g_free(). NULL: all are, or none was
+ * tried. */
+gchar *element_unrecorded_text (const gchar *device, const Cnn3dDevicePasses *passes);
+/* Sets the fields passes-eager, passes-recorded and passes-replayed. */
+void element_set_passes (GstStructure *structure, const Cnn3dDevicePasses *passes);
+
 /* Set fields that bindings read as lists. They are GValueArrays, although GLib
  * deprecates these: Python cannot read a GstValueArray, and a GStrv is not
  * shown in a structure's text. */

@@ -134,6 +134,24 @@ show_result (EvalRun *self, const Cnn3dMetrics *m, gboolean complete, gdouble se
   g_string_free (line, TRUE);
 }
 
+/* Adds how passes were started, and warns once if some cannot be recorded. */
+static void
+report_passes (EvalRun *self, GstStructure *s)
+{
+  Cnn3dDevicePasses passes;
+  gchar *text;
+
+  if (!self->predictor || !cnn3d_predictor_passes (self->predictor, &passes))
+    return;
+  element_set_passes (s, &passes);
+  text = element_unrecorded_text (cnn3d_predictor_device (self->predictor), &passes);
+  if (text && !self->unrecorded_warned) {
+    self->unrecorded_warned = TRUE;
+    element_report_warning (self->element, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_FAILED, text);
+  }
+  g_free (text);
+}
+
 gboolean
 eval_run_report_result (EvalRun *self, gboolean complete, GError **error)
 {
@@ -168,6 +186,7 @@ eval_run_report_result (EvalRun *self, gboolean complete, GError **error)
       "auroc", G_TYPE_DOUBLE, m.auroc_macro, "loss", G_TYPE_DOUBLE, m.loss, "seconds",
       G_TYPE_DOUBLE, seconds, NULL);
   set_views (s, &m, self->info->views);
+  report_passes (self, s);
   element_post (self->element, s);
   if (self->progress)
     show_result (self, &m, complete, seconds);

@@ -59,7 +59,7 @@ struct _EvalRun {
   gboolean prepared;         /* a clip-preparation event was received */
   gchar *reported;           /* difference in preparation already warned of */
   gchar *reported_keypoints; /* in key points; likewise */
-  gboolean training_warned;
+  gboolean training_warned, unrecorded_warned;
   Progress *progress; /* NULL: silent */
 };
 

@@ -56,6 +56,23 @@ static GstStaticPadTemplate text_template = GST_STATIC_PAD_TEMPLATE (
 /* --- results, from the computing thread --- */
 
 static void
+gst_cnn3d_infer_warn_unrecorded (GstCnn3dInfer *self, InferModel *model)
+{
+  Cnn3dDevicePasses passes;
+  gchar *text;
+
+  if (model->unrecorded_warned || !cnn3d_predictor_passes (model->predictor, &passes))
+    return;
+  text = element_unrecorded_text (cnn3d_predictor_device (model->predictor), &passes);
+  if (text) {
+    model->unrecorded_warned = TRUE;
+    element_report_warning (
+        GST_ELEMENT (self), GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_FAILED, text);
+  }
+  g_free (text);
+}
+
+static void
 gst_cnn3d_infer_done (gpointer user, const InferJob *job, const gfloat *logits, GstClockTime took)
 {
   GstCnn3dInfer *self = user;
@@ -67,6 +84,7 @@ gst_cnn3d_infer_done (gpointer user, const InferJob *job, const gfloat *logits, 
   gdouble threshold;
   guint smoothing;
 
+  gst_cnn3d_infer_warn_unrecorded (self, job->model);
   cnn3d_softmax (logits, n, probabilities);
   GST_OBJECT_LOCK (self);
   threshold = self->settings.threshold;

@@ -27,8 +27,9 @@ typedef struct {
   Cnn3dPredictor *predictor;  /* used by one thread at a time */
   const Cnn3dModelInfo *info; /* owned by the predictor */
   guint num_classes;
-  gchar **shown;  /* class names, escaped for display */
-  guint64 memory; /* planned memory in bytes */
+  gchar **shown;              /* class names, escaped for display */
+  guint64 memory;             /* planned memory in bytes */
+  gboolean unrecorded_warned; /* by the computing thread */
 } InferModel;
 
 /* Reads the file and allocates all memory. NULL with error. */

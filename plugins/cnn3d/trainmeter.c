@@ -5,6 +5,7 @@
 
 #include <math.h>
 
+#include "elementreport.h"
 #include "memoryuse.h"
 #include "trainreport.h"
 
@@ -44,6 +45,32 @@ take_scale (TrainRun *self, const Cnn3dProgress *progress)
       : 0;
 }
 
+static void
+report_step (TrainRun *self, const Cnn3dProgress *p, gdouble rate, guint64 memory)
+{
+  Cnn3dDevicePasses passes;
+  const gboolean records = cnn3d_trainer_passes (self->trainer, &passes);
+
+  train_report_step (self->element, self->log, p, rate, memory,
+      cnn3d_trainer_budget (self->trainer), records ? &passes : NULL);
+}
+
+/* Also in a validation pass. */
+static void
+warn_unrecorded (TrainRun *self)
+{
+  Cnn3dDevicePasses passes;
+  gchar *text;
+
+  cnn3d_trainer_passes (self->trainer, &passes);
+  text = element_unrecorded_text (cnn3d_trainer_device (self->trainer), &passes);
+  if (text && !self->meter.unrecorded_warned) {
+    self->meter.unrecorded_warned = TRUE;
+    train_report_unrecorded (self->element, self->log, text);
+  }
+  g_free (text);
+}
+
 void
 train_run_measure (TrainRun *self, const Cnn3dProgress *p, guint clips)
 {
@@ -81,8 +108,9 @@ train_run_measure (TrainRun *self, const Cnn3dProgress *p, guint clips)
   if (self->pass.training) {
     self->meter.lr = p->lr;
     if (p->stepped || p->skipped)
-      train_report_step (self->element, self->log, p, rate, resident, budget);
+      report_step (self, p, rate, resident);
   }
+  warn_unrecorded (self);
   if (resident > budget * WARN_SHARE && !self->meter.memory_warned) {
     self->meter.memory_warned = TRUE;
     train_report_memory (self->element, self->log, resident, budget);
@@ -117,8 +145,7 @@ train_run_measure_pass (TrainRun *self, const Cnn3dPassResult *result)
   }
   GST_OBJECT_UNLOCK (self->element);
   if (result->last.stepped || result->last.skipped)
-    train_report_step (self->element, self->log, &result->last, self->metrics->clips_per_second,
-        self->meter.line.memory, cnn3d_trainer_budget (self->trainer));
+    report_step (self, &result->last, self->metrics->clips_per_second, self->meter.line.memory);
   train_report_pass (self->element, self->log, result, self->classes.n, seconds, self->meter.lr,
       self->meter.line.clips_per_second, self->meter.line.memory);
 }

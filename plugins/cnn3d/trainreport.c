@@ -104,19 +104,28 @@ train_report_memory (GstElement *element, TrainLog *log, guint64 memory, guint64
 }
 
 void
-train_report_step (GstElement *element, TrainLog *log, const Cnn3dProgress *progress,
-    gdouble clips_per_second, guint64 memory, guint64 budget)
+train_report_unrecorded (GstElement *element, TrainLog *log, const gchar *text)
 {
+  element_report_warning (element, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_FAILED, text);
+  train_log_warning (log, text);
+}
+
+void
+train_report_step (GstElement *element, TrainLog *log, const Cnn3dProgress *progress,
+    gdouble clips_per_second, guint64 memory, guint64 budget, const Cnn3dDevicePasses *passes)
+{
+  GstStructure *s = gst_structure_new ("cnn3dtrain-step", "epoch", G_TYPE_UINT, progress->epoch,
+      "step", G_TYPE_UINT64, progress->step, "clips", G_TYPE_UINT64, progress->clips, "loss",
+      G_TYPE_DOUBLE, progress->loss, "accuracy", G_TYPE_DOUBLE, progress->accuracy, "lr",
+      G_TYPE_DOUBLE, progress->lr, "loss-scale", G_TYPE_DOUBLE, progress->loss_scale, "skipped",
+      G_TYPE_BOOLEAN, progress->skipped, "steps-skipped", G_TYPE_UINT64, progress->steps_skipped,
+      "clips-per-second", G_TYPE_DOUBLE, clips_per_second, "memory-bytes", G_TYPE_UINT64, memory,
+      "memory-share", G_TYPE_DOUBLE, budget ? (gdouble) memory / budget : 0.0, NULL);
+
+  if (passes)
+    element_set_passes (s, passes);
   train_log_step (log, progress, clips_per_second, memory, budget);
-  element_post (element,
-      gst_structure_new ("cnn3dtrain-step", "epoch", G_TYPE_UINT, progress->epoch, "step",
-          G_TYPE_UINT64, progress->step, "clips", G_TYPE_UINT64, progress->clips, "loss",
-          G_TYPE_DOUBLE, progress->loss, "accuracy", G_TYPE_DOUBLE, progress->accuracy, "lr",
-          G_TYPE_DOUBLE, progress->lr, "loss-scale", G_TYPE_DOUBLE, progress->loss_scale, "skipped",
-          G_TYPE_BOOLEAN, progress->skipped, "steps-skipped", G_TYPE_UINT64,
-          progress->steps_skipped, "clips-per-second", G_TYPE_DOUBLE, clips_per_second,
-          "memory-bytes", G_TYPE_UINT64, memory, "memory-share", G_TYPE_DOUBLE,
-          budget ? (gdouble) memory / budget : 0.0, NULL));
+  element_post (element, s);
 }
 
 void

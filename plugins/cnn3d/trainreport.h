@@ -13,9 +13,12 @@
 void train_report_plan (GstElement *element, const Cnn3dTrainer *trainer,
     const Cnn3dTrainerParams *params, guint batch);
 
-/* Posts cnn3dtrain-step. memory, budget: bytes in use and allowed. */
+/* Posts cnn3dtrain-step. memory, budget: bytes in use and allowed. passes: NULL if the device records
+ * none. */
 void train_report_step (GstElement *element, TrainLog *log, const Cnn3dProgress *progress,
-    gdouble clips_per_second, guint64 memory, guint64 budget);
+    gdouble clips_per_second, guint64 memory, guint64 budget, const Cnn3dDevicePasses *passes);
+/* Warns that passes are not recorded. */
+void train_report_unrecorded (GstElement *element, TrainLog *log, const gchar *text);
 /* Warns that `memory` bytes are close to `budget`. */
 void train_report_memory (GstElement *element, TrainLog *log, guint64 memory, guint64 budget);
 

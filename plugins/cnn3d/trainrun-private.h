@@ -67,7 +67,7 @@ typedef struct {
   gdouble lr;
   guint64 resident_before; /* bytes, before the trainer was created */
   guint64 device_memory;   /* bytes; 0: use the process's memory instead */
-  gboolean memory_warned;
+  gboolean memory_warned, unrecorded_warned;
   ProgressEpoch line; /* the epoch so far */
 } TrainMeter;
 

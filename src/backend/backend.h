@@ -62,6 +62,15 @@ typedef struct {
   const gchar *context_source; /* origin of `context`; static or owned by the device */
 } Cnn3dDeviceMemory;
 
+/* How a device started its passes so far. */
+typedef struct {
+  guint64 eager;       /* operation by operation */
+  guint64 recorded;    /* recordings that were made */
+  guint64 replayed;    /* passes that were started as one of them */
+  guint64 failed;      /* recordings that failed: such passes stay eager, which is slower */
+  const gchar *reason; /* of the first failure; NULL: none. Owned by the device */
+} Cnn3dDevicePasses;
+
 /* Peak rates of a device, for comparing plans: multiply-adds and bytes per second, and seconds to
  * start a step. Only their ratios on one device are meaningful, not absolute times. */
 typedef struct {
@@ -178,6 +187,8 @@ typedef struct {
   gboolean (*resolve_precision) (Cnn3dDevice *device, Cnn3dPrecision *precision, GError **error);
 
   void (*memory) (Cnn3dDevice *device, Cnn3dDeviceMemory *memory);
+  /* NULL: nothing is recorded. */
+  void (*passes) (Cnn3dDevice *device, Cnn3dDevicePasses *passes);
   void (*speed) (Cnn3dDevice *device, Cnn3dPrecision precision, Cnn3dDeviceSpeed *speed);
 
   /* Device memory, 64-byte aligned, zeroed. NULL with error if there is not enough. */

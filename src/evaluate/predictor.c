@@ -440,6 +440,12 @@ cnn3d_predictor_evaluation_slice (const Cnn3dPredictor *p)
   return p->s.backend->evaluation_slice;
 }
 
+gboolean
+cnn3d_predictor_passes (const Cnn3dPredictor *p, Cnn3dDevicePasses *passes)
+{
+  return cnn3d_session_passes (&p->s, passes);
+}
+
 const gchar *
 cnn3d_predictor_passed_over (const Cnn3dPredictor *p)
 {

@@ -49,6 +49,9 @@ CNN3D_API Cnn3dPrecision cnn3d_predictor_precision (const Cnn3dPredictor *predic
 CNN3D_API guint cnn3d_predictor_chunk (const Cnn3dPredictor *predictor);
 /* What that is where memory does: see Cnn3dBackend; 0: any. */
 CNN3D_API guint cnn3d_predictor_evaluation_slice (const Cnn3dPredictor *predictor);
+/* How the device started its passes so far; FALSE: it records none. */
+CNN3D_API gboolean cnn3d_predictor_passes (
+    const Cnn3dPredictor *predictor, Cnn3dDevicePasses *passes);
 /* The members that inference uses: weights, copy, input, arena. */
 CNN3D_API void cnn3d_predictor_memory (const Cnn3dPredictor *predictor, Cnn3dMemory *memory);
 /* Why device=auto did not take the GPU of this machine; NULL: see cnn3d_trainer_passed_over(). */

@@ -128,6 +128,15 @@ cnn3d_session_give_back (Cnn3dSession *s)
 }
 
 gboolean
+cnn3d_session_passes (const Cnn3dSession *s, Cnn3dDevicePasses *passes)
+{
+  *passes = (Cnn3dDevicePasses) { 0 };
+  if (s->backend->passes)
+    s->backend->passes (s->device, passes);
+  return s->backend->passes != NULL;
+}
+
+gboolean
 cnn3d_session_refresh (Cnn3dSession *s, GError **error)
 {
   return !s->copy || s->backend->refresh (s->model, s->weights, s->copy, error);

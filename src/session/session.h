@@ -94,6 +94,8 @@ gsize cnn3d_session_part (gsize bytes);
  * NULL with error. */
 gpointer cnn3d_session_stage (
     Cnn3dSession *session, guint8 **slot, gconstpointer from, gsize bytes, GError **error);
+/* How the device started its passes; FALSE: it records none. */
+gboolean cnn3d_session_passes (const Cnn3dSession *session, Cnn3dDevicePasses *passes);
 /* Frees all device memory. */
 void cnn3d_session_give_back (Cnn3dSession *session);
 

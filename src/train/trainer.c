@@ -409,6 +409,12 @@ cnn3d_trainer_evaluation_slice (const Cnn3dTrainer *t)
   return t->s.backend->evaluation_slice;
 }
 
+gboolean
+cnn3d_trainer_passes (const Cnn3dTrainer *t, Cnn3dDevicePasses *passes)
+{
+  return cnn3d_session_passes (&t->s, passes);
+}
+
 const gchar *
 cnn3d_trainer_passed_over (const Cnn3dTrainer *t)
 {

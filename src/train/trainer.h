@@ -192,6 +192,8 @@ CNN3D_API Cnn3dRecompute cnn3d_trainer_recompute (const Cnn3dTrainer *trainer);
  * any). */
 CNN3D_API guint cnn3d_trainer_evaluation_batch (const Cnn3dTrainer *trainer);
 CNN3D_API guint cnn3d_trainer_evaluation_slice (const Cnn3dTrainer *trainer);
+/* How the device started its passes so far; FALSE: it records none. */
+CNN3D_API gboolean cnn3d_trainer_passes (const Cnn3dTrainer *trainer, Cnn3dDevicePasses *passes);
 /* Bytes that training may use in total, including the context. */
 CNN3D_API guint64 cnn3d_trainer_budget (const Cnn3dTrainer *trainer);
 /* Bytes in use on a device that has its own memory: what was planned and allocated, and the

@@ -1,6 +1,9 @@
 /* cnn3dtrain-device.c: the device that cnn3dtrain computes on. Where CNN3D_CUDNN names a test
  * double, the CUDA back end runs on doubles, too.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <gmodule.h>
+
+#include "tests/cuda/backend/cuda-double.h"
 #include "trainrig.h"
 
 static gchar *
@@ -299,6 +302,59 @@ test_all_skipped (void)
   g_free (line);
 }
 
+/* Passes that cannot be recorded are reported by one warning, and counted. */
+static void
+test_unrecorded (void)
+{
+  gchar *path =
+      g_build_filename (g_getenv ("CNN3D_BACKEND_PATH"), "libcnn3d-cuda." G_MODULE_SUFFIX, NULL);
+  GModule *module = g_module_open (path, G_MODULE_BIND_LOCAL);
+  CudaDoubleEntry entry;
+  CudaDouble *cuda;
+  GstMessage *message;
+  gchar *warning;
+  Rig r;
+
+  g_assert_nonnull (module);
+  g_assert_true (g_module_symbol (module, CUDA_DOUBLE, (gpointer *) &entry));
+  cuda = entry ();
+  for (guint fails = 0; fails < 2; fails++) {
+    cuda->fail_in = fails ? "cudaGraphInstantiate" : NULL;
+    r = begin ("");
+    for (guint k = 0; k < 4; k++)
+      push (&r, k);
+    cuda->fail_in = NULL;
+    warning = pop_warning (&r);
+    g_assert_cmpint (warning != NULL, ==, fails);
+    if (fails) {
+      g_assert_nonnull (
+          strstr (warning, ": passes that could not be recorded (1 so far) are started operation"));
+      g_assert_nonnull (
+          strstr (warning, ", which is slower: CUDA: a recording cannot be instantiated: "));
+      g_assert_null (pop_warning (&r));
+    }
+    g_free (warning);
+    rig_free (&r);
+
+    r = begin ("");
+    cuda->fail_in = fails ? "cudaGraphInstantiate" : NULL;
+    for (guint k = 0; k < 4; k++)
+      push (&r, k);
+    cuda->fail_in = NULL;
+    for (guint k = 0; k < 3; k++) {
+      message = pop (&r, GST_MESSAGE_ELEMENT, "cnn3dtrain-step");
+      g_assert_nonnull (message);
+      g_assert_cmpuint (get_uint64 (message, "passes-eager"), ==, fails ? k + 1 : 1);
+      g_assert_cmpuint (get_uint64 (message, "passes-recorded"), ==, !fails && k > 0);
+      g_assert_cmpuint (get_uint64 (message, "passes-replayed"), ==, fails ? 0 : k);
+      gst_message_unref (message);
+    }
+    rig_free (&r);
+  }
+  g_module_close (module);
+  g_free (path);
+}
+
 /* Where memory is too short to validate 8 clips at once it is fewer, which is reported. */
 static void
 test_short_memory (void)
@@ -421,6 +477,7 @@ main (int argc, char **argv)
     g_test_add_func ("/cnn3dtrain-device/all-skipped", test_all_skipped);
     g_test_add_func ("/cnn3dtrain-device/near-budget", test_near_budget);
     g_test_add_func ("/cnn3dtrain-device/short-memory", test_short_memory);
+    g_test_add_func ("/cnn3dtrain-device/unrecorded", test_unrecorded);
     g_test_add_func ("/cnn3dtrain-device/progress", test_progress);
     g_test_add_func ("/cnn3dtrain-device/no-such-gpu", test_no_such_gpu);
   }

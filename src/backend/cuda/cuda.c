@@ -163,6 +163,7 @@ static const Cnn3dBackend backend = {
   .describe = device_describe,
   .resolve_precision = resolve_precision,
   .memory = device_memory,
+  .passes = cuda_passes,
   .speed = device_speed,
   .alloc = cuda_alloc,
   .free = cuda_free,

@@ -460,27 +460,43 @@ find_recording (CudaRuns *r, const Cnn3dStep *steps, guint n_steps, const Cnn3dB
   return NULL;
 }
 
-/* Steps as a graph. FALSE without error: they cannot be recorded. */
+/* Steps as a graph. FALSE without error: they cannot be recorded, and will not be tried again. */
 static gboolean
 record (Cnn3dProgram *p, Recording *rec, const Cnn3dBinding *b, GError **error)
 {
   CudaHere *h = p->model->device->here;
+  g_autoptr (GError) reason = NULL;
   cudaGraph_t graph = NULL;
   gboolean ok;
 
   if (!cuda_ok (cudaStreamBeginCapture (h->work, cudaStreamCaptureModeThreadLocal),
           "recording failed", error))
     return FALSE;
-  ok = run_steps (p, rec->steps, rec->n_steps, b, NULL);
-  if (cudaStreamEndCapture (h->work, &graph) != cudaSuccess || !ok || !graph
-      || cudaGraphInstantiate (&rec->graph, graph, 0) != cudaSuccess) {
+  ok = run_steps (p, rec->steps, rec->n_steps, b, &reason);
+  /* ends in any case */
+  ok = cuda_ok (cudaStreamEndCapture (h->work, &graph), "a recording cannot be ended",
+           reason ? NULL : &reason)
+      && ok
+      && cuda_ok (cudaGraphInstantiate (&rec->graph, graph, 0),
+          "a recording cannot be instantiated", &reason);
+  if (ok) {
+    h->passes.recorded++;
+  } else {
     rec->graph = NULL;
     rec->fails = TRUE;
-    cudaGetLastError ();
+    h->passes.failed++;
+    if (!h->unrecorded)
+      h->passes.reason = h->unrecorded = g_strdup (reason->message);
   }
   if (graph)
     cudaGraphDestroy (graph);
-  return rec->graph != NULL;
+  return ok;
+}
+
+void
+cuda_passes (Cnn3dDevice *d, Cnn3dDevicePasses *passes)
+{
+  *passes = d->here ? d->here->passes : (Cnn3dDevicePasses) { 0 };
 }
 
 /* The loss and the logits, when what was started is done. */
@@ -534,8 +550,11 @@ cuda_run (Cnn3dProgram *p, const Cnn3dStep *steps, guint n_steps, const Cnn3dBin
     if (!cuda_ok (
             cudaGraphLaunch (rec->graph, h->work), "a recorded pass cannot be started", error))
       return FALSE;
-  } else if (!run_steps (p, steps, n_steps, b, error)) {
-    return FALSE;
+    h->passes.replayed++;
+  } else {
+    if (!run_steps (p, steps, n_steps, b, error))
+      return FALSE;
+    h->passes.eager++;
   }
   if (!rec) {
     rec = g_new0 (Recording, 1);

@@ -15,6 +15,8 @@ gboolean cuda_runs_new (Cnn3dProgram *program, GError **error);
 void cuda_runs_free (CudaRuns **runs);
 gboolean cuda_run (Cnn3dProgram *program, const Cnn3dStep *steps, guint n_steps,
     const Cnn3dBinding *binding, Cnn3dResults *results, GError **error);
+/* Zeros for a profile. */
+void cuda_passes (Cnn3dDevice *device, Cnn3dDevicePasses *passes);
 /* weights.c */
 gboolean cuda_read_activation (
     Cnn3dProgram *program, gint tensor, gconstpointer place, gfloat *values, GError **error);

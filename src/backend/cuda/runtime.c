@@ -211,6 +211,7 @@ cuda_here_close (Cnn3dDevice *d)
     cudaStreamDestroy (h->work);
   g_array_free (h->fetches, TRUE);
   g_free (h->trained);
+  g_free (h->unrecorded);
   g_free (h);
   d->here = NULL;
 }

@@ -55,6 +55,9 @@ struct _CudaHere {
   gboolean *trained; /* what small->segments says of each parameter of `model` */
   const Cnn3dModel *model;
   guint n_segments;
+
+  Cnn3dDevicePasses passes;
+  gchar *unrecorded; /* passes.reason */
 };
 
 /* FALSE with error where a CUDA call failed: says which. Memory: MEMORY. */

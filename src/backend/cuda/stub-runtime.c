@@ -150,6 +150,12 @@ cuda_run (Cnn3dProgram *p, const Cnn3dStep *steps, guint n_steps, const Cnn3dBin
   return cuda_runs_nothing (p->model->device, error);
 }
 
+void
+cuda_passes (Cnn3dDevice *d, Cnn3dDevicePasses *passes)
+{
+  *passes = (Cnn3dDevicePasses) { 0 };
+}
+
 gboolean
 cuda_read_activation (
     Cnn3dProgram *p, gint tensor, gconstpointer place, gfloat *values, GError **error)

@@ -254,6 +254,112 @@ test_views (gconstpointer network)
   remove_folder (dir);
 }
 
+/* --- slices --- */
+
+#define MANY 20 /* two slices of 8, and one of 4 with padding */
+
+static Cnn3dPredictor *
+predictor (const gchar *path, guint64 max_memory, Cnn3dMemory *memory)
+{
+  g_autoptr (GError) error = NULL;
+  Cnn3dPredictorParams params;
+  const gsize taken = cuda->taken;
+  Cnn3dPredictor *p;
+
+  cnn3d_predictor_params_init (&params);
+  params.model = path;
+  params.device = "cuda";
+  params.precision = CNN3D_PRECISION_16_MIXED;
+  params.batch = MANY;
+  params.max_memory = max_memory;
+  p = cnn3d_predictor_new (&params, &error);
+  g_assert_no_error (error);
+  cnn3d_predictor_memory (p, memory);
+  /* and little of the device's own */
+  g_assert_cmpuint (cuda->taken - taken, >=, memory->total);
+  g_assert_cmpuint (cuda->taken - taken - memory->total, <, 1 << 20);
+  return p;
+}
+
+/* A batch takes a pass for each 8 clips, with one copy to the host for each and one wait for all; any
+ * clip has the same bits alone, and in a validation of the trainer. Where memory is short, fewer are
+ * computed at once. */
+static void
+test_slices (void)
+{
+  g_autofree gchar *dir = g_dir_make_tmp ("cnn3d-predictor-XXXXXX", NULL), *path = NULL;
+  gfloat logits[MANY * CLASSES], again[MANY * CLASSES], alone[CLASSES], trainer[BATCH * CLASSES];
+  g_autoptr (GError) error = NULL;
+  Cnn3dDevicePasses passes;
+  gint32 labels[CLIPS];
+  Cnn3dTrainerParams params;
+  Cnn3dMemory memory;
+  Cnn3dPredictor *p;
+  Cnn3dTrainer *t;
+  guint64 replayed = 0;
+  guint fetches, waits;
+
+  rig_params (&params, "r3d_18");
+  params.network.height = params.network.width = 16;
+  params.checkpoint_dir = dir;
+
+  g_autofree guint8 *frames = rig_frames (&params, labels);
+  const Cnn3dBatch batch = { frames, CNN3D_TYPE_UINT8, labels, BATCH, 0 };
+
+  path = train (&params, frames, NULL, labels);
+  p = predictor (path, 0, &memory);
+  g_assert_cmpuint (cnn3d_predictor_chunk (p), ==, 8);
+  for (guint time = 0; time < 3; time++) {
+    g_assert_true (cnn3d_predictor_passes (p, &passes));
+    replayed = passes.replayed;
+    fetches = cuda->fetches;
+    waits = cuda->synchronisations;
+    g_assert_true (cnn3d_predictor_run (p, frames, CNN3D_TYPE_UINT8, NULL, MANY, logits, &error));
+    g_assert_no_error (error);
+    fetches = cuda->fetches - fetches;
+    waits = cuda->synchronisations - waits;
+  }
+  cnn3d_predictor_passes (p, &passes);
+  g_test_message ("%u clips: %u passes, %u copies to the host, %u waits; %" G_GSIZE_FORMAT " bytes",
+      MANY, (guint) (passes.replayed - replayed), fetches, waits, memory.total);
+  g_assert_cmpuint (passes.replayed - replayed, ==, 3);
+  g_assert_cmpuint (passes.recorded, ==, 2); /* whole slices, and one with padding */
+  g_assert_cmpuint (passes.failed, ==, 0);
+  g_assert_cmpuint (fetches, ==, 3);
+  g_assert_cmpuint (waits, ==, 1);
+  for (guint i = 0; i < MANY; i += 7) {
+    g_assert_true (cnn3d_predictor_run (
+        p, frames + i * clip_bytes (&params), CNN3D_TYPE_UINT8, NULL, 1, alone, &error));
+    g_assert_cmpmem (alone, sizeof alone, logits + i * CLASSES, sizeof alone);
+  }
+  cnn3d_predictor_free (&p);
+
+  params.checkpoint_dir = NULL;
+  params.pretrained = path;
+  params.device = "cuda";
+  params.precision = CNN3D_PRECISION_16_MIXED;
+  params.tf32 = params.benchmark = TRUE;
+  t = cnn3d_trainer_new (&params, BATCH, &error);
+  g_assert_no_error (error);
+  g_assert_true (cnn3d_trainer_logits (t, &batch, trainer, &error));
+  cnn3d_trainer_free (&t);
+  g_assert_cmpmem (trainer, sizeof trainer, logits, sizeof trainer);
+
+  /* a slot for one slice, with the same bits; then fewer clips at once */
+  p = predictor (path, cnn3d_memory_needs (&memory) - 1, &memory);
+  g_assert_cmpuint (cnn3d_predictor_chunk (p), ==, 8);
+  g_assert_true (cnn3d_predictor_run (p, frames, CNN3D_TYPE_UINT8, NULL, MANY, again, &error));
+  g_assert_cmpmem (again, sizeof again, logits, sizeof logits);
+  cnn3d_predictor_free (&p);
+  p = predictor (path, cnn3d_memory_needs (&memory) - 1, &memory);
+  g_assert_cmpuint (cnn3d_predictor_chunk (p), ==, 4);
+  g_assert_true (cnn3d_predictor_run (p, frames, CNN3D_TYPE_UINT8, NULL, MANY, again, &error));
+  g_assert_cmpfloat (distance (again, logits, MANY * CLASSES), <, 0.02);
+  cnn3d_predictor_free (&p);
+  g_assert_cmpuint (cuda->taken, ==, 0);
+  remove_folder (dir);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -264,6 +370,7 @@ main (int argc, char **argv)
 
     g_test_add_data_func (name, &cases[i], test_predictor);
   }
+  g_test_add_func ("/backend/predictor/slices", test_slices);
   g_test_add_data_func (
       "/backend/predictor/views-probabilities", "mc3_18-views-probabilities", test_views);
   g_test_add_data_func ("/backend/predictor/views-features", "r3d_18-views-features", test_views);

@@ -141,6 +141,8 @@ typedef struct {
   guint64 skipped;
   gdouble loss_scale;
   guint allocations, synchronisations; /* of the last three full batches */
+  Cnn3dDevicePasses passes;
+  gchar *unrecorded; /* passes.reason */
   guint evaluation_batch;
 } Run;
 
@@ -159,6 +161,7 @@ run_clear (Run *r)
   g_free (r->gradients);
   g_free (r->counts);
   g_free (r->names);
+  g_free (r->unrecorded);
   memset (r, 0, sizeof *r);
 }
 
@@ -263,6 +266,8 @@ rig_run (
     if (ok && r->gradients && CNN3D_PARAM_TRAINED (param->role))
       ok = (r->gradients[i] = cnn3d_trainer_get_gradient (t, i, error)) != NULL;
   }
+  cnn3d_trainer_passes (t, &r->passes);
+  r->passes.reason = r->unrecorded = g_strdup (r->passes.reason);
   r->evaluation_batch = cnn3d_trainer_evaluation_batch (t);
   cnn3d_trainer_free (&t);
   if (!ok)
