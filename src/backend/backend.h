@@ -55,8 +55,10 @@ typedef struct {
 } Cnn3dDeviceParams;
 
 typedef struct {
-  guint64 total;     /* bytes of the device that this process may use */
-  guint64 available; /* bytes free now; `total` for a profile */
+  guint64 total; /* bytes of the device that this process may use */
+  /* bytes that this process may take in addition to alloc()'s: free now, or in use by driver and
+   * libraries already; `total` for a profile */
+  guint64 available;
   /* bytes used by driver and libraries in addition to alloc(): measured, or a bound */
   guint64 context;
   const gchar *context_source; /* origin of `context`; static or owned by the device */

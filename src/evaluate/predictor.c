@@ -434,6 +434,12 @@ cnn3d_predictor_memory (const Cnn3dPredictor *p, Cnn3dMemory *memory)
   *memory = p->s.memory;
 }
 
+const gchar *
+cnn3d_predictor_context_source (const Cnn3dPredictor *p)
+{
+  return cnn3d_session_context_source (&p->s);
+}
+
 guint
 cnn3d_predictor_evaluation_slice (const Cnn3dPredictor *p)
 {

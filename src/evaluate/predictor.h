@@ -54,6 +54,8 @@ CNN3D_API gboolean cnn3d_predictor_passes (
     const Cnn3dPredictor *predictor, Cnn3dDevicePasses *passes);
 /* The members that inference uses: weights, copy, input, arena. */
 CNN3D_API void cnn3d_predictor_memory (const Cnn3dPredictor *predictor, Cnn3dMemory *memory);
+/* Whether memory.context was measured, or what it is; owned by the predictor. */
+CNN3D_API const gchar *cnn3d_predictor_context_source (const Cnn3dPredictor *predictor);
 /* Why device=auto did not take the GPU of this machine; NULL: see cnn3d_trainer_passed_over(). */
 CNN3D_API const gchar *cnn3d_predictor_passed_over (const Cnn3dPredictor *predictor);
 

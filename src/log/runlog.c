@@ -416,6 +416,7 @@ cnn3d_run_log_run (Cnn3dRunLog *log, const Cnn3dTrainer *trainer, const Cnn3dTra
   cnn3d_json_string (line, "optimizer", cnn3d_choice_name (&cnn3d_optimizers, params->optimizer));
   cnn3d_json_integer (line, "predicted-bytes", memory.total);
   cnn3d_json_integer (line, "context-bytes", memory.context);
+  cnn3d_json_string (line, "context-source", cnn3d_trainer_context_source (trainer));
   cnn3d_json_integer (line, "budget-bytes", cnn3d_trainer_budget (trainer));
   cnn3d_json_integer (line, "max-memory-bytes", params->max_memory);
   cnn3d_json_integer (line, "weights-bytes", memory.weights + memory.copy);

@@ -127,6 +127,15 @@ cnn3d_session_give_back (Cnn3dSession *s)
   s->copy = s->arena = NULL;
 }
 
+const gchar *
+cnn3d_session_context_source (const Cnn3dSession *s)
+{
+  Cnn3dDeviceMemory memory;
+
+  s->backend->memory (s->device, &memory);
+  return memory.context_source;
+}
+
 gboolean
 cnn3d_session_passes (const Cnn3dSession *s, Cnn3dDevicePasses *passes)
 {

@@ -94,6 +94,8 @@ gsize cnn3d_session_part (gsize bytes);
  * NULL with error. */
 gpointer cnn3d_session_stage (
     Cnn3dSession *session, guint8 **slot, gconstpointer from, gsize bytes, GError **error);
+/* Where memory.context comes from; owned by the device. */
+const gchar *cnn3d_session_context_source (const Cnn3dSession *session);
 /* How the device started its passes; FALSE: it records none. */
 gboolean cnn3d_session_passes (const Cnn3dSession *session, Cnn3dDevicePasses *passes);
 /* Frees all device memory. */

@@ -373,6 +373,12 @@ cnn3d_trainer_memory (const Cnn3dTrainer *t, Cnn3dMemory *m)
   *m = t->fit.memory;
 }
 
+const gchar *
+cnn3d_trainer_context_source (const Cnn3dTrainer *t)
+{
+  return cnn3d_session_context_source (&t->s);
+}
+
 guint
 cnn3d_trainer_micro_batch (const Cnn3dTrainer *t)
 {

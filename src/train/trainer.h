@@ -185,6 +185,8 @@ CNN3D_API Cnn3dPrecision cnn3d_trainer_precision (const Cnn3dTrainer *trainer);
 CNN3D_API const Cnn3dNetwork *cnn3d_trainer_network (const Cnn3dTrainer *trainer);
 
 CNN3D_API void cnn3d_trainer_memory (const Cnn3dTrainer *trainer, Cnn3dMemory *memory);
+/* Whether memory.context was measured, or what it is; owned by the trainer. */
+CNN3D_API const gchar *cnn3d_trainer_context_source (const Cnn3dTrainer *trainer);
 /* The chosen micro-batch, in clips, and recomputation. */
 CNN3D_API guint cnn3d_trainer_micro_batch (const Cnn3dTrainer *trainer);
 CNN3D_API Cnn3dRecompute cnn3d_trainer_recompute (const Cnn3dTrainer *trainer);

@@ -11,6 +11,7 @@
 #define CNN3D_CUDA_PRIVATE_H
 
 #include "src/backend/backend.h"
+#include "src/backend/cuda/contexts.h"
 #include "src/backend/cuda/cudnn.h"
 #include "src/backend/cuda/profile.h"
 
@@ -23,6 +24,7 @@ struct _Cnn3dDevice {
   CudaHere *here;           /* NULL: a profile, which runs nothing */
   CudaDnnGpu *dnn;          /* NULL: workspaces by bound */
   gchar *name;
+  CudaContextFigure context;
 };
 
 struct _Cnn3dModel {

@@ -33,6 +33,7 @@ device_close (Cnn3dDevice **device)
   cuda_here_close (d);
   cuda_dnn_gpu_free (&d->dnn);
   cuda_profile_free (&d->profile);
+  g_free (d->context.source);
   g_free (d->name);
   g_free (d);
 }
@@ -56,6 +57,7 @@ device_open (const Cnn3dDeviceParams *params, GError **error)
   if (!d->profile)
     goto failed;
   version = cuda_dnn_version (&reason);
+  d->context = cuda_contexts_figure (d->profile->name, NULL, version, d->profile);
   if (!version) {
     d->name = g_strdup_printf (
         "%s (not installed), workspaces by bound: %s", d->profile->name, reason->message);
@@ -114,13 +116,12 @@ resolve_precision (Cnn3dDevice *d, Cnn3dPrecision *precision, GError **error)
 static void
 device_memory (Cnn3dDevice *d, Cnn3dDeviceMemory *memory)
 {
-  if (d->here) {
+  if (d->here)
     cuda_here_memory (d, memory);
-    return;
-  }
-  memory->total = memory->available = d->profile->memory;
-  memory->context = d->profile->context;
-  memory->context_source = d->profile->context_source;
+  else
+    memory->total = memory->available = d->profile->memory;
+  memory->context = d->context.bytes;
+  memory->context_source = d->context.source;
 }
 
 static void

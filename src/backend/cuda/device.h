@@ -9,12 +9,13 @@
 /* FALSE with error (UNSUPPORTED): the device is a profile, and runs nothing. */
 gboolean cuda_runs_nothing (const Cnn3dDevice *d, GError **error);
 
-/* Opens the N-th GPU: sets d->name, d->dnn and d->here. FALSE with error (MISSING): there is none,
+/* Opens the N-th GPU: sets d->name, d->context, d->dnn and d->here. FALSE with error (MISSING): there is none,
  * or it is too old. */
 gboolean cuda_here_open (Cnn3dDevice *d, gint index, GError **error);
 void cuda_here_close (Cnn3dDevice *d);
 gchar **cuda_here_list (GError **error);
 gint cuda_here_capability (Cnn3dDevice *d); /* 100 * major + 10 * minor */
+/* Sets `total` and `available`. */
 void cuda_here_memory (Cnn3dDevice *d, Cnn3dDeviceMemory *memory);
 void cuda_here_speed (Cnn3dDevice *d, Cnn3dPrecision precision, Cnn3dDeviceSpeed *speed);
 /* Bytes per second of the link to the host, one way, as its kind and width say. */

@@ -3,11 +3,14 @@
 
 #include <string.h>
 
+#include "src/backend/cuda/context.h"
+
 #define PINNED_BYTES ((gsize) 1 << 20)
 #define OLDEST_CAPABILITY 750 /* that the kernels are compiled for */
 
-/* The driver's, cuDNN's and our kernels, and what this file takes for itself. */
-#define CONTEXT_BOUND ((guint64) 640 << 20)
+/* After each of the first passes, when kernels were loaded and graphs made, the context is measured;
+ * later ones, of an evaluation perhaps, when the device is closed. */
+#define MEASURED_PASSES 4
 
 typedef struct {
   guint8 *to;
@@ -74,17 +77,16 @@ capability (gint index, GError **error)
 }
 
 static gchar *
-describe (gint index, GError **error)
+describe (gint index, struct cudaDeviceProp *properties, GError **error)
 {
-  struct cudaDeviceProp properties;
   gchar number[G_ASCII_DTOSTR_BUF_SIZE];
 
-  if (!cuda_ok (cudaGetDeviceProperties (&properties, index), "the GPU's properties cannot be read",
+  if (!cuda_ok (cudaGetDeviceProperties (properties, index), "the GPU's properties cannot be read",
           error))
     return NULL;
-  return g_strdup_printf ("%.256s, %s GiB, compute capability %d.%d", properties.name,
-      g_ascii_formatd (number, sizeof number, "%.1f", properties.totalGlobalMem / 0x1p30),
-      properties.major, properties.minor);
+  return g_strdup_printf ("%.256s, %s GiB, compute capability %d.%d", properties->name,
+      g_ascii_formatd (number, sizeof number, "%.1f", properties->totalGlobalMem / 0x1p30),
+      properties->major, properties->minor);
 }
 
 gchar **
@@ -95,7 +97,8 @@ cuda_here_list (GError **error)
   gint k = 0;
 
   for (gint i = 0; i < n; i++) {
-    g_autofree gchar *text = describe (i, NULL);
+    struct cudaDeviceProp properties;
+    g_autofree gchar *text = describe (i, &properties, NULL);
 
     if (text)
       list[k++] = g_strdup_printf ("cuda:%d: %s", i, text);
@@ -123,6 +126,7 @@ take_own (CudaHere *h, GError **error)
           "cannot allocate pinned memory", error))
     return FALSE;
   h->pinned_size = PINNED_BYTES;
+  /* counts as context */
   if (!cuda_ok (cudaMalloc ((void **) &h->small, sizeof *h->small),
           "cannot allocate the GPU's memory", error))
     return FALSE;
@@ -134,6 +138,7 @@ gboolean
 cuda_here_open (Cnn3dDevice *d, gint index, GError **error)
 {
   const gint n = count_devices (error);
+  struct cudaDeviceProp properties;
   CudaHere *h;
   gint has;
   guint version;
@@ -159,12 +164,17 @@ cuda_here_open (Cnn3dDevice *d, gint index, GError **error)
   if (!version)
     return FALSE;
 
-  g_autofree gchar *text = describe (index, error);
+  g_autofree gchar *text = describe (index, &properties, error);
 
   if (!text)
     return FALSE;
   h = d->here = g_new0 (CudaHere, 1);
   h->index = index;
+  h->gpu = g_strndup (properties.name, sizeof properties.name);
+  G_STATIC_ASSERT (sizeof properties.uuid == CUDA_UUID_BYTES);
+  memcpy (h->uuid, &properties.uuid, CUDA_UUID_BYTES);
+  d->context = cuda_contexts_figure (h->gpu, cuda_nvml_driver (), version, NULL);
+  cuda_context_begin (h->uuid);
   h->fetches = g_array_new (FALSE, FALSE, sizeof (CudaFetch));
   if (!cuda_enter (d, error) || !take_own (h, error)
       || !(d->dnn = cuda_dnn_gpu_open (h->work, error))) {
@@ -176,6 +186,19 @@ cuda_here_open (Cnn3dDevice *d, gint index, GError **error)
   return TRUE;
 }
 
+/* Keeps what driver and libraries take for later plans. */
+static void
+measure_context (CudaHere *h)
+{
+  const guint64 passes = h->passes.eager + h->passes.replayed,
+                bytes = passes > h->measured ? cuda_context_measure (h->uuid) : 0;
+  const guint version = cuda_dnn_version (NULL);
+
+  h->measured = passes;
+  if (bytes)
+    cuda_contexts_keep (h->gpu, cuda_nvml_driver (), version, bytes);
+}
+
 void
 cuda_here_close (Cnn3dDevice *d)
 {
@@ -183,6 +206,7 @@ cuda_here_close (Cnn3dDevice *d)
 
   if (!h)
     return;
+  measure_context (h);
   cudaSetDevice (h->index);
   if (h->work)
     cudaStreamSynchronize (h->work);
@@ -212,6 +236,7 @@ cuda_here_close (Cnn3dDevice *d)
   g_array_free (h->fetches, TRUE);
   g_free (h->trained);
   g_free (h->unrecorded);
+  g_free (h->gpu);
   g_free (h);
   d->here = NULL;
 }
@@ -232,9 +257,7 @@ cuda_here_memory (Cnn3dDevice *d, Cnn3dDeviceMemory *memory)
   if (cuda_enter (d, NULL))
     cudaMemGetInfo (&available, &total);
   memory->total = total;
-  memory->available = available;
-  memory->context = CONTEXT_BOUND;
-  memory->context_source = "a bound";
+  memory->available = MIN (total, available + cuda_context_measure (d->here->uuid));
 }
 
 /* FP16 multiply-adds, with FP32 sums, of a multiprocessor per clock cycle, from NVIDIA's tables of
@@ -328,6 +351,7 @@ cuda_alloc (Cnn3dDevice *d, gsize bytes, GError **error)
     cudaFree (memory);
     return NULL;
   }
+  cuda_context_count (d->here->uuid, bytes);
   return memory;
 }
 
@@ -335,6 +359,7 @@ void
 cuda_free (Cnn3dDevice *d, gpointer memory, gsize bytes)
 {
   cudaFree (memory);
+  cuda_context_count (d->here->uuid, -(gssize) bytes);
 }
 
 /* Both go through the stream of work, so that they keep its order. */
@@ -436,6 +461,8 @@ cuda_finish (Cnn3dDevice *d, GError **error)
   }
   g_array_set_size (h->fetches, 0);
   h->pinned_used = 0;
+  if (ok && h->measured < MEASURED_PASSES)
+    measure_context (h);
   return ok;
 }
 

@@ -8,6 +8,7 @@
 #define CNN3D_CUDA_RUNTIME_H
 
 #include "src/backend/cuda/device.h"
+#include "src/backend/cuda/nvml.h"
 
 #include <cuda_runtime_api.h>
 
@@ -34,6 +35,8 @@ typedef struct {
 
 struct _CudaHere {
   gint index;
+  guint8 uuid[CUDA_UUID_BYTES];
+  gchar *gpu; /* its name, without more */
   cudaStream_t work, copies;
   CudaSmall *small;       /* on the device */
   cudaEvent_t staged;     /* after the last copy */
@@ -58,6 +61,7 @@ struct _CudaHere {
 
   Cnn3dDevicePasses passes;
   gchar *unrecorded; /* passes.reason */
+  guint64 measured;  /* passes after which the context was measured last */
 };
 
 /* FALSE with error where a CUDA call failed: says which. Memory: MEMORY. */

@@ -115,7 +115,8 @@ cudaError_t
 cudaMalloc (void **memory, size_t bytes)
 {
   CALL (cudaErrorMemoryAllocation);
-  if (bytes > control.memory - control.taken || take (&device_blocks, memory, bytes) != cudaSuccess)
+  if (bytes + control.context > control.memory - control.taken
+      || take (&device_blocks, memory, bytes) != cudaSuccess)
     return sticky = cudaErrorMemoryAllocation;
   control.taken += bytes;
   control.most = MAX (control.most, control.taken);
@@ -158,7 +159,8 @@ cudaError_t
 cudaMemGetInfo (size_t *available, size_t *total)
 {
   CALL (cudaErrorUnknown);
-  *available = control.memory - control.taken;
+  *available =
+      control.memory - control.taken - MIN (control.context, control.memory - control.taken);
   *total = control.memory;
   return cudaSuccess;
 }
@@ -793,7 +795,10 @@ cudaGetDeviceProperties (struct cudaDeviceProp *properties, int device)
 {
   CALL (cudaErrorInvalidDevice);
   memset (properties, 0, sizeof *properties);
-  g_strlcpy (properties->name, "Test double", sizeof properties->name);
+  g_strlcpy (
+      properties->name, control.name ? control.name : "Test double", sizeof properties->name);
+  properties->uuid.bytes[0] = (char) 0xab;
+  properties->uuid.bytes[sizeof properties->uuid.bytes - 1] = device + 1;
   properties->totalGlobalMem = control.memory;
   properties->major = control.capability / 100;
   properties->minor = control.capability / 10 % 10;

@@ -7,6 +7,7 @@
  * Work is deferred: nothing on a stream executes before something waits for it, so that reading too
  * early and overwriting too soon show. Streams that are captured together run as such in the
  * graph.
+ * The UUID of a GPU begins with ab and ends with its number, counted from 1.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef CNN3D_CUDA_DOUBLE_H
 #define CNN3D_CUDA_DOUBLE_H
@@ -20,7 +21,9 @@ typedef struct {
   const gchar
       *fail_in; /* the function, of the run time or of kernels.h, whose calls fail; NULL: none */
   guint64 fail_after; /* its calls before the first failing one */
+  const gchar *name;  /* the GPU's; NULL: "Test double" */
   gsize memory;       /* bytes of the GPU's memory */
+  gsize context;      /* bytes of it that the context takes */
   gsize taken, most;  /* now; peak */
   guint allocations,
       synchronisations;        /* so far, pinned memory included; waits for a stream or an event */
