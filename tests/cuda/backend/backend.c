@@ -679,72 +679,6 @@ test_steps (void)
   run_clear (&r);
 }
 
-/* Passes that cannot be recorded are started operation by operation, with the same results; how many
- * there were, and why, is known. */
-static void
-test_unrecorded (void)
-{
-  static const gchar *const calls[] = { "cudaStreamEndCapture", "cudaGraphInstantiate" },
-                            *const says[] = { "CUDA: a recording cannot be ended: ",
-                              "CUDA: a recording cannot be instantiated: " };
-  Cnn3dTrainerParams p;
-  Run recorded, eager;
-
-  rig_params (&p, "r3d_18");
-  p.network.height = p.network.width = 16;
-  rig_must (&p, "cuda", 1, 4, 0, &recorded);
-  g_assert_cmpuint (recorded.passes.eager, ==, 1);
-  g_assert_cmpuint (recorded.passes.recorded, ==, 1);
-  g_assert_cmpuint (recorded.passes.replayed, ==, 3);
-  g_assert_cmpuint (recorded.passes.failed, ==, 0);
-  g_assert_null (recorded.unrecorded);
-  for (guint i = 0; i < G_N_ELEMENTS (calls); i++) {
-    cuda->fail_in = calls[i];
-    rig_must (&p, "cuda", 1, 4, 0, &eager);
-    cuda->fail_in = NULL;
-    assert_same_bits (&eager, &recorded, calls[i]);
-    g_assert_cmpuint (eager.passes.eager, ==, 4);
-    g_assert_cmpuint (eager.passes.recorded, ==, 0);
-    g_assert_cmpuint (eager.passes.replayed, ==, 0);
-    g_assert_cmpuint (eager.passes.failed, ==, 1); /* it is not tried again */
-    g_assert_true (g_str_has_prefix (eager.unrecorded, says[i]));
-    run_clear (&eager);
-  }
-  run_clear (&recorded);
-  p.device = "cpu";
-  rig_must (&p, "cpu", 1, 1, 0, &eager);
-  g_assert_cmpuint (eager.passes.eager, ==, 0);
-  run_clear (&eager);
-}
-
-/* An evaluation of fewer clips at once is planned where 8 do not fit beside training, and what it
- * takes is what was planned. */
-static void
-test_short_memory (void)
-{
-  Cnn3dTrainerParams p;
-  guint64 needs;
-  Run run;
-
-  rig_params (&p, "r3d_18");
-  p.precision = CNN3D_PRECISION_16_MIXED;
-  p.micro_batch = 1;
-  p.recompute = CNN3D_RECOMPUTE_BLOCK;
-  for (guint slice = 8; slice >= 4; slice /= 2) {
-    gsize own;
-
-    rig_must (&p, "cuda", 1, 1, 0, &run);
-    own = run.taken - run.memory.total;
-    g_test_message ("%u clips: %" G_GSIZE_FORMAT " bytes, %" G_GSIZE_FORMAT " of the arena", slice,
-        run.memory.total, run.memory.arena);
-    g_assert_cmpuint (run.evaluation_batch, ==, slice);
-    g_assert_cmpuint (own, <, 1 << 20);
-    needs = cnn3d_memory_needs (&run.memory);
-    run_clear (&run);
-    p.max_memory = needs - 1;
-  }
-}
-
 /* The predicted memory is what is taken, to the byte; afterwards everything is freed. */
 static void
 test_memory (void)
@@ -946,8 +880,6 @@ main (int argc, char **argv)
   g_test_add_func ("/backend/overflow", test_overflow);
   g_test_add_func ("/backend/no-scale", test_no_scale);
   g_test_add_func ("/backend/steps", test_steps);
-  g_test_add_func ("/backend/unrecorded", test_unrecorded);
-  g_test_add_func ("/backend/short-memory", test_short_memory);
   g_test_add_func ("/backend/memory", test_memory);
   g_test_add_func ("/backend/devices", test_devices);
   g_test_add_func ("/backend/planned", test_planned);

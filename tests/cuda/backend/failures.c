@@ -216,6 +216,43 @@ test_words (void)
   }
 }
 
+/* Passes that cannot be recorded are started operation by operation, with the same results; how many
+ * there were, and why, is known. */
+static void
+test_unrecorded (void)
+{
+  static const gchar *const calls[] = { "cudaStreamEndCapture", "cudaGraphInstantiate" },
+                            *const says[] = { "CUDA: a recording cannot be ended: ",
+                              "CUDA: a recording cannot be instantiated: " };
+  Cnn3dTrainerParams p;
+  Run recorded, eager;
+
+  params_init (&p, "r3d_18", CNN3D_PRECISION_32);
+  rig_must (&p, "cuda", 1, 4, 0, &recorded);
+  g_assert_cmpuint (recorded.passes.eager, ==, 1);
+  g_assert_cmpuint (recorded.passes.recorded, ==, 1);
+  g_assert_cmpuint (recorded.passes.replayed, ==, 3);
+  g_assert_cmpuint (recorded.passes.failed, ==, 0);
+  g_assert_null (recorded.unrecorded);
+  for (guint i = 0; i < G_N_ELEMENTS (calls); i++) {
+    cuda->fail_in = calls[i];
+    rig_must (&p, "cuda", 1, 4, 0, &eager);
+    cuda->fail_in = NULL;
+    assert_same_bits (&eager, &recorded, calls[i]);
+    g_assert_cmpuint (eager.passes.eager, ==, 4);
+    g_assert_cmpuint (eager.passes.recorded, ==, 0);
+    g_assert_cmpuint (eager.passes.replayed, ==, 0);
+    g_assert_cmpuint (eager.passes.failed, ==, 1); /* it is not tried again */
+    g_assert_true (g_str_has_prefix (eager.unrecorded, says[i]));
+    run_clear (&eager);
+  }
+  run_clear (&recorded);
+  p.device = "cpu";
+  rig_must (&p, "cpu", 1, 1, 0, &eager);
+  g_assert_cmpuint (eager.passes.eager, ==, 0);
+  run_clear (&eager);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -226,5 +263,6 @@ main (int argc, char **argv)
       "/failures/16-mixed", GUINT_TO_POINTER (CNN3D_PRECISION_16_MIXED), test_failures);
   g_test_add_func ("/failures/memory", test_memory);
   g_test_add_func ("/failures/words", test_words);
+  g_test_add_func ("/failures/unrecorded", test_unrecorded);
   return g_test_run ();
 }

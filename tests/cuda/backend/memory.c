@@ -1,4 +1,5 @@
-/* What driver and libraries take on a GPU: counted once, measured, and kept for the next plan.
+/* What driver and libraries take on a GPU: counted once, measured, and kept for the next plan; and an
+ * evaluation where memory is short.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <glib/gstdio.h>
 
@@ -290,6 +291,37 @@ test_uuid (void)
   g_assert_cmpuint (memory[0].available - memory[1].available, <, 218 * MIB);
 }
 
+/* An evaluation of fewer clips at once is planned where 8 do not fit beside training, and what it
+ * takes is what was planned. */
+static void
+test_short_memory (void)
+{
+  Cnn3dTrainerParams p;
+  guint64 needs;
+  Run run;
+
+  reset ();
+  rig_params (&p, "r3d_18");
+  p.precision = CNN3D_PRECISION_16_MIXED;
+  p.micro_batch = 1;
+  p.recompute = CNN3D_RECOMPUTE_BLOCK;
+  for (guint slice = 8; slice >= 4; slice /= 2) {
+    gsize own;
+
+    /* with the same context each time */
+    keep (NULL);
+    rig_must (&p, "cuda", 1, 1, 0, &run);
+    own = run.taken - run.memory.total;
+    g_test_message ("%u clips: %" G_GSIZE_FORMAT " bytes, %" G_GSIZE_FORMAT " of the arena", slice,
+        run.memory.total, run.memory.arena);
+    g_assert_cmpuint (run.evaluation_batch, ==, slice);
+    g_assert_cmpuint (own, <, 1 << 20);
+    needs = cnn3d_memory_needs (&run.memory);
+    run_clear (&run);
+    p.max_memory = needs - 1;
+  }
+}
+
 int
 main (int argc, char **argv)
 {
@@ -309,5 +341,6 @@ main (int argc, char **argv)
   g_test_add_func ("/memory/described", test_described);
   g_test_add_func ("/memory/once", test_once);
   g_test_add_func ("/memory/uuid", test_uuid);
+  g_test_add_func ("/memory/short", test_short_memory);
   return g_test_run ();
 }
