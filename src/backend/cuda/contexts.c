@@ -107,9 +107,10 @@ cuda_contexts_figure (
   CudaProfile *found = NULL;
 
   if (figure.bytes) {
+    figure.bytes += CUDA_CONTEXT_MARGIN;
     figure.source = g_strdup_printf ("measured on a GPU of this name with driver %s and cuDNN "
-                                     "%u.%u.%u",
-        with, cudnn / 10000, cudnn / 100 % 100, cudnn % 100);
+                                     "%u.%u.%u, and %u MiB for what is allocated in passing",
+        with, cudnn / 10000, cudnn / 100 % 100, cudnn % 100, (guint) (CUDA_CONTEXT_MARGIN >> 20));
     return figure;
   }
   if (!profile)

@@ -11,6 +11,10 @@
 /* For a GPU without a description: the most of the described ones. */
 #define CUDA_CONTEXT_BOUND ((guint64) 896 << 20)
 
+/* Added to a measured figure: the self-test's buffers, and what the driver rounds allocations up by.
+ */
+#define CUDA_CONTEXT_MARGIN ((guint64) 32 << 20)
+
 /* Measured figures outside of this are not kept, nor believed. */
 #define CUDA_CONTEXT_LEAST ((guint64) 32 << 20)
 #define CUDA_CONTEXT_MOST ((guint64) 4 << 30)
@@ -21,8 +25,8 @@ typedef struct {
 } CudaContextFigure;
 
 /* What a plan for the GPU `name` counts: the measured figure for this driver (NULL: the largest for
- * any) and version of cuDNN; else profile's; else, if profile is NULL, that of the description with
- * this name, or the bound. */
+ * any) and version of cuDNN, with the margin; else profile's; else, if profile is NULL, that of the
+ * description with this name, or the bound. */
 CudaContextFigure cuda_contexts_figure (
     const gchar *name, const gchar *driver, guint cudnn, const CudaProfile *profile);
 
