@@ -11,7 +11,7 @@
 /* For a GPU without a description: the most of the described ones. */
 #define CUDA_CONTEXT_BOUND ((guint64) 896 << 20)
 
-/* Added to a measured figure: the self-test's buffers, and what the driver rounds allocations up by.
+/* Added to a measured figure: what the check of convolutions takes, and what the driver rounds allocations up by.
  */
 #define CUDA_CONTEXT_MARGIN ((guint64) 32 << 20)
 
