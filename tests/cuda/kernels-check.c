@@ -15,7 +15,8 @@ static const CudaConv convs[] = {
   { 0, 2, 16, 8, { 2, 5, 4 }, { 1, 1, 1 }, { 1, 2, 2 }, { 0, 0, 0 } },
   { 0, 1, 8, 8, { 1, 2, 2 }, { 1, 1, 1 }, { 1, 1, 1 },
       { 0, 0, 0 } }, /* fewer numbers than samples */
-  { 0, 9, 8, 8, { 1, 32, 32 }, { 1, 1, 1 }, { 1, 1, 1 }, { 0, 0, 0 } }, /* long sums of weights */
+  /* long sums, for the weights alone */
+  { 0, 9, 8, 8, { 1, 32, 32 }, { 1, 1, 1 }, { 1, 1, 1 }, { 0, 0, 0 } },
 };
 
 /* In the order x, y, w: which is the result, and its numbers. */
@@ -112,7 +113,7 @@ test_direction (gconstpointer data)
   const CudaType type = GPOINTER_TO_UINT (data) % 3;
 
   rig_seed (17 + GPOINTER_TO_UINT (data));
-  for (guint i = 0; i < G_N_ELEMENTS (convs); i++) {
+  for (guint i = 0; i < G_N_ELEMENTS (convs) - (direction != CUDA_CONV_WEIGHTS); i++) {
     gboolean whole;
     gdouble root;
     Case c;
