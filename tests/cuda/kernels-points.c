@@ -372,7 +372,8 @@ check_views (
   g_autoptr (Array) dout = array_random (CUDA_TYPE_F32, n_out, -1, 1);
   g_autoptr (Array) din = array_new (CUDA_TYPE_F32, n);
   g_autofree gdouble *y = g_new0 (gdouble, n_out), *dx = g_new0 (gdouble, n);
-  g_autofree guint8 *present = g_new (guint8, samples * views);
+  g_autoptr (Array) shown = array_new (RIG_BYTE, samples * views);
+  guint8 *present = shown->data;
   const CudaPass pass = {
     .seed = 77, .step = G_GUINT64_CONSTANT (0xfffffffe), .present = masked ? present : NULL
   };

@@ -334,8 +334,10 @@ check_loss (gint clips, gint classes, gdouble smoothing, gfloat loss_scale, gboo
   g_autoptr (Array) per_clip = array_new (CUDA_TYPE_F32, 2 * clips);
   g_autoptr (Array) results = array_new (RIG_BYTE, sizeof (CudaResults));
   g_autofree gdouble *expected = doubles (n);
-  g_autofree gint32 *labels = g_new (gint32, clips);
-  g_autofree gfloat *weights = g_new (gfloat, classes);
+  g_autoptr (Array) label = array_new (RIG_INT, clips);
+  g_autoptr (Array) weight_of = array_new (CUDA_TYPE_F32, classes);
+  gint32 *labels = label->data;
+  gfloat *weights = weight_of->data;
   const CudaPass pass = { .labels = labels,
     .loss_scale = loss_scale,
     .label_smoothing = smoothing,

@@ -7,14 +7,24 @@
 
 #define FENCE 64
 #define FENCE_BYTE 0xa5
-#define ROUNDS 2 /* in order, and in another order */
+#define ROUNDS 2 /* in order, and in another order (on a GPU: again) */
 
 const gchar *const rig_type_names[3] = { "f32", "f16", "bf16" };
 
 static gsize
 size_of (gint type)
 {
-  return type == RIG_DOUBLE ? 8 : type == CUDA_TYPE_F32 ? 4 : type == RIG_BYTE ? 1 : 2;
+  switch (type) {
+    case RIG_DOUBLE:
+      return 8;
+    case CUDA_TYPE_F32:
+    case RIG_INT:
+      return 4;
+    case RIG_BYTE:
+      return 1;
+    default:
+      return 2;
+  }
 }
 
 Array *
@@ -28,9 +38,11 @@ array_new_at (gint type, gsize n, gsize offset)
   /* no larger than needed: the address sanitizer detects reads beyond the fence */
   a->whole = aligned_alloc (FENCE, (a->bytes + offset + 2 * FENCE + FENCE - 1) / FENCE * FENCE);
   g_assert_nonnull (a->whole);
-  memset (a->whole, FENCE_BYTE, FENCE + offset + a->bytes + FENCE);
+  a->reach = FENCE + offset + a->bytes + FENCE;
+  memset (a->whole, FENCE_BYTE, a->reach);
   a->data = a->whole + FENCE + offset;
   array_poison (a);
+  rig_array_added (a);
   return a;
 }
 
@@ -43,6 +55,7 @@ array_new (gint type, gsize n)
 void
 array_free (Array *a)
 {
+  rig_array_removed (a);
   free (a->whole);
   g_free (a);
 }
@@ -81,6 +94,34 @@ to_bf16 (gfloat f)
   return low > 0x8000 || (low == 0x8000 && down % 2) ? down + 1 : down;
 }
 
+/* Rounded to the nearest, halves to even. */
+static guint16
+to_half (gfloat f)
+{
+  const guint16 sign = float_bits (f) >> 16 & 0x8000;
+  const gdouble size = fabs ((gdouble) f);
+  gint exponent;
+
+  if (isnan (f))
+    return 0x7fff;
+  if (size >= 65520)
+    return sign | 0x7c00;
+  frexp (size, &exponent); /* the unit in the last place is 2^(exponent - 11) */
+  exponent = size < 0x1p-14 ? -13 : exponent;
+  return sign | (((exponent + 13) << 10) + (guint) rint (ldexp (size, 11 - exponent)));
+}
+
+static gfloat
+from_half (guint16 h)
+{
+  const gint exponent = h >> 10 & 31, rest = h & 0x3ff;
+  const gdouble size = exponent == 31 ? (rest ? NAN : INFINITY)
+      : exponent                      ? ldexp (0x400 + rest, exponent - 25)
+                                      : ldexp (rest, -24);
+
+  return h & 0x8000 ? -size : size;
+}
+
 gdouble
 array_get (const Array *a, gsize i)
 {
@@ -89,11 +130,13 @@ array_get (const Array *a, gsize i)
     case CUDA_TYPE_F32:
       return ((gfloat *) a->data)[i];
     case CUDA_TYPE_F16:
-      return cuda_shim_from_half (((guint16 *) a->data)[i]);
+      return from_half (((guint16 *) a->data)[i]);
     case CUDA_TYPE_BF16:
       return bits_float ((guint32) ((guint16 *) a->data)[i] << 16);
     case RIG_DOUBLE:
       return ((gdouble *) a->data)[i];
+    case RIG_INT:
+      return ((gint32 *) a->data)[i];
     default:
       return ((guint8 *) a->data)[i];
   }
@@ -108,13 +151,16 @@ array_set (Array *a, gsize i, gdouble value)
       ((gfloat *) a->data)[i] = value;
       break;
     case CUDA_TYPE_F16:
-      ((guint16 *) a->data)[i] = cuda_shim_to_half (value);
+      ((guint16 *) a->data)[i] = to_half (value);
       break;
     case CUDA_TYPE_BF16:
       ((guint16 *) a->data)[i] = to_bf16 (value);
       break;
     case RIG_DOUBLE:
       ((gdouble *) a->data)[i] = value;
+      break;
+    case RIG_INT:
+      ((gint32 *) a->data)[i] = value;
       break;
     default:
       ((guint8 *) a->data)[i] = value;
@@ -128,7 +174,7 @@ rig_round (gint type, gdouble value)
     case CUDA_TYPE_F32:
       return (gfloat) value;
     case CUDA_TYPE_F16:
-      return cuda_shim_from_half (cuda_shim_to_half (value));
+      return from_half (to_half (value));
     case CUDA_TYPE_BF16:
       return bits_float ((guint32) to_bf16 (value) << 16);
     default:
@@ -248,8 +294,6 @@ check_fences (const Array *a, const gchar *call)
       g_error ("%s wrote beside its output", call);
 }
 
-static guint64 orders; /* tried so far */
-
 void
 orders_begin (Orders *o, Array **outputs, gsize n)
 {
@@ -262,9 +306,8 @@ orders_begin (Orders *o, Array **outputs, gsize n)
 gboolean
 orders_next (Orders *o, const gchar *call)
 {
-  cuda_shim_order = 0;
   if (o->error)
-    g_error ("%s: error %d: %s", call, o->error, cuda_shim_error ? cuda_shim_error : "");
+    g_error ("%s: error %d: %s", call, o->error, rig_explain (o->error));
   for (gsize i = 0; i < o->n && o->round; i++) {
     Array *a = o->outputs[i];
 
@@ -283,10 +326,10 @@ orders_next (Orders *o, const gchar *call)
       g_free (o->before[i]);
       g_free (o->after[i]);
     }
+    rig_order (FALSE);
     return FALSE;
   }
-  if (o->round)
-    cuda_shim_order = ++orders;
+  rig_order (o->round > 0);
   o->round++;
   return TRUE;
 }

@@ -1,4 +1,8 @@
 /* rig.h: arrays for testing kernels: poisoned, fenced, and compared with doubles.
+ *
+ * The same tests run on the shim (rig-shim.c) and on a GPU (rig-device.c), where Arrays and the
+ * stack are copied to device memory for each launch, and back. So a kernel may read and write both,
+ * but no other memory: what a structure points to is an Array or lies on the stack.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef CUDA_RIG_H
 #define CUDA_RIG_H
@@ -12,6 +16,7 @@
 typedef enum {
   RIG_BYTE = 16,
   RIG_DOUBLE,
+  RIG_INT, /* 32 bits */
 } RigType;
 
 typedef struct {
@@ -19,6 +24,7 @@ typedef struct {
   gsize n, bytes;
   gpointer data; /* 16-byte aligned; all bits are 1 until it is written */
   guint8 *whole; /* including fences */
+  gsize reach;   /* bytes of it, fences included */
 } Array;
 
 Array *array_new (gint type, gsize n);
@@ -47,8 +53,9 @@ void array_check_ (const Array *a, const gdouble *expected, const gchar *name, c
 /* The same bits. */
 void array_check_same (const Array *a, const Array *b);
 
-/* Runs `call` (an error fails the test) with blocks and threads in order, then in another order,
- * from the same contents of the named arrays: the bits must be the same, and the fences intact. */
+/* Runs `call` (an error fails the test) with blocks and threads in order, then in another order
+ * (on a GPU, whose order nobody sets: twice), from the same contents of the named arrays: the bits
+ * must be the same, and the fences intact. */
 #define RUN(call, ...)                                               \
   G_STMT_START                                                       \
   {                                                                  \
@@ -71,5 +78,15 @@ void orders_begin (Orders *o, Array **outputs, gsize n);
 gboolean orders_next (Orders *o, const gchar *call);
 
 extern const gchar *const rig_type_names[3];
+
+/* --- where kernels run: one of rig-shim.c and rig-device.c --- */
+
+/* FALSE on the shim, which orders blocks and threads, and counts. */
+gboolean rig_on_gpu (void);
+void rig_array_added (Array *a);
+void rig_array_removed (Array *a);
+/* The order of blocks and threads in later launches: a new one, or as they are numbered. */
+void rig_order (gboolean shuffled);
+const gchar *rig_explain (gint error);
 
 #endif
