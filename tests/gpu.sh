@@ -9,11 +9,17 @@
 #                                     there, for a machine without GStreamer
 #   tests/gpu.sh --pack OUT.tar.xz    make such a bundle of BUILD (build), on a
 #                                     machine that has GStreamer
-#   tests/gpu.sh --only PART[,PART]   some of: parity sanitizer bench demo
+#   tests/gpu.sh --lease              what one learns most from in 9 minutes (SECONDS
+#                                     in LEASE), in steps with their own time limits
+#   tests/gpu.sh --only PART[,PART]   some of: parity sanitizer bench demo; of
+#                                     --lease: load kernels tiny parity bench profile
+#                                     memcheck racecheck initcheck
 #   tests/gpu.sh --try                the same commands on the CPU with tiny sizes,
-#                                     to test the script itself
+#                                     to test the script itself; TRY_DEVICE=cuda:
+#                                     not on the CPU
 #
-# PYTHON is a Python with PyTorch, RESULTS the folder for logs (a new one),
+# PYTHON is a Python with PyTorch, RESULTS the folder for logs (a new one; of
+# --lease: at most 8 files of at most 16 MiB, up to date behind each step),
 # CNN3D_BUILD a complete build folder, CNN3D_DEMO the demonstration set.
 # --pack calls $GST_BUNDLE OUT.tar.xz FILE... if it is set, which packs GStreamer
 # with the files. GST_BUNDLE_PLUGINS lists additional plugins for it.
@@ -24,7 +30,7 @@ case " $* " in
 esac
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 all="parity sanitizer bench demo"
-bundle='' out='' parts=$all try=''
+bundle='' out='' only='' parts='' lease='' try=''
 
 usage () {
   sed -n '/^#   tests/,/^# Exit/s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2
@@ -39,12 +45,14 @@ while [ $# -gt 0 ]; do
   case $1 in
     --bundle) bundle=${2:-}; [ -d "$bundle" ] || usage; bundle=$(realpath "$bundle"); shift ;;
     --pack) out=${2:-}; [ -n "$out" ] || usage; out=$(realpath -m "$out"); shift ;;
-    --only) parts=$(tr , ' ' <<<"${2:-}"); shift ;;
+    --only) only=yes parts=$(tr , ' ' <<<"${2:-}"); shift ;;
+    --lease) lease=yes all="load kernels tiny parity bench profile memcheck racecheck initcheck" ;;
     --try) try=yes ;;
     *) usage ;;
   esac
   shift
 done
+[ -n "$only" ] || parts=$all
 [ -n "${parts// /}" ] || usage
 for part in $parts; do
   case " $all " in
@@ -53,80 +61,9 @@ for part in $parts; do
   esac
 done
 
-# --- packing ---
-
-# Plugins that decode the demonstration set, and that create it
-plugins="coreelements typefindfunctions app videoconvertscale
-  videoconvert videoscale videorate isomp4 x264 openh264 videoparsersbad
-  ${GST_BUNDLE_PLUGINS:-}"
-# Provided by the other machine
-theirs='^(ld-linux|libc|libm|libdl|librt|libpthread|libresolv|libutil|libgcc_s'
-theirs+='|libstdc\+\+|libcuda|libnvidia|libcudart|libcudnn|libcublas|libnvrtc)[.\-_]'
-
-pack_gstreamer () {
-  local stage=$1 file base name system
-  shift
-  system=$(pkg-config --variable=pluginsdir gstreamer-1.0)
-  mkdir -p "$stage"/bin "$stage"/lib "$stage"/plugins
-  for name in $plugins; do
-    [ ! -e "$system/libgst$name.so" ] || cp "$system/libgst$name.so" "$stage/plugins/"
-  done
-  cp "$(command -v gst-launch-1.0)" "$(command -v gst-inspect-1.0)" "$stage/bin/"
-  file=$(pkg-config --variable=pluginscannerdir gstreamer-1.0)/gst-plugin-scanner
-  [ ! -e "$file" ] || cp "$file" "$stage/bin/"
-  for file in "$@"; do
-    case $(basename "$file") in
-      libgst*.so) cp "$file" "$stage/plugins/" ;;
-      *.so*) cp "$file" "$stage/lib/" ;;
-      *) cp "$file" "$stage/bin/" ;;
-    esac
-  done
-  find "$stage" -type f -exec ldd {} \; 2>/dev/null | awk '/=> \//{print $3}' | sort -u \
-    | while read -r file; do
-        base=$(basename "$file")
-        [[ $base =~ $theirs || -e $stage/lib/$base ]] || cp -L "$file" "$stage/lib/"
-      done
-}
-
-pack () {
-  local build stage file files=()
-  build=$(realpath -m "${BUILD:-$top/build}")
-  stage=$(mktemp -d)
-  # shellcheck disable=SC2064
-  trap "rm -rf '$stage'" EXIT
-  for file in src/libcnn3d.so src/backend/cpu/libcnn3d-cpu.so \
-    src/backend/cuda/libcnn3d-cuda.so plugins/clip/libgstclipmeta-1.0.so.0 \
-    plugins/clip/libgstclip.so plugins/cnn3d/libgstcnn3d.so tool/cnn3d \
-    tests/parity/trainer-tool pipelines/demo/make-demo-videos; do
-    if [ -e "$build/$file" ]; then
-      files+=("$build/$file")
-    elif [ "$file" = src/backend/cuda/libcnn3d-cuda.so ]; then
-      complain "$build has no CUDA back end: the bundle will not have it either"
-    else
-      complain "$build/$file is missing: build first (BUILD is the build folder)"
-      exit 1
-    fi
-  done
-  if [ -n "${GST_BUNDLE:-}" ]; then
-    "$GST_BUNDLE" "$stage.tar.xz" "${files[@]}" >&2 || exit 1
-    tar -C "$stage" -xf "$stage.tar.xz" || exit 1
-    rm -f "$stage.tar.xz"
-  else
-    pack_gstreamer "$stage" "${files[@]}" || exit 1
-    strip --strip-unneeded "$stage"/lib/*.so* "$stage"/plugins/*.so 2>/dev/null
-  fi
-  # the scripts, with the files that they expect beside them
-  mkdir -p "$stage/cnn3d"
-  tar -C "$top" -cf - tests/gpu.sh tests/parity tests/bench pipelines/quickstart.sh \
-    configs presets | tar -C "$stage/cnn3d" -xf - || exit 1
-  find "$stage/cnn3d" -name __pycache__ -prune -exec rm -rf {} +
-  mkdir -p "$(dirname "$out")"
-  tar -C "$stage" -cf - . | xz -T0 "${XZ_LEVEL:--6}" >"$out" || exit 1
-  echo "$out: $(du -h "$out" | cut -f 1). There:" \
-    "mkdir b && tar -C b -xf $(basename "$out") && b/cnn3d/tests/gpu.sh --bundle b"
-}
-
 if [ -n "$out" ]; then
+  # shellcheck source=tests/gpu-pack.sh
+  . "$top/tests/gpu-pack.sh"
   pack
   exit
 fi
@@ -159,7 +96,8 @@ finish () {
   printf '\n%-52s  %-24s  %-16s  %s\n' what figure bound result
   printf '%s\n' "${rows[@]}"
   printf '\n'
-  [ -z "${results:-}" ] || echo "Logs: $results"
+  [ -z "$lease" ] || [ -z "${results:-}" ] || bring
+  [ -z "${results:-}" ] || echo "Logs: ${outbox:-$results}"
   if [ $failed = 0 ]; then echo "Nothing failed."; else echo "Something failed."; fi
   exit $failed
 }
@@ -180,7 +118,7 @@ has_gpu () {
 }
 
 if [ -n "$try" ]; then
-  device=cpu precision=bf16-mixed
+  device=${TRY_DEVICE:-cpu} precision=bf16-mixed
 elif has_gpu; then
   device=cuda precision=16-mixed
   nvidia-smi --query-gpu=name,driver_version,memory.total --format=csv,noheader 2>/dev/null
@@ -206,6 +144,10 @@ fi
 
 results=${RESULTS:-$(mktemp -d)}
 mkdir -p "$results"
+if [ -n "$lease" ]; then
+  # shellcheck source=tests/gpu-lease.sh
+  . "$top/tests/gpu-lease.sh"
+fi
 
 # cuDNN and the CUDA run time often come with PyTorch
 for folder in $("$python" -c 'import nvidia, os
@@ -231,6 +173,8 @@ if [ -n "$bundle" ]; then
   wrap trainer-tool
   wrap gst-launch-1.0
   wrap make-demo-videos
+  [ ! -e "$bundle/bin/gpu-kernels" ] || wrap gpu-kernels
+  kernels=$results/gpu-kernels
   trainer=$results/trainer-tool program=$bundle/bin/trainer-tool
   launch=$results/gst-launch-1.0 maker=$results/make-demo-videos
   export CNN3D_BACKEND_PATH=$bundle/lib CNN3D_CONFIG_PATH=$bundle/cnn3d/configs
@@ -256,21 +200,30 @@ else
   program=$trainer launch=gst-launch-1.0
   export GST_PLUGIN_PATH=$build/plugins
   maker=$build/pipelines/demo/make-demo-videos
+  kernels=$build/tests/cuda/gpu-kernels
 fi
 demo=${CNN3D_DEMO:-$results/demo}
 export GST_REGISTRY=$results/registry.bin GST_PRESET_PATH=$top/presets
 
 # --- parts ---
 
-# limit SECONDS: time limit of a part; longer if tests/run.sh found the machine slow
+# limit SECONDS: time limit of a part; longer if tests/run.sh found the machine slow.
+# In --lease, what is left of the step's time.
 limit () {
+  if [ -n "$lease" ]; then
+    echo $((deadline - SECONDS > 1 ? deadline - SECONDS : 1))
+    return
+  fi
   LC_ALL=C awk -v s="$1" -v f="${CNN3D_TEST_TIME_FACTOR:-1}" 'BEGIN { printf "%d", (f > 1 ? s * f : s) }'
 }
 
+# A tiny training
+tiny=(--batch 2 --frames 4 --size 32 --base-width 16 --precision "$precision")
+[ -z "$try" ] || tiny=(--batch 1 --frames 4 --size 32 --base-width 8 --precision "$precision")
+
 # Can the back end open the device? Otherwise everything else would fail, too.
 opens () {
-  timeout "$(limit 300)" "$trainer" --device "$device" --batch 1 --frames 4 --size 32 --base-width 8 --steps 1 \
-    --precision "$precision" >"$results/opens.log" 2>&1
+  timeout "$(limit 300)" "$trainer" --device "$device" "${tiny[@]}" --steps 1 >"$results/opens.log" 2>&1
 }
 
 # verdict [NOT]: the result of a TAP line
@@ -278,13 +231,14 @@ verdict () {
   if [ -z "$1" ]; then echo pass; else echo fail; fi
 }
 
+# parity [OPTION...]: of parity.py
 parity () {
-  local log=$results/parity.log options=(--device "$device") status=0
+  local log=$results/parity.log options=(--device "$device" "$@") status=0
   if [ -z "$torch" ]; then
     skip parity "no Python with numpy and PyTorch: set PYTHON"
     return
   fi
-  [ -z "$try" ] || options+=(--small --steps 2 r3d_18)
+  [ -z "$try" ] || options=(--device "$device" --small --steps 2 r3d_18)
   timeout "$(limit 1800)" "$python" "$top/tests/parity/parity.py" "$trainer" "${options[@]}" \
     >"$log" 2>&1 || status=$?
   grep -E '^(not )?ok|^#' "$log"
@@ -298,26 +252,36 @@ parity () {
     || row "parity: to its end" "exit status $status" 0 "fail (see parity.log)"
 }
 
+# sanitize KIND: one tiny training step; it must also end well, and with a loss
+sanitize () {
+  local log=$results/sanitizer-$1.log count status=0 options=(--tool "$1")
+  if [ -n "$try" ] && [ "$device" = cpu ]; then
+    skip "compute-sanitizer $1" "there is no GPU in --try"
+    return
+  elif ! command -v compute-sanitizer >/dev/null; then
+    skip "compute-sanitizer $1" "compute-sanitizer is not installed"
+    return
+  fi
+  # cuDNN asks for things that may fail
+  [ "$1" != memcheck ] || options+=(--report-api-errors no)
+  LD_LIBRARY_PATH=$libraries timeout "$(limit 900)" compute-sanitizer "${options[@]}" "$program" "${tiny[@]}" \
+    --device "$device" --serve <<<1 >"$log" 2>&1 || status=$?
+  count=$(grep -oE '(ERROR|RACECHECK) SUMMARY: [0-9]+' "$log" | grep -oE '[0-9]+$')
+  if grep -q 'Device not supported' "$log"; then
+    skip "compute-sanitizer $1" "it does not support this device"
+  elif [ $status != 0 ] || ! grep -qE '^[0-9.]+ loss [0-9.]+ ' "$log"; then
+    tail -n 5 "$log"
+    row "compute-sanitizer $1, one training step" "exit status $status" 0 "fail (see $(basename "$log"))"
+  else
+    [ -n "$count" ] || tail -n 5 "$log"
+    judge "compute-sanitizer $1, one training step" "$count" most 0 " errors"
+  fi
+}
+
 sanitizer () {
-  local kind log count
+  local kind
   for kind in memcheck racecheck initcheck; do
-    log=$results/sanitizer-$kind.log
-    if [ -n "$try" ]; then
-      skip "compute-sanitizer $kind" "there is no GPU in --try"
-      continue
-    elif ! command -v compute-sanitizer >/dev/null; then
-      skip "compute-sanitizer $kind" "compute-sanitizer is not installed"
-      continue
-    fi
-    LD_LIBRARY_PATH=$libraries timeout "$(limit 900)" compute-sanitizer --tool "$kind" "$program" --device cuda \
-      --precision 16-mixed --batch 2 --frames 4 --size 32 --base-width 16 --steps 1 >"$log" 2>&1
-    count=$(grep -oE 'ERROR SUMMARY: [0-9]+|RACECHECK SUMMARY: [0-9]+' "$log" | grep -oE '[0-9]+$')
-    if [ -z "$count" ] && grep -q 'Device not supported' "$log"; then
-      skip "compute-sanitizer $kind" "it does not support this device"
-    else
-      [ -n "$count" ] || tail -n 5 "$log"
-      judge "compute-sanitizer $kind, one training step" "$count" most 0 " errors"
-    fi
+    sanitize $kind
   done
 }
 
@@ -325,9 +289,9 @@ sanitizer () {
 bench_one () {
   local log=$results/bench-$1.log what="$1 b$2 $3x$4x$4 $precision" grown planned reserved
   local sizes=(--model "$1" --batch "$2" --frames "$3" --size "$4")
-  [ -z "$try" ] || sizes=(--model "$1" --batch 1 --frames 4 --size 32 --rounds 1 --steps 1)
+  [ -z "$try" ] || sizes=(--model "$1" --batch 1 --frames 4 --size 32 --base-width 8 --rounds 1 --steps 1)
   if ! timeout "$(limit 1200)" "$python" "$top/tests/bench/gpu-step.py" "$trainer" --device "$device" \
-    --precision "$precision" "${sizes[@]}" >"$log" 2>&1; then
+    --precision "$precision" "${sizes[@]}" "${bench_options[@]}" >"$log" 2>&1; then
     tail -n 5 "$log"
     row "$what" - - "fail (see $(basename "$log"))"
     return
@@ -355,6 +319,7 @@ bench_one () {
   fi
 }
 
+bench_options=()
 bench () {
   bench_one r3d_18 32 16 112 1.5
   bench_one slow_r50 16 8 224 1.3
@@ -384,6 +349,10 @@ demo () {
   judge "demonstration set: validation accuracy" "$accuracy" least 95 " %"
 }
 
+if [ -n "$lease" ]; then
+  run_lease
+  finish
+fi
 if ! opens; then
   tail -n 3 "$results/opens.log"
   row "a step on $device" - - "fail (see opens.log)"
