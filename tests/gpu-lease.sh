@@ -25,9 +25,13 @@ outbox=$results results=$(mktemp -d)
 # choices of one step are another's too
 export XDG_CACHE_HOME=$results/cache
 
+tabulate () {
+  printf '%s\n' "${rows[@]}" >"$outbox/table.txt"
+}
+
 # bring: the table so far, and logs and cache as one archive, in pieces if it is large
 bring () {
-  printf '%s\n' "${rows[@]}" >"$outbox/table.txt"
+  tabulate
   "$python" - "$results" "$outbox" <<'EOF'
 import glob, io, os, sys, tarfile
 results, outbox = sys.argv[1:]
@@ -35,16 +39,16 @@ PIECE, MOST = 15 << 20, 7
 def wanted(entry):
     return None if entry.name.endswith("/registry.bin") else entry
 data = io.BytesIO()
-with tarfile.open(fileobj=data, mode="w:xz") as archive:
+with tarfile.open(fileobj=data, mode="w:gz") as archive:
     archive.add(results, "lease", filter=wanted)
-for old in glob.glob(os.path.join(outbox, "logs.tar.xz*")):
+for old in glob.glob(os.path.join(outbox, "logs.tar.gz*")):
     os.remove(old)
 data = data.getvalue()
 pieces = [data[i:i + PIECE] for i in range(0, len(data), PIECE)]
 if len(pieces) > MOST:
     print("The logs have %d MiB: the last %d pieces are left out" % (len(data) >> 20, len(pieces) - MOST))
 for i, piece in enumerate(pieces[:MOST]):
-    name = "logs.tar.xz" + (".%d" % i if len(pieces) > 1 else "")
+    name = "logs.tar.gz" + (".%d" % i if len(pieces) > 1 else "")
     with open(os.path.join(outbox, name), "wb") as file:
         file.write(piece)
 EOF

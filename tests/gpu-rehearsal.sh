@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Rehearses tests/gpu.sh --lease with a bundle on a machine without a GPU: the back end
-# runs on the doubles of tests/cuda, and nvidia-smi, ncu and compute-sanitizer are stubs.
+# Rehearses the lines of docs/gpu-first-run.md with a bundle on a machine without a GPU:
+# the back end runs on the doubles of tests/cuda, and nvidia-smi, ncu and
+# compute-sanitizer are stubs.
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
 #   tests/gpu-rehearsal.sh BUNDLE.tar.xz [--system SYSTEM.tar] [STEP[,STEP]]
@@ -37,7 +38,7 @@ else
   home_there=$home
 fi
 mkdir -p "$home/stubs" "$home/nvidia/cudnn/lib"
-cp "$bundle" "$home/bundle.tar.xz"
+cp "$bundle" "$home/gpu.tar.xz"
 
 # as pip lays it out
 cp "$build/tests/cuda/doubles/cudnn-double.so" "$home/nvidia/cudnn/lib/libcudnn.so.9"
@@ -77,16 +78,20 @@ exit $status
 EOF
 chmod +x "$home/stubs/"*
 
-# what is typed there, and the doubles in place of what needs a GPU
+# what is typed there, and between its lines the doubles in place of what needs a GPU
+there () {
+  sed -n "s/^    \($1 .*\)/\1/p" "$top/docs/gpu-first-run.md" | grep .
+}
+unpack=$(there python3) run=$(there bash)
 cat >"$home/rehearse.sh" <<EOF
 set -eu
 cd $home_there
-python3 -c 'import tarfile; tarfile.open("bundle.tar.xz").extractall("b")'
+$unpack
 mv libcnn3d-cuda.so b/lib/libcnn3d-cuda.so
 mv rehearsed-kernels b/bin/gpu-kernels
 export PATH=$home_there/stubs:\$PATH PYTHONPATH=$home_there CNN3D_CUDNN=libcudnn.so.9
 export LEASE=${LEASE:-540} CNN3D_TEST_TIME_FACTOR=${CNN3D_TEST_TIME_FACTOR:-1} RESULTS=$home_there/results TRY_DEVICE=cuda
-bash b/cnn3d/tests/gpu.sh --bundle b --try --lease ${steps:+--only $steps}
+$run --try ${steps:+--only $steps}
 EOF
 
 status=0
@@ -99,6 +104,7 @@ if [ -n "$system" ]; then
     tail -n 5 "$work/apt.log" >&2
     exit 1
   }
+  # shellcheck disable=SC2016
   inside sh -c '. /etc/os-release; echo "$PRETTY_NAME, $(python3 -V); xz: $(command -v xz || echo none)"'
   inside bash /root/rehearse.sh </dev/null || status=$?
 else

@@ -96,7 +96,7 @@ finish () {
   printf '\n%-52s  %-24s  %-16s  %s\n' what figure bound result
   printf '%s\n' "${rows[@]}"
   printf '\n'
-  [ -z "$lease" ] || [ -z "${results:-}" ] || bring
+  [ -z "$lease" ] || [ -z "${outbox:-}" ] || tabulate
   [ -z "${results:-}" ] || echo "Logs: ${outbox:-$results}"
   if [ $failed = 0 ]; then echo "Nothing failed."; else echo "Something failed."; fi
   exit $failed
@@ -129,9 +129,12 @@ else
   finish
 fi
 
+# importing PyTorch takes seconds
+modules='import numpy, torch'
+case " $parts " in *" parity "* | *" bench "*) ;; *) modules='' ;; esac
 python=
 for candidate in ${PYTHON:+"$PYTHON"} python3 /usr/bin/python3; do
-  if "$candidate" -c 'import numpy, torch' 2>/dev/null; then
+  if "$candidate" -c "$modules" 2>/dev/null; then
     python=$candidate
     break
   fi

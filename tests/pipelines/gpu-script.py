@@ -1,25 +1,33 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """tests/gpu.sh without a GPU skips everything with the reason; its commands work on the CPU, from the build
-folder and from a bundle."""
+folder and from a bundle; the lines of docs/gpu-first-run.md work on the doubles of tests/cuda, in a bare system
+too."""
+import atexit
 import glob
+import json
 import os
 import re
 import shutil
 import subprocess
+import sys
+import tarfile
+import tempfile
 
 import launch
 
 SCRIPT = os.path.join(launch.TOP, "tests", "gpu.sh")
 PARTS = ("parity", "sanitizer", "bench", "demo")
+GUIDE = os.path.join(launch.TOP, "docs", "gpu-first-run.md")
+DOUBLES = os.path.join(launch.BUILD, "tests", "cuda", "backend", "libcnn3d-cuda.so")
 
 
-def script(*options, status=0, seconds=600, program=SCRIPT, **more):
+def script(*options, status=0, seconds=600, program=SCRIPT, cwd=None, **more):
     env = launch.environment(**more)
     for name, value in more.items():
         if value is None:
             env.pop(name, None)
-    done = subprocess.run([program, *options], env=env, timeout=launch.limit(seconds), stdin=subprocess.DEVNULL,
+    done = subprocess.run([program, *options], env=env, timeout=launch.limit(seconds), cwd=cwd, stdin=subprocess.DEVNULL,
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     out = launch.text(done.stdout)
     assert done.returncode == status, (options, done.returncode, out[-4000:])
@@ -70,10 +78,28 @@ def tried(folder):
     return ["%s: %s" % (name, ", ".join(row)) for name, row in rows.items()]
 
 
+def bundle():
+    """Made as the guide says, once"""
+    if not bundle.path:
+        line = re.search("^    tests/gpu.sh (--pack .*)$", guide(), re.MULTILINE).group(1).split()
+        folder = tempfile.mkdtemp()
+        atexit.register(shutil.rmtree, folder)
+        script(*line, cwd=folder, BUILD=launch.BUILD, XZ_LEVEL="-0", GST_BUNDLE="")
+        bundle.path = os.path.join(folder, line[1])
+    return bundle.path
+
+
+bundle.path = None
+
+
+def guide():
+    with open(GUIDE, encoding="utf-8") as file:
+        return file.read()
+
+
 def packed(folder):
     """A bundle is complete: it trains without anything from the build folder"""
-    out = os.path.join(folder, "bundle.tar.xz")
-    script("--pack", out, BUILD=launch.BUILD, XZ_LEVEL="-0", GST_BUNDLE="")
+    out = bundle()
     there = os.path.join(folder, "there")
     os.mkdir(there)
     subprocess.run(["tar", "-C", there, "-xf", out], check=True)
@@ -88,6 +114,122 @@ def packed(folder):
                                            stdout=subprocess.PIPE).stdout)
         assert "not found" not in found and os.path.join(there, "lib", "libglib-2.0") in found, found
     return ["%.1f MB" % (os.path.getsize(out) / 1e6)]
+
+
+def rehearse(folder, *options):
+    """The guide's lines on the doubles; the steps' rows"""
+    if not os.path.exists(DOUBLES):
+        raise launch.Skip("there are no doubles of CUDA: it was built without CUDA's headers or a C++ compiler")
+    results = os.path.join(folder, "results")
+    # a step is computed hundreds of times slower than on a GPU
+    out = script(bundle(), *options, program=os.path.join(launch.TOP, "tests", "gpu-rehearsal.sh"), seconds=900,
+                 CNN3D_BUILD=launch.BUILD, RESULTS=results, LEASE="%d" % launch.limit(800),
+                 CNN3D_TEST_TIME_FACTOR="%g" % launch.limit(3))
+    rows = table(out)
+    assert rows["load: a step on cuda"][2] == "pass" and rows["kernels_weights"][2] == "pass", out[-4000:]
+    assert re.match(r"\d", rows["tiny training: its losses differ by"][0]), rows
+    assert rows["profile: kernels of a step"][0] == "1", rows
+    assert rows["compute-sanitizer memcheck, one training step"][0] == "0 errors", rows
+    assert sorted(os.listdir(results)) == ["logs.tar.gz", "table.txt"], os.listdir(results)
+    with tarfile.open(os.path.join(results, "logs.tar.gz")) as logs:
+        names = logs.getnames()
+    for name in "cache/cnn3d/convolutions.ini", "profile.csv", "tiny-always.log", "kernels-kernels_weights.log":
+        assert "lease/" + name in names, names
+    return [line for line in out.splitlines() if "; xz: " in line] + ["%s: %s" % (name, row[0]) for name, row in rows.items()]
+
+
+def leased(folder):
+    """The guide's lines work with a bundle and without a GPU"""
+    return rehearse(folder, "load,kernels,tiny,profile,memcheck")
+
+
+def bare(folder):
+    """They do in a system with nothing but Python"""
+    system = os.path.join(os.environ.get("DISTRO_FOLDER") or os.path.join(os.environ.get("TMPDIR") or "/var/tmp", "cnn3d-distro"),
+                          "trixie.tar")
+    if os.getuid() != 0 or shutil.which("unshare") is None:
+        raise launch.Skip("entering a bare system takes root and unshare")
+    if not os.path.exists(system):
+        raise launch.Skip("there is no bare system: `tests/distro.sh trixie` leaves one in %s" % system)
+    return rehearse(folder, "--system", system)
+
+
+def stub(path, text):
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "w", encoding="utf-8") as file:
+        file.write("#!/bin/sh\n" + text)
+    os.chmod(path, 0o755)
+
+
+def lease(folder, step, tool=None, text="", status=0, **more):
+    """The rows of one step, with a stub of a tool of NVIDIA's"""
+    if tool:
+        stub(os.path.join(folder, "bin", tool), text)
+    more.setdefault("CNN3D_BUILD", launch.BUILD)
+    return table(script("--try", "--lease", "--only", step, status=status, TRY_DEVICE="cuda", RESULTS=os.path.join(folder, "results"),
+                        PATH=os.path.join(folder, "bin") + os.pathsep + os.environ["PATH"], **more))
+
+
+def stopped(folder):
+    """Steps have the guide's times, and are left out when too little is left of it"""
+    rows = table(script("--try", "--lease", LEASE="14", CNN3D_BUILD=launch.BUILD, RESULTS=os.path.join(folder, "results")))
+    for step, least, most in re.findall(r"^\| `(\w+)` \| (\d+) \| (\d+) \|", guide(), re.MULTILINE):
+        assert re.match(r"skipped \(\d+ s are left, and it takes %s\)" % least, rows[step][2]), rows
+    with open(os.path.join(launch.TOP, "tests", "gpu-lease.sh"), encoding="utf-8") as file:
+        steps = re.findall(r"^(\w+) (\d+) (\d+)\"?$", file.read(), re.MULTILINE)
+    assert steps == re.findall(r"^\| `(\w+)` \| (\d+) \| (\d+) \|", guide(), re.MULTILINE), steps
+
+
+def died(folder):
+    """A trainer that ends early under compute-sanitizer is a failure, whatever is counted"""
+    what, good, counted = "compute-sanitizer memcheck, one training step", "echo '0.1 loss 5.5 skipped 0'\n", \
+        "echo '========= ERROR SUMMARY: 0 errors'\n"
+    for text, status in ((counted, 0), (good + counted, 1)):
+        rows = lease(folder, "memcheck", "compute-sanitizer", text + "exit %d" % status, status=1)
+        assert rows[what][2].startswith("fail"), rows
+    rows = lease(folder, "memcheck", "compute-sanitizer", "case $* in *'--report-api-errors no'*) %s ;; esac" % (good + counted))
+    assert rows[what][0] == "0 errors", rows
+
+
+def wrong_kernels(folder):
+    """A kernel's test that fails is named, and the others are run"""
+    stub(os.path.join(folder, "build", "tests", "cuda", "gpu-kernels"), """
+case $* in
+  '') echo kernels_weights ;;
+  *-l) printf '/a\\n/b\\n/c\\n' ;;
+  *'-p /a'*) printf 'ok 1 /a\\nBail out! FATAL-ERROR: /b is wrong\\n'; kill -TRAP $$ ;;
+  *'-p /c') echo 'ok 1 /c' ;;
+esac
+""")
+    rows = lease(folder, "kernels", status=1, CNN3D_BUILD=os.path.join(folder, "build"))
+    assert rows["kernels_weights"][0] == "2 tests" and rows["kernels_weights"][2].startswith("fail"), rows
+    assert rows["/b"][2] == "fail" and "/a" not in rows and "/c" not in rows, rows
+
+
+def pieces(folder):
+    """Large logs come in files of at most 16 MiB"""
+    lease(folder, "profile", "ncu", """
+while [ "$1" != --log-file ]; do shift; done
+(echo '"0","apply"'; head -c 17000000 /dev/urandom) >"$2"
+""")
+    sizes = {name: os.path.getsize(os.path.join(folder, "results", name)) for name in os.listdir(os.path.join(folder, "results"))}
+    assert set(sizes) == {"table.txt", "logs.tar.gz.0", "logs.tar.gz.1"} and max(sizes.values()) <= 16 << 20, sizes
+
+
+def old_cudnn(folder):
+    """PyTorch with an old cuDNN is not compared with"""
+    tool = os.path.join(folder, "tool")
+    stub(tool, "echo ready\nwhile read -r n; do echo '0.5 loss 1 skipped 0'; done\necho total 100 context 10\n")
+    stub(os.path.join(folder, "torch.py"), "")
+    with open(os.path.join(folder, "torch.py"), "w", encoding="utf-8") as file:
+        file.write("class cuda:\n    is_available = staticmethod(lambda: True)\n"
+                   "class backends:\n    class cudnn:\n        version = staticmethod(lambda: 91400)\n__version__ = '2.9'\n")
+    env = launch.environment(PYTHONPATH=folder, PATH=folder + os.pathsep + os.environ["PATH"])
+    out = launch.text(subprocess.run([sys.executable, os.path.join(launch.TOP, "tests", "bench", "gpu-step.py"), tool], env=env,
+                                     check=True, stdout=subprocess.PIPE).stdout)
+    assert "PyTorch 2.9, cuDNN 9.14.0: not compared with" in out, out
+    result = json.loads(out.splitlines()[-1])
+    assert "ratio" not in result and result["clips-per-second"] == 640, result
 
 
 def fails(folder):
@@ -106,8 +248,8 @@ def checked(folder):
     """shellcheck reports nothing"""
     if shutil.which("shellcheck") is None:
         raise launch.Skip("there is no shellcheck")
-    done = subprocess.run(["shellcheck", SCRIPT], stdout=subprocess.PIPE)
+    done = subprocess.run(["shellcheck", "-x", SCRIPT, *glob.glob(SCRIPT.replace("gpu.sh", "gpu-*.sh"))], cwd=launch.TOP, stdout=subprocess.PIPE)
     assert done.returncode == 0, launch.text(done.stdout)
 
 
-launch.main(skips, wrong, tried, packed, fails, checked)
+launch.main(skips, wrong, tried, packed, leased, bare, stopped, died, wrong_kernels, pieces, old_cudnn, fails, checked)
