@@ -1,8 +1,8 @@
 /* The rig on a device: Arrays and the stack have twins in device memory, to which they are copied
  * before each launch, and from which they are copied back behind it. Addresses are translated where
  * they stand: in a kernel's arguments, and in the copy of the stack, on which tests keep structures.
- * A twin's address has the lowest byte of the original's: so a single byte whose neighbours happen to
- * look like the rest of an address stays what it is.
+ * A twin's address has the three lowest bytes of the original's: so a few small numbers in front of
+ * padding, in which the rest of an address happens to stand, stay what they are.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "tests/cuda/rig-device.h"
 
@@ -11,6 +11,7 @@
 #include "tests/cuda/rig.h"
 
 #define STACK_BYTES ((gsize) 512 << 10) /* more than any test uses */
+#define SPARE 0xffffff                  /* three bytes of an address */
 #define GONE 0x5a                       /* what the tests' own memory holds during a launch */
 
 typedef struct {
@@ -43,10 +44,11 @@ check (cudaError_t status, const gchar *what)
     g_error ("%s: %s", what, cudaGetErrorString (status));
 }
 
-static gsize
-lowest_byte (gconstpointer p)
+/* Where in memory with so much to spare the twin of `original` begins. */
+static guint8 *
+twin_in (gpointer memory, gconstpointer original)
 {
-  return (gsize) p & 0xff;
+  return (guint8 *) memory + (((gsize) original - (gsize) memory) & SPARE);
 }
 
 gboolean
@@ -71,8 +73,8 @@ rig_array_added (Array *a)
 {
   Twin twin = { a, NULL };
 
-  check (cudaMalloc (&twin.memory, lowest_byte (a->whole) + a->reach), "cudaMalloc");
-  twin.device = (guint8 *) twin.memory + lowest_byte (a->whole);
+  check (cudaMalloc (&twin.memory, a->reach + SPARE), "cudaMalloc");
+  twin.device = twin_in (twin.memory, a->whole);
   g_array_append_val (twins, twin);
 }
 
@@ -135,7 +137,7 @@ rig_device_send (void)
   stack.low = (guint8 *) ((gsize) __builtin_frame_address (0) & ~(gsize) 15);
   if (stack.low >= stack.top || (gsize) (stack.top - stack.low) > STACK_BYTES)
     g_error ("the stack is larger than the rig's copy of it");
-  stack.device = stack.memory + lowest_byte (stack.low);
+  stack.device = twin_in (stack.memory, stack.low);
   read_stack (stack.sent);
   rig_device_translate (stack.sent, stack.top - stack.low);
   check (cudaMemcpy (stack.device, stack.sent, stack.top - stack.low, cudaMemcpyHostToDevice),
@@ -187,7 +189,7 @@ main (int argc, char **argv)
       stack.sent = g_malloc (STACK_BYTES);
       stack.fetched = g_malloc (STACK_BYTES);
       twins = g_array_new (FALSE, FALSE, sizeof (Twin));
-      check (cudaMalloc ((void **) &stack.memory, STACK_BYTES + 256), "cudaMalloc");
+      check (cudaMalloc ((void **) &stack.memory, STACK_BYTES + SPARE), "cudaMalloc");
       rig_device_start ();
       return files[i].run (argc - 1, argv + 1);
     }

@@ -11,7 +11,7 @@ double: 100 steps compared with PyTorch in double precision, which takes minutes
 named.
 
 With --device the trainer runs there, and each model is tested in each precision; PyTorch runs on the same GPU
-if it can, else on the CPU. --small: clips that are fast on a CPU, in one precision (CNN3D_TEST_PRECISIONS=2:
+if it can, else on the CPU. --small: clips and widths that are fast on a CPU, in one precision (CNN3D_TEST_PRECISIONS=2:
 and in 16-mixed)."""
 import argparse
 import copy
@@ -67,7 +67,7 @@ def make_model(name, classes=400, seed=0, width=64):
         one, number, fusion = VIEWS[name]
         return views.Views(make_model(one, classes, seed, NARROW), number, fusion)
     if name == "slow_r50":
-        model = SlowR50(classes)
+        model = SlowR50(classes, width)
     elif name in JOINT:
         model = posec3d.make(name, JOINT[name][0], JOINT[name][2], classes, width)
     else:
@@ -538,7 +538,9 @@ def check_on_device(name, precision, frames, size):
     options += ["--no-tf32"] * (precision == "32")
     rounding = {"32": 1e-4, "16-mixed": 4e-3, "bf16-mixed": 3e-2}[precision if ORACLE == "cuda" or kind is None
                                                                   else "bf16-mixed"]
-    model = make_model(name)
+    if ARGS.small and name not in VIEWS: # which are narrow
+        options += ["--base-width", NARROW]
+    model = make_model(name, width=NARROW if ARGS.small else 64)
     there = copy.deepcopy(model).to(ORACLE)
     x, y = make_clips(2, frames, size, name=name)
     xt, yt = x.to(ORACLE), y.to(ORACLE)
