@@ -135,10 +135,11 @@ class Theirs:
         model = model.to(args.device, memory_format=places).train()
         self.sgd = torch.optim.SGD(model.parameters(), lr=0.001, momentum=0.9)
         if way.mode:
-            torch._dynamo.reset()
+            torch.compiler.reset()
             model = torch.compile(model, mode=way.mode)
         self.model = model
-        self.scaler = torch.cuda.amp.GradScaler(enabled=cuda and self.kind == torch.float16)
+        amp = torch.amp if hasattr(torch.amp, "GradScaler") else torch.cuda.amp # before 2.3
+        self.scaler = amp.GradScaler(enabled=cuda and self.kind == torch.float16)
         shape = args.batch, 3, args.frames, args.size, args.size
         self.x = torch.randn(shape).to(args.device, memory_format=places)
         self.y = (torch.arange(args.batch) % 400).to(args.device)

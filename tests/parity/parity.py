@@ -516,7 +516,8 @@ def oracle_gradients(model, x, y, kind):
 def oracle_losses(model, x, y, kind, batch):
     model = copy.deepcopy(model).train()
     rule = torch.optim.SGD(model.parameters(), 0.001, momentum=0.9)
-    scaler = torch.cuda.amp.GradScaler(enabled=kind == torch.float16)
+    amp = torch.amp if hasattr(torch.amp, "GradScaler") else torch.cuda.amp # before 2.3
+    scaler = amp.GradScaler(enabled=kind == torch.float16)
     losses = []
     for step in range(ARGS.steps):
         first = batch * step % len(x)
