@@ -1,8 +1,8 @@
 /* The rig on a device: Arrays and the stack have twins in device memory, to which they are copied
  * before each launch, and from which they are copied back behind it. Addresses are translated where
  * they stand: in a kernel's arguments, and in the copy of the stack, on which tests keep structures.
- * A twin's address has the three lowest bytes of the original's: so a few small numbers in front of
- * padding, in which the rest of an address happens to stand, stay what they are.
+ * A twin's address shares the lowest bytes with the original's: so small numbers in front of padding,
+ * in which the rest of an address happens to stand, stay what they are.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "tests/cuda/rig-device.h"
 
@@ -11,7 +11,6 @@
 #include "tests/cuda/rig.h"
 
 #define STACK_BYTES ((gsize) 512 << 10) /* more than any test uses */
-#define SPARE 0xffffff                  /* three bytes of an address */
 #define GONE 0x5a                       /* what the tests' own memory holds during a launch */
 
 typedef struct {
@@ -48,7 +47,7 @@ check (cudaError_t status, const gchar *what)
 static guint8 *
 twin_in (gpointer memory, gconstpointer original)
 {
-  return (guint8 *) memory + (((gsize) original - (gsize) memory) & SPARE);
+  return (guint8 *) memory + (((gsize) original - (gsize) memory) & rig_device_shared);
 }
 
 gboolean
@@ -73,7 +72,7 @@ rig_array_added (Array *a)
 {
   Twin twin = { a, NULL };
 
-  check (cudaMalloc (&twin.memory, a->reach + SPARE), "cudaMalloc");
+  check (cudaMalloc (&twin.memory, a->reach + rig_device_shared), "cudaMalloc");
   twin.device = twin_in (twin.memory, a->whole);
   g_array_append_val (twins, twin);
 }
@@ -189,7 +188,7 @@ main (int argc, char **argv)
       stack.sent = g_malloc (STACK_BYTES);
       stack.fetched = g_malloc (STACK_BYTES);
       twins = g_array_new (FALSE, FALSE, sizeof (Twin));
-      check (cudaMalloc ((void **) &stack.memory, STACK_BYTES + SPARE), "cudaMalloc");
+      check (cudaMalloc ((void **) &stack.memory, STACK_BYTES + rig_device_shared), "cudaMalloc");
       rig_device_start ();
       return files[i].run (argc - 1, argv + 1);
     }

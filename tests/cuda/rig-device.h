@@ -13,6 +13,10 @@ void rig_device_send (void);
 void rig_device_translate (guint8 *arguments, gsize size);
 void rig_device_fetch (void);
 
+/* The lowest bits, as a mask, that an address on the device shares with the original. More cost
+ * memory, fewer may change numbers: see rig-device.c. */
+extern const gsize rig_device_shared;
+
 /* Prepares launches: called once. */
 void rig_device_start (void);
 

@@ -8,6 +8,9 @@
 #define MOST_ARGUMENTS 32
 #define ARGUMENT_BYTES 4096 /* CUDA's own limit was that for long */
 
+/* A few flags: an int has 4 bytes of its own, as the sizes of arguments are known. */
+const gsize rig_device_shared = 0xffffff;
+
 /* NULL: no launch fails */
 int (*cuda_shim_fails) (void);
 static int failed; /* the error of a launch that was made to fail */
