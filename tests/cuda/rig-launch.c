@@ -14,7 +14,7 @@ const gsize rig_device_shared = 0xffffff;
 /* NULL: no launch fails */
 int (*cuda_shim_fails) (void);
 CudaShimCounts cuda_shim_counts; /* nothing is counted */
-static int failed; /* the error of a launch that was made to fail */
+static int failed;               /* the error of a launch that was made to fail */
 
 cudaError_t __real_cudaGetLastError (void);
 cudaError_t __wrap_cudaGetLastError (void);

@@ -231,7 +231,11 @@ test_model (gconstpointer kind)
       Setup s;
       Cnn3dPlan *plan;
 
-      for (Cnn3dRecompute r = 0; r < CNN3D_RECOMPUTE_AUTO; r++) {
+      /* such plans take longest to make */
+      const Cnn3dRecompute last =
+          precision && i > 2 ? CNN3D_RECOMPUTE_BLOCK : CNN3D_RECOMPUTE_OFFLOAD;
+
+      for (Cnn3dRecompute r = 0; r <= last; r++) {
         set_up (&s, kind, sizes[i], TRUE, precision, r, i % 2, 0);
         for (gint updates = 0; updates < 2; updates++)
           arena[r][updates] = check_setup (&s, r, updates, &seen[r], &worst[1]);
@@ -242,8 +246,7 @@ test_model (gconstpointer kind)
             arena[CNN3D_RECOMPUTE_BN][updates], <=, arena[CNN3D_RECOMPUTE_NONE][updates]);
         g_assert_cmpuint (
             arena[CNN3D_RECOMPUTE_BLOCK][updates], <=, arena[CNN3D_RECOMPUTE_BN][updates]);
-        g_assert_cmpuint (
-            arena[CNN3D_RECOMPUTE_OFFLOAD][updates], <=, arena[CNN3D_RECOMPUTE_BLOCK][updates]);
+        g_assert_cmpuint (arena[last][updates], <=, arena[CNN3D_RECOMPUTE_BLOCK][updates]);
       }
       set_up (&s, kind, sizes[i], FALSE, precision, CNN3D_RECOMPUTE_NONE, FALSE, 0);
       plan = cnn3d_plan_new (s.net, s.sizes, &forward);
@@ -308,6 +311,10 @@ test_short_batches (gconstpointer kind)
         const gint way = k % N_WAYS;
         const guint most = whole[w][3];
         Cnn3dPlan *whole_plan = NULL;
+
+        /* such plans take longest to make */
+        if (r == CNN3D_RECOMPUTE_OFFLOAD && (w > 0 || precision))
+          continue;
 
         for (guint n = most; n >= 1; n -= n > 4 ? BATCH_STEP : 1) {
           const Cnn3dPlanParams params = { TRUE, NULL, r, way == UPDATES, .whole = whole_plan };
