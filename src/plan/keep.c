@@ -79,6 +79,21 @@ choose_stays (Choice *c, gsize peak)
     }
 }
 
+/* Recomputes and offloads everything. Returns the peak. macs: [segment], filled in. */
+static gsize
+recompute_all (Choice *c, gint64 *macs)
+{
+  const Cnn3dNetwork *net = c->net;
+
+  for (guint i = 0; i < net->n_ops; i++)
+    if (net->ops[i].kind == CNN3D_OP_CONV)
+      macs[c->segment[i]] += cnn3d_op_macs (net, i);
+  if (c->params->recompute >= CNN3D_RECOMPUTE_BLOCK)
+    for (gint s = 0; s < c->n_segments; s++)
+      c->again[s] = macs[s] > 0;
+  return live (c);
+}
+
 /* Recomputes and offloads everything at first. Then what does not lower the peak is not offloaded,
  * and is kept: first blocks, those with the most multiply-adds first, then tensors, from the last,
  * which are the smallest. */
@@ -87,15 +102,8 @@ choose (Choice *c)
 {
   const Cnn3dNetwork *net = c->net;
   g_autofree gint64 *macs = g_new0 (gint64, c->n_segments);
-  gsize peak;
+  const gsize peak = recompute_all (c, macs);
 
-  for (guint i = 0; i < net->n_ops; i++)
-    if (net->ops[i].kind == CNN3D_OP_CONV)
-      macs[c->segment[i]] += cnn3d_op_macs (net, i);
-  if (c->params->recompute >= CNN3D_RECOMPUTE_BLOCK)
-    for (gint s = 0; s < c->n_segments; s++)
-      c->again[s] = macs[s] > 0;
-  peak = live (c);
   if (c->params->recompute == CNN3D_RECOMPUTE_OFFLOAD)
     choose_stays (c, peak);
   for (;;) {
@@ -118,6 +126,39 @@ choose (Choice *c)
   }
 }
 
+static void
+choice_init (Choice *c)
+{
+  c->segment = cnn3d_pass_segments (c->net);
+  c->n_segments = c->segment[c->net->n_ops - 1] + 1;
+  c->again = g_new0 (gboolean, c->n_segments);
+  c->cheap = g_new0 (gboolean, c->net->n_tensors);
+}
+
+static void
+choice_clear (Choice *c)
+{
+  g_free (c->segment);
+  g_free (c->again);
+  g_free (c->cheap);
+  cnn3d_pass_clear (&c->pass);
+}
+
+gsize
+cnn3d_pass_peak (const Cnn3dNetwork *net, const Cnn3dSizes *sizes, const Cnn3dPlanParams *params)
+{
+  g_autofree gboolean *stays = g_new0 (gboolean, net->n_ops);
+  g_autofree gint64 *macs = NULL;
+  Choice c = { net, sizes, params, .stays = stays };
+  gsize peak;
+
+  choice_init (&c);
+  macs = g_new0 (gint64, c.n_segments);
+  peak = recompute_all (&c, macs);
+  choice_clear (&c);
+  return peak;
+}
+
 void
 cnn3d_pass_choose (const Cnn3dNetwork *net, const Cnn3dSizes *sizes, const Cnn3dPlanParams *params,
     gboolean **keep, gboolean **stays)
@@ -131,14 +172,8 @@ cnn3d_pass_choose (const Cnn3dNetwork *net, const Cnn3dSizes *sizes, const Cnn3d
       (*keep)[t] = TRUE;
     return;
   }
-  c.segment = cnn3d_pass_segments (net);
-  c.n_segments = c.segment[net->n_ops - 1] + 1;
-  c.again = g_new0 (gboolean, c.n_segments);
-  c.cheap = g_new0 (gboolean, net->n_tensors);
+  choice_init (&c);
   choose (&c);
   fill_keep (&c, *keep);
-  g_free (c.segment);
-  g_free (c.again);
-  g_free (c.cheap);
-  cnn3d_pass_clear (&c.pass);
+  choice_clear (&c);
 }

@@ -45,5 +45,8 @@ gsize cnn3d_pass_offload_live (
 /* keep.c: the `keep` that params ask for, and the `stays` of offload; free with g_free(). */
 void cnn3d_pass_choose (const Cnn3dNetwork *network, const Cnn3dSizes *sizes,
     const Cnn3dPlanParams *params, gboolean **keep, gboolean **stays);
+/* The most that such a plan has alive at one step: what cnn3d_pass_choose() begins with. */
+gsize cnn3d_pass_peak (
+    const Cnn3dNetwork *network, const Cnn3dSizes *sizes, const Cnn3dPlanParams *params);
 
 #endif

@@ -176,7 +176,8 @@ make_plan (const Cnn3dNetwork *network, const Cnn3dSizes *sizes, const Cnn3dPlan
   return plan;
 }
 
-#define DENSE 1.02 /* the arena, as a multiple of the live bytes */
+#define DENSE 1.02  /* the arena, as a multiple of the live bytes */
+#define SURELY 1.03 /* the other plan's live bytes, as a multiple of the arena */
 
 /* Frees the plan with the larger arena; the second, which may be NULL, if they are equal. */
 static void
@@ -210,32 +211,47 @@ make_short (const Cnn3dNetwork *network, const Cnn3dSizes *sizes, const Cnn3dPla
   return best;
 }
 
+/* Copies in time, or, where long lifetimes leave holes between buffers, perhaps not. NULL: copies
+ * would lower nothing. */
+static Cnn3dPlan *
+make_offloading (
+    const Cnn3dNetwork *network, const Cnn3dSizes *sizes, const Cnn3dPlanParams *params, gsize most)
+{
+  Cnn3dPlan *plan = make_plan (network, sizes, params, TRUE, most), *brief;
+  Cnn3dPlanParams same = *params;
+
+  if (!plan || plan->arena_bytes <= plan->live_bytes * DENSE)
+    return plan;
+  same.whole = plan;
+  brief = make_plan (network, sizes, &same, FALSE, G_MAXSIZE);
+  take_smaller (&plan, &brief);
+  return plan;
+}
+
 Cnn3dPlan *
 cnn3d_plan_new (const Cnn3dNetwork *network, const Cnn3dSizes *sizes, const Cnn3dPlanParams *params)
 {
   const gboolean offloads = params->training && params->recompute == CNN3D_RECOMPUTE_OFFLOAD;
   Cnn3dPlanParams other = *params;
   Cnn3dPlan *best, *tried;
+  gsize peak;
 
   if (offloads && params->whole && params->whole->store_bytes)
     return make_short (network, sizes, params);
   other.whole = NULL;
   if (offloads)
     other.recompute = CNN3D_RECOMPUTE_BLOCK;
-  best = make_plan (network, sizes, &other, FALSE, G_MAXSIZE);
   if (!offloads || params->whole)
-    return best;
+    return make_plan (network, sizes, &other, FALSE, G_MAXSIZE);
+  peak = cnn3d_pass_peak (network, sizes, &other);
+  tried = make_offloading (network, sizes, params, peak);
+  /* what is far below needs no comparison with all of the other plan, which takes as long to make */
+  if (tried && tried->arena_bytes * SURELY < peak)
+    return tried;
+  best = make_plan (network, sizes, &other, FALSE, G_MAXSIZE);
   /* nothing is copied for nothing */
-  tried = make_plan (network, sizes, params, TRUE, best->live_bytes);
-  /* long lifetimes leave holes between buffers */
-  if (tried && tried->arena_bytes > tried->live_bytes * DENSE) {
-    Cnn3dPlan *brief;
-
-    other = *params;
-    other.whole = tried;
-    brief = make_plan (network, sizes, &other, FALSE, G_MAXSIZE);
-    take_smaller (&tried, &brief);
-  }
+  if (tried && tried->live_bytes >= best->live_bytes)
+    cnn3d_plan_free (&tried);
   take_smaller (&best, &tried);
   return best;
 }

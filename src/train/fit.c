@@ -503,16 +503,21 @@ cnn3d_fit_suggest (const Cnn3dBackend *backend, Cnn3dDevice *device,
 }
 
 #define MOST_SECANTS 12
+#define MOST_TIMES 8
 
 /* A batch between one that fits and one that does not. Memory grows nearly in proportion to clips:
- * two measurements tell how far to go. */
+ * two measurements tell how far to go; not too far, as it does not where an evaluation takes more, and
+ * large batches take long to plan. */
 static guint
 guess_clips (guint fits, guint fails, guint64 budget, const guint clips[2], const guint64 needs[2])
 {
   const gdouble each = ((gdouble) needs[1] - needs[0]) / ((gdouble) clips[1] - clips[0]);
   const gdouble guess = clips[1] + floor (((gdouble) budget - needs[1]) / each);
 
-  return !(each > 0) ? fits + (fails - fits) / 2 : (guint) CLAMP (guess, fits + 1, fails - 1);
+  const guint most = MIN (fails - 1, MAX (fits * MOST_TIMES, fits + 1));
+
+  return !(each > 0) ? MIN (most, fits + (fails - fits) / 2)
+                     : (guint) CLAMP (guess, fits + 1, most);
 }
 
 guint
@@ -544,7 +549,7 @@ cnn3d_fit_largest (const Cnn3dBackend *backend, Cnn3dDevice *device,
     else if (measured && tries < MOST_SECANTS)
       clips[1] = guess_clips (fits, fails, budget, clips, needs);
     else
-      clips[1] = fits + (fails - fits) / 2;
+      clips[1] = MIN (fits + (fails - fits) / 2, MAX (fits * MOST_TIMES, fits + 1));
     clips[0] = now;
     needs[0] = needs[1];
   }
