@@ -28,8 +28,8 @@ json.dump({
 """
 RECORDS = {
     "run": "version command model base-width classes num-frames height width device precision "
-           "threads convolution batch micro-batch accumulate-grad-batches recompute optimizer "
-           "predicted-bytes context-bytes budget-bytes max-memory-bytes weights-bytes gradients-bytes "
+           "threads convolution batch micro-batch validation-batch accumulate-grad-batches recompute optimizer "
+           "predicted-bytes context-bytes context-source budget-bytes max-memory-bytes weights-bytes gradients-bytes "
            "optimizer-bytes input-bytes arena-bytes workspace-bytes epochs training-clips",
     "resumed": "position step epoch",
     "step": "epoch step clips loss accuracy lr loss-scale skipped steps-skipped "
