@@ -101,6 +101,7 @@ static void
 choose (Choice *c)
 {
   const Cnn3dNetwork *net = c->net;
+  g_autofree gboolean *keep = g_new (gboolean, net->n_tensors);
   g_autofree gint64 *macs = g_new0 (gint64, c->n_segments);
   const gsize peak = recompute_all (c, macs);
 
@@ -121,8 +122,10 @@ choose (Choice *c)
   for (gint t = net->n_tensors - 1; t >= 0; t--) {
     if (!is_cheap (&net->ops[net->tensors[t].producer]))
       continue;
+    fill_keep (c, keep);
     c->cheap[t] = TRUE;
-    c->cheap[t] = live (c) <= peak;
+    /* for what is kept in any case, no other pass is tried */
+    c->cheap[t] = keep[t] || live (c) <= peak;
   }
 }
 
