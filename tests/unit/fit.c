@@ -6,7 +6,6 @@
 #include <unistd.h>
 #include <glib/gstdio.h>
 #include <glib.h>
-#include <gmodule.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -807,24 +806,10 @@ main (int argc, char **argv)
   static const gchar *const kinds[] = { "r3d_18", "slow_r50", "posec3d_slowonly", "r3d_18-concat",
     "r3d_18-stem", "r3d_18-views-logits", "mc3_18-views-probabilities", "mc3_18-late-views-concat",
     NULL };
-  const Cnn3dDeviceParams params = { 0, 2 };
-  g_autofree gchar *folder = g_path_get_dirname (COUNTING_BACKEND);
-  g_autoptr (GError) error = NULL;
-  GModule *module;
-  CountingFunc get;
   int status;
 
-  /* waiting threads do not spin: other tests need the cores */
-  g_setenv ("OMP_WAIT_POLICY", "passive", FALSE);
-  g_setenv ("CNN3D_BACKEND_PATH", folder, TRUE);
   g_test_init (&argc, &argv, NULL);
-  backend = cnn3d_backend_load ("cpu", &error);
-  g_assert_no_error (error);
-  module = g_module_open (COUNTING_BACKEND, 0);
-  g_assert_true (module && g_module_symbol (module, "cnn3d_counting", (gpointer *) &get));
-  counting = get ();
-  device = backend->open (&params, &error);
-  g_assert_no_error (error);
+  counting = counting_load (&backend, &device);
   g_test_add_func ("/fit/bytes", test_bytes);
   g_test_add_func ("/fit/names", test_names);
   for (guint i = 0; i < TEST_N_NETWORKS; i++) {

@@ -3,7 +3,6 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <glib.h>
 #include <glib/gstdio.h>
-#include <gmodule.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -305,24 +304,10 @@ main (int argc, char **argv)
 {
   static const gchar *const kinds[] = { "r3d_18", "slow_r50", "posec3d_slowonly", "r3d_18-concat",
     "slow_r50-views-concat", NULL };
-  const Cnn3dDeviceParams params = { 0, 2 };
-  g_autofree gchar *folder = g_path_get_dirname (COUNTING_BACKEND);
-  g_autoptr (GError) error = NULL;
-  GModule *module;
-  CountingFunc get;
   int status;
 
-  /* waiting threads do not spin: other tests need the cores */
-  g_setenv ("OMP_WAIT_POLICY", "passive", FALSE);
-  g_setenv ("CNN3D_BACKEND_PATH", folder, TRUE);
   g_test_init (&argc, &argv, NULL);
-  backend = cnn3d_backend_load ("cpu", &error);
-  g_assert_no_error (error);
-  module = g_module_open (COUNTING_BACKEND, 0);
-  g_assert_true (module && g_module_symbol (module, "cnn3d_counting", (gpointer *) &get));
-  counting = get ();
-  device = backend->open (&params, &error);
-  g_assert_no_error (error);
+  counting = counting_load (&backend, &device);
   for (guint i = 0; i < TEST_N_NETWORKS; i++) {
     g_autofree gchar *name = g_strconcat ("/store/same-bits/", test_networks[i].name, NULL);
 

@@ -3,7 +3,7 @@
 #ifndef CNN3D_COUNTING_H
 #define CNN3D_COUNTING_H
 
-#include <glib.h>
+#include "src/backend/backend.h"
 
 typedef struct {
   guint allocs, frees;
@@ -19,5 +19,9 @@ typedef struct {
 
 /* Exported by the module as `cnn3d_counting`. */
 typedef Counting *(*CountingFunc) (void);
+
+/* load.c: the CPU back end with counted memory, and its device, of two threads, to be closed at the
+ * end. Sets the environment: before any thread starts. */
+Counting *counting_load (const Cnn3dBackend **backend, Cnn3dDevice **device);
 
 #endif
