@@ -28,6 +28,17 @@ gdouble numbers_step (CudaType type, gdouble value);
 gdouble reference_number (const CudaConvGraph *graph, const gdouble *x, const gdouble *y,
     const gdouble *w, gsize i, gdouble *magnitude);
 
+/* Small convolutions of the kinds that networks have: batch, channels in and out, input, kernel,
+ * stride, padding. Elements of an array of CudaConv. */
+#define CONVS_OF_EACH_KIND                                                 \
+  { 0, 2, 8, 16, { 3, 5, 6 }, { 3, 3, 3 }, { 1, 1, 1 }, { 1, 1, 1 } },     \
+      { 0, 1, 16, 8, { 4, 6, 5 }, { 3, 3, 3 }, { 2, 2, 2 }, { 1, 1, 1 } }, \
+      { 0, 3, 8, 8, { 2, 7, 7 }, { 1, 3, 3 }, { 1, 2, 2 }, { 0, 1, 1 } },  \
+      { 0, 2, 8, 24, { 5, 3, 2 }, { 3, 1, 1 }, { 1, 1, 1 }, { 1, 0, 0 } }, \
+  {                                                                        \
+    0, 2, 16, 8, { 2, 5, 4 }, { 1, 1, 1 }, { 1, 2, 2 }, { 0, 0, 0 }        \
+  }
+
 gsize conv_in_numbers (const CudaConv *conv);
 gsize conv_out_numbers (const CudaConv *conv);
 gsize conv_weight_numbers (const CudaConv *conv);

@@ -24,13 +24,8 @@ static struct {
 
 static const CudaConvLimits any = { G_MAXSIZE, FALSE, FALSE };
 
-/* batch, channels in and out, input, kernel, stride, padding */
 static const CudaConv convs[] = {
-  { 0, 2, 8, 16, { 3, 5, 6 }, { 3, 3, 3 }, { 1, 1, 1 }, { 1, 1, 1 } },
-  { 0, 1, 16, 8, { 4, 6, 5 }, { 3, 3, 3 }, { 2, 2, 2 }, { 1, 1, 1 } },
-  { 0, 3, 8, 8, { 2, 7, 7 }, { 1, 3, 3 }, { 1, 2, 2 }, { 0, 1, 1 } },
-  { 0, 2, 8, 24, { 5, 3, 2 }, { 3, 1, 1 }, { 1, 1, 1 }, { 1, 0, 0 } },
-  { 0, 2, 16, 8, { 2, 5, 4 }, { 1, 1, 1 }, { 1, 2, 2 }, { 0, 0, 0 } },
+  CONVS_OF_EACH_KIND,
   { 0, 1, 8, 8, { 4, 9, 9 }, { 3, 7, 7 }, { 1, 2, 2 }, { 1, 3, 3 } },
 };
 
