@@ -130,8 +130,9 @@ clip_h264_configure (ClipH264 *self, const guint8 *data, gsize size)
 /* Fields of a slice header, 7.3.3. */
 typedef struct {
   gboolean intra;
-  /* NULL: its parameter sets are missing, and the rest is unknown */
-  const ClipH264Sequence *sequence;
+  /* not known: its parameter sets are missing, and so is the rest. A copy, as a later NAL unit of
+   * the same packet may replace the set */
+  ClipH264Sequence sequence;
   gboolean field, bottom;
   guint frame_num;
   gboolean ordered; /* it has a pic_order_cnt_lsb: `order` */
@@ -153,18 +154,18 @@ parse_slice (const ClipH264 *self, gboolean idr, const guint8 *data, gsize size)
   if (id >= CLIP_H264_PICTURE_SETS || !self->pictures[id].known
       || !self->sequences[self->pictures[id].sequence].known)
     return slice;
-  slice.sequence = &self->sequences[self->pictures[id].sequence];
-  if (slice.sequence->planes)
+  slice.sequence = self->sequences[self->pictures[id].sequence];
+  if (slice.sequence.planes)
     clip_bits (&b, 2);
-  slice.frame_num = clip_bits (&b, slice.sequence->frame_num_bits);
-  if (!slice.sequence->frames_only)
+  slice.frame_num = clip_bits (&b, slice.sequence.frame_num_bits);
+  if (!slice.sequence.frames_only)
     slice.field = clip_bits_1 (&b);
   if (slice.field)
     slice.bottom = clip_bits_1 (&b);
   if (idr)
     clip_bits_ue (&b);
-  slice.order = clip_bits (&b, slice.sequence->order_bits);
-  slice.ordered = slice.sequence->order_bits > 0 && b.at <= b.size;
+  slice.order = clip_bits (&b, slice.sequence.order_bits);
+  slice.ordered = slice.sequence.order_bits > 0 && b.at <= b.size;
 
   return slice;
 }
@@ -209,7 +210,7 @@ seems_recovered (const ClipH264 *self, const Slice *slice)
     for (guint k = 0; k < 2 && self->pictures[i].known; k++)
       most[k] = MAX (most[k], self->pictures[i].references[k]);
 
-  return (self->references <= 2 || (most[0] <= 2 && most[1] <= 1 && !slice->sequence->baseline)
+  return (self->references <= 2 || (most[0] <= 2 && most[1] <= 1 && !slice->sequence.baseline)
              || (most[0] <= 1u + slice->field && most[1] <= 1))
       && most[0] <= 2u + slice->field + (self->marked ? 0 : 2);
 }
@@ -219,8 +220,8 @@ seems_recovered (const ClipH264 *self, const Slice *slice)
 static guint
 recovers (ClipH264 *self, const Slice *slice, gboolean reset, gboolean used, gint count)
 {
-  const guint mask = (1u << slice->sequence->frame_num_bits) - 1;
-  const guint most = slice->sequence->references;
+  const guint mask = (1u << slice->sequence.frame_num_bits) - 1;
+  const guint most = slice->sequence.references;
   gboolean point;
 
   if (count >= 0) {
@@ -260,7 +261,7 @@ is_backward (ClipH264 *self, const Slice *slice, gboolean reset)
   self->order = slice->order;
   self->ordered = slice->ordered;
 
-  return follows && ((slice->order - before) >> (slice->sequence->order_bits - 1) & 1);
+  return follows && ((slice->order - before) >> (slice->sequence.order_bits - 1) & 1);
 }
 
 guint
@@ -307,7 +308,7 @@ clip_h264_parse (ClipH264 *self, guint length_size, const guint8 *data, gsize si
     flags = CLIP_PACKET_START | CLIP_PACKET_RESET;
   else
     flags = (count == 0 && intra ? CLIP_PACKET_START : 0) | (used ? 0 : CLIP_PACKET_UNUSED);
-  if (first.sequence)
+  if (first.sequence.known)
     flags |= recovers (self, &first, reset, used, count)
         | (is_backward (self, &first, reset) ? CLIP_PACKET_BACKWARD : 0);
   else if (flags & CLIP_PACKET_START)
