@@ -61,6 +61,11 @@ typedef struct {
   gsize offset, end;
 } Region;
 
+typedef struct {
+  Region region;
+  guint first, last;
+} Lasting;
+
 /* The order in which buffers are placed. None is best for every plan. */
 typedef enum {
   LARGEST_FIRST,
@@ -81,11 +86,19 @@ typedef struct {
   gsize *offset; /* [buffer] */
   /* Placed buffers, found by their lifetime. Few live long, however many slices a batch has: they
    * are kept sorted by offset. */
-  guint *lasting, n_lasting;
-  guint *brief;          /* [step]: the last placed buffer that begins there; NONE: none */
-  guint *before;         /* [buffer]: the previously placed one that begins at the same step */
-  Region *near, *briefs; /* capacity n each */
+  Lasting *lasting;
+  guint n_lasting;
+  guint *brief;  /* [step]: the last placed buffer that begins there; NONE: none */
+  guint *before; /* [buffer]: the previously placed one that begins at the same step */
+  Region *taken; /* capacity n + 1 */
 } Packing;
+
+/* A placement that is known, and how another order differs from it: one buffer comes earlier. */
+typedef struct {
+  const gsize *offset; /* [buffer] */
+  guint from, to;      /* of the buffer, in its order and in the new one */
+  guint64 *moved;      /* a bit a step: buffers with another offset are alive */
+} Known;
 
 /* Distance in steps from the buffer's lifetime to the peak step. */
 static inline guint
@@ -118,61 +131,63 @@ compare (gconstpointer a, gconstpointer b, gpointer data)
   return i < j ? -1 : i > j;
 }
 
-static gint
-lower_first (gconstpointer a, gconstpointer b)
-{
-  const Region *x = a, *y = b;
-
-  return x->offset < y->offset ? -1 : x->offset > y->offset;
-}
-
-/* By offset. Most of the time there are a few, for which qsort()'s calls cost the most. */
-static void
-sort_regions (Region *regions, guint n)
-{
-  if (n > 64) {
-    qsort (regions, n, sizeof *regions, lower_first);
-    return;
-  }
-  for (guint i = 1; i < n; i++) {
-    const Region r = regions[i];
-    guint j = i;
-
-    for (; j > 0 && regions[j - 1].offset > r.offset; j--)
-      regions[j] = regions[j - 1];
-    regions[j] = r;
-  }
-}
-
 static inline Region
 region_of (const Packing *p, guint i)
 {
   return (Region) { p->offset[i], p->offset[i] + aligned (p->buffers[i].bytes) };
 }
 
-/* Finds the placed buffers that are alive while `b` is, by offset: p->near; returns their number. */
-static guint
-find_near (Packing *p, const Cnn3dBuffer *b)
+/* Adds a region to `n` that are sorted and further apart than `bytes`: what is between two that are
+ * not is never a place. Returns their number. */
+static inline guint
+add_region (Region *taken, guint n, Region r, gsize bytes)
 {
-  guint n_brief = 0, taken = 0, n = 0;
+  guint i = n - 1, next;
 
-  for (guint s = b->first - MIN (b->first, BRIEF); s <= b->last; s++)
-    for (guint i = p->brief[s]; i != NONE; i = p->before[i])
-      if (p->buffers[i].last >= b->first)
-        p->briefs[n_brief++] = region_of (p, i);
-  sort_regions (p->briefs, n_brief);
-  for (guint k = 0; k < p->n_lasting; k++) {
-    const guint i = p->lasting[k];
-
-    if (p->buffers[i].first > b->last || p->buffers[i].last < b->first)
-      continue;
-    while (taken < n_brief && p->briefs[taken].offset < p->offset[i])
-      p->near[n++] = p->briefs[taken++];
-    p->near[n++] = region_of (p, i);
+  while (taken[i].offset > r.offset) /* the first one begins at 0 */
+    i--;
+  if (r.offset < taken[i].end + bytes) {
+    taken[i].end = MAX (taken[i].end, r.end);
+  } else {
+    memmove (taken + i + 2, taken + i + 1, (n - i - 1) * sizeof *taken);
+    taken[++i] = r;
+    n++;
   }
-  while (taken < n_brief)
-    p->near[n++] = p->briefs[taken++];
-  return n;
+  for (next = i + 1; next < n && taken[next].offset < taken[i].end + bytes; next++)
+    taken[i].end = MAX (taken[i].end, taken[next].end);
+  if (next > i + 1)
+    memmove (taken + i + 1, taken + next, (n - next) * sizeof *taken);
+  return n - (next - i - 1);
+}
+
+/* The tightest or the lowest gap between placed buffers that are alive while `b` is. */
+static gsize
+find_gap (Packing *p, const Cnn3dBuffer *b, gboolean lowest)
+{
+  const gsize bytes = aligned (b->bytes);
+  const guint first = b->first, last = b->last;
+  const Lasting *end = p->lasting + p->n_lasting;
+  Region *taken = p->taken;
+  gsize best = CNN3D_NOWHERE, best_gap = G_MAXSIZE;
+  guint n = 1;
+
+  taken[0] = (Region) { 0, 0 };
+  for (const Lasting *l = p->lasting; l < end; l++)
+    if (l->first <= last && l->last >= first)
+      n = add_region (taken, n, l->region, bytes);
+  for (guint s = first - MIN (first, BRIEF); s <= last; s++)
+    for (guint i = p->brief[s]; i != NONE; i = p->before[i])
+      if (p->buffers[i].last >= first)
+        n = add_region (taken, n, region_of (p, i), bytes);
+  for (guint i = 1; i < n && !(lowest && best != CNN3D_NOWHERE); i++) {
+    const gsize gap = taken[i].offset - taken[i - 1].end;
+
+    if (gap < best_gap) {
+      best = taken[i - 1].end;
+      best_gap = gap;
+    }
+  }
+  return best != CNN3D_NOWHERE ? best : taken[n - 1].end;
 }
 
 static void
@@ -186,45 +201,63 @@ note_placed (Packing *p, guint i)
     p->brief[b->first] = i;
     return;
   }
-  for (k = p->n_lasting++; k > 0 && p->offset[p->lasting[k - 1]] > p->offset[i]; k--)
+  for (k = p->n_lasting++; k > 0 && p->lasting[k - 1].region.offset > p->offset[i]; k--)
     p->lasting[k] = p->lasting[k - 1];
-  p->lasting[k] = i;
+  p->lasting[k] = (Lasting) { region_of (p, i), b->first, b->last };
 }
 
-/* Places the buffers in order, each in the tightest or the lowest gap; the first `kept` of the order
- * stay where they are. Returns the arena's size, or the size so far once it is above `most`. */
+/* Whether a buffer, number k of the order, may have another place than in the known placement:
+ * another buffer that was placed before it is there. */
+static gboolean
+may_move (const Packing *p, const Known *known, guint k)
+{
+  const Cnn3dBuffer *b = &p->buffers[p->order[k]], *early = &p->buffers[p->order[known->to]];
+
+  if (k <= known->from && early->first <= b->last && early->last >= b->first)
+    return TRUE;
+  for (guint word = b->first / 64; word <= b->last / 64; word++) {
+    guint64 steps = G_MAXUINT64;
+
+    if (word == b->first / 64)
+      steps <<= b->first % 64;
+    if (word == b->last / 64)
+      steps &= G_MAXUINT64 >> (63 - b->last % 64);
+    if (known->moved[word] & steps)
+      return TRUE;
+  }
+  return FALSE;
+}
+
+static void
+note_moved (const Known *known, const Cnn3dBuffer *b)
+{
+  for (guint s = b->first; s <= b->last; s++)
+    known->moved[s / 64] |= G_GUINT64_CONSTANT (1) << s % 64;
+}
+
+/* Places the buffers in order, each in the tightest or the lowest gap. known: NULL, or a placement of
+ * nearly the same order, and p->offset that of it. Returns the arena's size, or the size so far once
+ * it is above `most`. */
 static gsize
-place (Packing *p, guint kept, gboolean lowest, gsize most)
+place (Packing *p, const Known *known, gboolean lowest, gsize most)
 {
   gsize total = 0;
 
   p->n_lasting = 0;
   for (guint s = 0; s < p->n_steps; s++)
     p->brief[s] = NONE;
-  for (guint k = 0; k < kept; k++) {
-    total = MAX (total, region_of (p, p->order[k]).end);
-    note_placed (p, p->order[k]);
-  }
-  for (guint k = kept; k < p->n && total <= most; k++) {
-    const Cnn3dBuffer *b = &p->buffers[p->order[k]];
-    const gsize bytes = aligned (b->bytes);
-    const guint n_near = find_near (p, b);
-    gsize at = 0, best = CNN3D_NOWHERE, best_gap = G_MAXSIZE;
+  if (known)
+    memset (known->moved, 0, (p->n_steps / 64 + 1) * sizeof *known->moved);
+  for (guint k = 0; k < p->n && total <= most; k++) {
+    const guint i = p->order[k];
 
-    for (guint j = 0; j < n_near && !(lowest && best != CNN3D_NOWHERE); j++) {
-      const Region *other = &p->near[j];
-
-      if (other->offset >= at + bytes && other->offset - at < best_gap) {
-        best = at;
-        best_gap = other->offset - at;
-      }
-      at = MAX (at, other->end);
+    if (!known || (k >= known->to && may_move (p, known, k))) {
+      p->offset[i] = find_gap (p, &p->buffers[i], lowest);
+      if (known && p->offset[i] != known->offset[i])
+        note_moved (known, &p->buffers[i]);
     }
-    if (best == CNN3D_NOWHERE)
-      best = at;
-    p->offset[p->order[k]] = best;
-    total = MAX (total, best + bytes);
-    note_placed (p, p->order[k]);
+    total = MAX (total, region_of (p, i).end);
+    note_placed (p, i);
   }
   return total;
 }
@@ -233,10 +266,11 @@ place (Packing *p, guint kept, gboolean lowest, gsize most)
 #define PACK_GOOD 1.003  /* of the live bytes: not worth another try */
 
 /* Moves the highest buffer to an earlier, random place in the order, or, also at random, one that
- * was in its way; returns that place. */
-static guint
-hurry_one (Packing *p, const gsize *offset, gsize total, gboolean other, GRand *random)
+ * was in its way. */
+static void
+hurry_one (Packing *p, Known *known, gsize total, gboolean other, GRand *random)
 {
+  const gsize *offset = known->offset;
   guint highest = 0, late, from, to;
 
   while (offset[p->order[highest]] + aligned (p->buffers[p->order[highest]].bytes) < total)
@@ -254,7 +288,8 @@ hurry_one (Packing *p, const gsize *offset, gsize total, gboolean other, GRand *
   late = p->order[from];
   memmove (p->order + to + 1, p->order + to, (from - to) * sizeof *p->order);
   p->order[to] = late;
-  return to;
+  known->from = from;
+  known->to = to;
 }
 
 static void
@@ -282,17 +317,18 @@ climb (Packing *p, Cnn3dBuffer *buffers, guint tries, gsize good, GRand *random,
 {
   g_autofree guint *order = g_memdup2 (p->order, p->n * sizeof *p->order);
   g_autofree gsize *offset = NULL;
-  gsize now = place (p, 0, FALSE, G_MAXSIZE);
+  g_autofree guint64 *moved = g_new (guint64, p->n_steps / 64 + 1);
+  gsize now = place (p, NULL, FALSE, G_MAXSIZE);
+  Known known = { .moved = moved };
 
-  offset = g_memdup2 (p->offset, p->n * sizeof *p->offset);
+  known.offset = offset = g_memdup2 (p->offset, p->n * sizeof *p->offset);
   for (guint t = 0; t < tries && *best > good; t++) {
-    guint kept;
     gsize total;
 
     memcpy (p->order, order, p->n * sizeof *order);
     memcpy (p->offset, offset, p->n * sizeof *offset);
-    kept = hurry_one (p, offset, now, t % 2, random);
-    total = place (p, kept, FALSE, now);
+    hurry_one (p, &known, now, t % 2, random);
+    total = place (p, &known, FALSE, now);
     /* an equal result is kept: another buffer is highest then */
     if (total > now)
       continue;
@@ -307,19 +343,17 @@ gsize
 cnn3d_plan_pack (Cnn3dBuffer *buffers, guint n)
 {
   static const Order starts[] = { CROWD_FIRST, LARGEST_FIRST, LONGEST_FIRST };
-  g_autofree guint *order = g_new (guint, n), *lasting = g_new (guint, n),
-                   *before = g_new (guint, n);
+  g_autofree guint *order = g_new (guint, n), *before = g_new (guint, n), *brief = NULL;
   g_autofree gsize *offset = g_new (gsize, n);
-  g_autofree Region *near = g_new (Region, n), *briefs = g_new (Region, n);
-  g_autofree guint *brief = NULL;
+  g_autofree Lasting *lasting = g_new (Lasting, n);
+  g_autofree Region *taken = g_new (Region, n + 1);
   Packing p = { .buffers = buffers,
     .n = n,
     .order = order,
     .offset = offset,
     .lasting = lasting,
     .before = before,
-    .near = near,
-    .briefs = briefs };
+    .taken = taken };
   gsize good, best = G_MAXSIZE;
   GRand *random;
 
@@ -331,7 +365,7 @@ cnn3d_plan_pack (Cnn3dBuffer *buffers, guint n)
   good = most_alive (buffers, n, &p.crowd) * PACK_GOOD;
   for (guint t = 0; t < 2 * N_ORDERS && best > good; t++) {
     sort_by (&p, t / 2);
-    keep_better (&p, buffers, place (&p, 0, t % 2, best), &best);
+    keep_better (&p, buffers, place (&p, NULL, t % 2, best), &best);
   }
   random = g_rand_new_with_seed (n); /* fixed seed: the same numbers for the same buffers */
   for (guint s = 0; s < G_N_ELEMENTS (starts) && best > good; s++) {
