@@ -269,14 +269,35 @@ try_config (Search *s, Desc *config)
   remember (&s->failed, &calls);
 }
 
+/* Gets at most `most` proposals, and tries those after the first `tried`. Returns their number. */
+static int64_t
+try_proposals (Search *s, DnnCalls *calls, Desc heuristics, int64_t tried, int64_t most)
+{
+  Desc configs[MOST_CONFIGS] = { NULL };
+  int64_t count;
+
+  for (int64_t i = 0; i < most && dnn_good (calls); i++)
+    configs[i] = dnn_create (calls, CUDNN_BACKEND_ENGINECFG_DESCRIPTOR);
+  count = dnn_get (calls, heuristics, CUDNN_ATTR_ENGINEHEUR_RESULTS, CUDNN_TYPE_BACKEND_DESCRIPTOR,
+      most, configs);
+  for (int64_t i = tried; i < MIN (count, most) && wants_more (s); i++)
+    try_config (s, &configs[i]);
+  for (int64_t i = 0; i < most; i++)
+    dnn_destroy (&configs[i]);
+  return MIN (count, most);
+}
+
 /* Tries the proposals of one heuristics mode, in order. */
 static void
 ask_heuristics (Search *s, cudnnBackendHeurMode_t mode)
 {
   DnnCalls calls = DNN_CALLS_INIT;
-  Desc heuristics = dnn_create (&calls, CUDNN_BACKEND_ENGINEHEUR_DESCRIPTOR),
-       configs[MOST_CONFIGS] = { NULL };
-  int64_t count;
+  Desc heuristics = dnn_create (&calls, CUDNN_BACKEND_ENGINEHEUR_DESCRIPTOR);
+  /* a proposal takes cuDNN as long as a plan; in 16 bits nearly each one is taken */
+  const int64_t few = s->shared->wanted.conv.type == CUDA_TYPE_F32 || s->only
+      ? MOST_CONFIGS
+      : MIN (s->most, MOST_CONFIGS);
+  int64_t tried;
 
   dnn_set (&calls, heuristics, CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH, CUDNN_TYPE_BACKEND_DESCRIPTOR,
       1, &s->shared->graph.graph);
@@ -285,14 +306,9 @@ ask_heuristics (Search *s, cudnnBackendHeurMode_t mode)
     dnn_set (&calls, heuristics, CUDNN_ATTR_ENGINEHEUR_DEVICEPROP, CUDNN_TYPE_BACKEND_DESCRIPTOR, 1,
         &s->gpu->properties);
   dnn_finalize (&calls, heuristics);
-  for (guint i = 0; i < MOST_CONFIGS && dnn_good (&calls); i++)
-    configs[i] = dnn_create (&calls, CUDNN_BACKEND_ENGINECFG_DESCRIPTOR);
-  count = dnn_get (&calls, heuristics, CUDNN_ATTR_ENGINEHEUR_RESULTS, CUDNN_TYPE_BACKEND_DESCRIPTOR,
-      MOST_CONFIGS, configs);
-  for (int64_t i = 0; i < MIN (count, MOST_CONFIGS) && wants_more (s); i++)
-    try_config (s, &configs[i]);
-  for (guint i = 0; i < MOST_CONFIGS; i++)
-    dnn_destroy (&configs[i]);
+  tried = try_proposals (s, &calls, heuristics, 0, few);
+  if (tried == few && few < MOST_CONFIGS && wants_more (s))
+    try_proposals (s, &calls, heuristics, tried, MOST_CONFIGS);
   dnn_destroy (&heuristics);
   remember (&s->failed, &calls);
 }
