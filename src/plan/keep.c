@@ -136,6 +136,7 @@ choice_init (Choice *c)
   c->n_segments = c->segment[c->net->n_ops - 1] + 1;
   c->again = g_new0 (gboolean, c->n_segments);
   c->cheap = g_new0 (gboolean, c->net->n_tensors);
+  c->pass.sketch = TRUE;
 }
 
 static void

@@ -173,8 +173,12 @@ find_gap (Packing *p, const Cnn3dBuffer *b, gboolean lowest)
 
   taken[0] = (Region) { 0, 0 };
   for (const Lasting *l = p->lasting; l < end; l++)
-    if (l->first <= last && l->last >= first)
-      n = add_region (taken, n, l->region, bytes);
+    if (l->first <= last && l->last >= first) {
+      if (l->region.offset >= taken[n - 1].end + bytes)
+        taken[n++] = l->region;
+      else
+        taken[n - 1].end = MAX (taken[n - 1].end, l->region.end);
+    }
   for (guint s = first - MIN (first, BRIEF); s <= last; s++)
     for (guint i = p->brief[s]; i != NONE; i = p->before[i])
       if (p->buffers[i].last >= first)

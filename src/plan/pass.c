@@ -264,6 +264,16 @@ make (Planner *p, gint tensor, guint first, guint clips, gint segment)
   return out;
 }
 
+/* The first clip of the slice after this one. Buffers of one slice are not alive in another, and all
+ * others are alive at least in the slices between. */
+static guint
+next_slice (const Planner *p, guint first, guint clips, guint whole)
+{
+  const guint next = first + clips;
+
+  return p->pass->sketch && first > 0 && next < whole ? whole - clips : next;
+}
+
 /* Recomputes the whole of a convolution's output unless it is available. */
 static void
 make_whole (Planner *p, gint tensor)
@@ -271,7 +281,8 @@ make_whole (Planner *p, gint tensor)
   const gint segment = p->segment[p->net->tensors[tensor].producer];
   const guint clips = unit (p, tensor);
 
-  for (guint first = 0; first < rows (p, tensor); first += clips)
+  for (guint first = 0; first < rows (p, tensor);
+       first = next_slice (p, first, clips, rows (p, tensor)))
     make (p, tensor, first, clips, segment);
 }
 
@@ -301,7 +312,7 @@ add_backward_weights (Planner *p, gint i)
   const guint clips =
       is_there (p, op->in, whole) ? whole : MAX (p->sizes->slice[i], unit (p, op->in));
 
-  for (guint first = 0; first < whole; first += clips) {
+  for (guint first = 0; first < whole; first = next_slice (p, first, clips, whole)) {
     const Slice in = make (p, op->in, first, clips, segment);
     Cnn3dStep s = blank_step (p, i, CNN3D_PHASE_BACKWARD_WEIGHTS);
 

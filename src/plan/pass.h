@@ -16,10 +16,14 @@ typedef struct {
   GArray *buffers; /* of Cnn3dBuffer, without offsets */
   GArray *places;  /* of PassPlace */
   guint n_forward;
+  /* The pass is only measured: of more than three slices of a step, the first, the second and the
+   * last stand for all, with the same peak. Set before cnn3d_pass_init(). */
+  gboolean sketch;
 } Pass;
 
-/* Builds the pass, which is zeroed, or was built before: its memory is used again. keep, [tensor]: kept from its forward step to its last use in the backward pass;
- * activations that are not kept are recomputed. */
+/* Builds the pass, which is zeroed, or was built before: its memory is used again. keep, [tensor]:
+ * kept from its forward step to its last use in the backward pass; activations that are not kept are
+ * recomputed. */
 void cnn3d_pass_init (Pass *pass, const Cnn3dNetwork *network, const Cnn3dSizes *sizes,
     const Cnn3dPlanParams *params, const gboolean *keep);
 void cnn3d_pass_clear (Pass *pass);
