@@ -282,7 +282,7 @@ make_whole (Planner *p, gint tensor)
   const guint clips = unit (p, tensor);
 
   for (guint first = 0; first < rows (p, tensor);
-       first = next_slice (p, first, clips, rows (p, tensor)))
+      first = next_slice (p, first, clips, rows (p, tensor)))
     make (p, tensor, first, clips, segment);
 }
 
