@@ -70,12 +70,22 @@ asm (".text\n"
 #ifdef __SANITIZE_ADDRESS__
 static const void *scheduler_bottom;
 static size_t scheduler_size;
+static bool from_scheduler;
+
+/* On a fiber's stack. */
+static void
+arrive_on_fiber (void *fake)
+{
+  __sanitizer_finish_switch_fiber (
+      fake, from_scheduler ? &scheduler_bottom : nullptr, from_scheduler ? &scheduler_size : nullptr);
+}
 #endif
 
 static void
 switch_to (Fiber *from, Fiber *to)
 {
 #ifdef __SANITIZE_ADDRESS__
+  from_scheduler = from == &scheduler;
   if (to == &scheduler)
     __sanitizer_start_switch_fiber (&from->fake, scheduler_bottom, scheduler_size);
   else
@@ -90,7 +100,7 @@ switch_to (Fiber *from, Fiber *to)
   if (from == &scheduler)
     __sanitizer_finish_switch_fiber (from->fake, nullptr, nullptr);
   else
-    __sanitizer_finish_switch_fiber (from->fake, &scheduler_bottom, &scheduler_size);
+    arrive_on_fiber (from->fake);
 #endif
 }
 
@@ -176,20 +186,36 @@ static struct {
   bool touches_any;
 } block;
 
+static uint3 places[MOST_THREADS];      /* of a launch's threads: divisions for each turn take long */
+
 static void
 set_thread (int t)
 {
   block.thread = t;
-  threadIdx.x = t % blockDim.x;
-  threadIdx.y = t / blockDim.x % blockDim.y;
-  threadIdx.z = t / (blockDim.x * blockDim.y);
+  threadIdx = places[t];
+}
+
+static const int *next_turn, *last_turn; /* waiting threads, to be resumed one after another */
+
+/* To the next thread's fiber, or the scheduler. */
+static void
+give_way (Fiber *from)
+{
+  Fiber *to = &scheduler;
+
+  if (next_turn < last_turn) {
+    set_thread (*next_turn++);
+    block.current = block.fiber[block.thread];
+    to = &fibers[block.current];
+  }
+  switch_to (from, to);
 }
 
 static void
 fiber_main (void)
 {
 #ifdef __SANITIZE_ADDRESS__
-  __sanitizer_finish_switch_fiber (nullptr, &scheduler_bottom, &scheduler_size);
+  arrive_on_fiber (nullptr);
 #endif
   for (;;) {
     const int me = block.current;
@@ -208,7 +234,7 @@ fiber_main (void)
     if (block.fiber[block.thread] >= 0)
       block.fiber[block.thread] = -1;
     idle[n_idle++] = me;
-    switch_to (&fibers[me], &scheduler);
+    give_way (&fibers[me]);
   }
 }
 
@@ -220,7 +246,7 @@ wait_for (State state)
 
   block.state[t] = state;
   block.fiber[t] = me;
-  switch_to (&fibers[me], &scheduler);
+  give_way (&fibers[me]);
 }
 
 static void
@@ -487,10 +513,9 @@ all_at (int first, int n, State state)
 static void
 resume (const int *threads, int n)
 {
-  for (int i = 0; i < n; i++) {
-    set_thread (threads[i]);
-    run_fiber (block.fiber[threads[i]]);
-  }
+  next_turn = threads;
+  last_turn = threads + n;
+  give_way (&scheduler);
 }
 
 /* One warp after another runs until it waits for the others: as far apart as barriers allow, so that
@@ -614,8 +639,10 @@ run_blocks (const CudaShimLaunch *launch)
   block.n = launch->threads[0] * launch->threads[1] * launch->threads[2];
   gridDim = { launch->blocks[0], launch->blocks[1], launch->blocks[2] };
   blockDim = { launch->threads[0], launch->threads[1], launch->threads[2] };
-  for (int t = 0; t < block.n; t++)
+  for (unsigned t = 0; t < static_cast<unsigned> (block.n); t++) {
     block.order[t] = t;
+    places[t] = { t % blockDim.x, t / blockDim.x % blockDim.y, t / (blockDim.x * blockDim.y) };
+  }
   if (cuda_shim_order) {
     order = static_cast<size_t *> (malloc (n * sizeof *order));
     for (size_t i = 0; i < n; i++)
