@@ -13,7 +13,7 @@
 /* One GPU per architecture; compiling a kernel takes half a second. */
 static const gchar *const gpus[] = { "rtx3070", "h100", "rtx5090" };
 
-#define SAMPLED 3 /* of r3d_18's different convolutions, per GPU */
+#define SAMPLED 6 /* one in so many of r3d_18's different convolutions */
 
 enum {
   PLAIN,
@@ -126,7 +126,7 @@ test_gpu (gconstpointer data)
       s.asked[STATISTICS], s.have[WEIGHTS], s.asked[WEIGHTS], s.workspace / 1048576.,
       g_test_timer_elapsed ());
   g_assert_cmpuint (s.have[PLAIN], ==, s.asked[PLAIN]);
-  g_assert_cmpuint (s.have[PLAIN], >=, 4);
+  g_assert_cmpuint (s.have[PLAIN], >=, 2);
   /* fusion before and after exists since sm_80, or the double does not work */
   for (guint k = NORMALIZED; k <= STATISTICS; k++)
     g_assert_cmpuint (s.have[k] > 0, ==, profile->capability >= 800);
