@@ -300,7 +300,7 @@ child_beside (const gchar *cache)
   print_logits ();
 }
 
-/* Trains twice while another process does, with the same cache. */
+/* Trains twice, three batches each, while another process does, with the same cache. */
 static void
 child_sharing (const gchar *how)
 {
@@ -311,8 +311,8 @@ child_sharing (const gchar *how)
   params_init (&p, SIZE);
   p.benchmark = p.tf32 = TRUE;
   cuda->elapsed = !strcmp (how, "first") ? first_is_fastest : last_is_fastest;
-  rig_must (&p, "cuda", 1, 0, 0, &first);
-  rig_must (&p, "cuda", 1, 0, 0, &second);
+  rig_must (&p, "cuda", 1, 3, 0, &first);
+  rig_must (&p, "cuda", 1, 3, 0, &second);
   assert_same_bits (&second, &first, how);
   for (guint i = 0; i < first.n_params; i++)
     g_checksum_update (sum, (gconstpointer) first.weights[i], first.counts[i] * sizeof (gfloat));
@@ -414,9 +414,10 @@ child (const gchar *scenario, const gchar *argument, const gchar *cache)
 static void
 test_scenario (gconstpointer scenario)
 {
-  static const gchar *const ways[] = { "removed", "changed", "torn" };
+  static const gchar *const ways[] = { "changed", "removed", "torn" };
 
-  for (guint i = 0; i < WAYS; i++) {
+  /* training reads the file as predictors do */
+  for (guint i = 0; i < (strcmp (scenario, "training") ? WAYS : 1); i++) {
     g_autofree gchar *cache = new_folder (scenario), *out = child (scenario, ways[i], cache);
 
     (void) out;
@@ -516,14 +517,14 @@ test_writers (void)
   for (guint i = 0; i < WRITERS; i++) {
     g_autofree gchar *cache = new_folder ("alone"), *own = NULL;
     gint out;
-    const GPid pid = start ("logits", "first", cache, 8 + 8 * i, &out);
+    const GPid pid = start ("logits", "first", cache, 8 + 4 * i, &out);
     g_autofree gchar *printed = end (pid, out);
 
     own = read_choices (cache);
     add_choices (alone, own);
   }
   for (guint i = 0; i < WRITERS; i++)
-    pids[i] = start ("logits", "first", shared, 8 + 8 * i, &outs[i]);
+    pids[i] = start ("logits", "first", shared, 8 + 4 * i, &outs[i]);
   for (guint i = 0; i < WRITERS; i++)
     g_free (end (pids[i], outs[i]));
   text = read_choices (shared);
