@@ -177,6 +177,7 @@ for part in $parts; do
       fi
       if [ ! -f "$build_fuzz/build.ninja" ]; then
         CC=clang meson setup "$build_fuzz" -Dtests=enabled -Dlibfuzzer=true -Dcpu=disabled \
+          -Dcuda-architectures= \
           -Db_sanitize=address,undefined -Db_lundef=false "${quick_to_compile[@]}" \
           || give_up "cannot set up $build_fuzz"
       fi
