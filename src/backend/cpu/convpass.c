@@ -573,6 +573,17 @@ cpu_conv_pass_prepare (
   return TRUE;
 }
 
+void
+cpu_conv_add_gradient (const Cnn3dModel *m, const Cnn3dOp *op, gfloat *to, const gfloat *gradient)
+{
+  const gint conv = m->net->weights[op->weight].op;
+  const gsize length = cpu_desc_size (m->conv[conv].master) / sizeof (gfloat);
+
+#pragma omp parallel for num_threads(m->device->threads) schedule(static)
+  for (gsize i = 0; i < length; i += 4096)
+    m->device->kernels->add_floats (MIN (4096, length - i), to + i, gradient + i);
+}
+
 static gboolean
 run_backward_weights (const Cnn3dModel *m, const Cnn3dOp *op, CpuConvPass *c,
     const CpuConvOperands *o, gpointer in, gpointer out, gpointer weights, gfloat *sums,
@@ -590,11 +601,8 @@ run_backward_weights (const Cnn3dModel *m, const Cnn3dOp *op, CpuConvPass *c,
   if (c->weights
       && !cpu_primitive_run (&m->device->dnnl, &c->reorder, weights, target, NULL, scratch, error))
     return FALSE;
-  if (o->adds) {
-#pragma omp parallel for num_threads(m->device->threads) schedule(static)
-    for (gsize i = 0; i < length; i += 4096)
-      m->device->kernels->add_floats (MIN (4096, length - i), o->gradient + i, sums + i);
-  }
+  if (o->adds)
+    cpu_conv_add_gradient (m, op, o->gradient, sums);
   /* the padding up to a multiple of 16 is never written, and must not contribute to the norm */
   memset (o->gradient + length, 0, (m->layout.length[op->weight] - length) * sizeof (gfloat));
   return TRUE;

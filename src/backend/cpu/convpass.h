@@ -48,5 +48,8 @@ gboolean cpu_conv_pass_prepare (const Cnn3dModel *model, CpuConvPass *c, const C
 /* Runs one slice. scratch: c->scratch bytes, prepared. */
 gboolean cpu_conv_pass_run (const Cnn3dModel *model, const Cnn3dOp *op, CpuConvPass *c,
     const CpuConvOperands *o, gpointer scratch, GError **error);
+/* Adds a gradient of an op's weights to another. */
+void cpu_conv_add_gradient (
+    const Cnn3dModel *model, const Cnn3dOp *op, gfloat *to, const gfloat *gradient);
 
 #endif

@@ -105,20 +105,21 @@ linear_backward_weights (const CpuStep *s, gfloat *dw, gfloat *dbias)
 
 #pragma omp parallel for num_threads(s->program->model->device->threads) schedule(static)
   for (gint k = 0; k < classes; k++) {
-    gfloat *to = dw + k * row;
+    const gfloat *g = (const gfloat *) s->dout[0] + k;
+    gfloat sum = 0;
 
-    if (!cpu_adds (s)) {
-      memset (to, 0, row * sizeof *to);
-      dbias[k] = 0;
-    }
-    for (guint n = 0; n < s->step->clips; n++) {
-      const gfloat g = ((const gfloat *) s->dout[0])[n * out_row + k];
-      const gfloat *x = (const gfloat *) s->in + n * row;
+    /* complete, before it is added to other batches' gradient */
+    for (gsize c = 0; c < row; c++) {
+      const gfloat *x = (const gfloat *) s->in + c;
+      gfloat product = 0;
 
-      dbias[k] += g;
-      for (gsize c = 0; c < row; c++)
-        to[c] += g * x[c];
+      for (guint n = 0; n < s->step->clips; n++)
+        product += g[n * out_row] * x[n * row];
+      dw[k * row + c] = (cpu_adds (s) ? dw[k * row + c] : 0) + product;
     }
+    for (guint n = 0; n < s->step->clips; n++)
+      sum += g[n * out_row];
+    dbias[k] = (cpu_adds (s) ? dbias[k] : 0) + sum;
   }
 }
 

@@ -330,8 +330,11 @@ backward_finish (const Norm *o, gint block)
       continue;
     const gdouble inverse = o->inverse[c];
 
-    dweight[c] = (adds ? dweight[c] : 0) + product[l] * inverse;
-    dbias[c] = (adds ? dbias[c] : 0) + sum[l];
+    /* rounded, before they are added to other batches' */
+    const gfloat weight = product[l] * inverse, bias = sum[l];
+
+    dweight[c] = adds ? dweight[c] + weight : weight;
+    dbias[c] = adds ? dbias[c] + bias : bias;
     a[l] = o->weight[c] * inverse;
     if (b->batch_statistics) {
       slope[l] = -o->weight[c] * inverse * inverse * inverse * product[l] / count;
