@@ -47,6 +47,7 @@ struct _GstClipBatch {
 
   gboolean in_passes;    /* the stream has clip-epoch events */
   guint64 listed[2];     /* [training]: clips per pass; 0: none, or unknown */
+  GstClipEpoch pass;     /* the current one; valid if it is open */
   guint clips_per_video; /* in validation and test passes */
   gboolean pass_open;    /* clip-epoch-done has not come yet */
   gboolean have_segment;
@@ -60,6 +61,9 @@ struct _GstClipBatch {
 GstFlowReturn gst_clip_batch_send_caps (GstClipBatch *self, guint n);
 /* Starts the next batch, unless one was started. T must be known. */
 GstFlowReturn gst_clip_batch_begin (GstClipBatch *self);
+/* The number of the clip after the batch that clip number `clip` of this pass is in; G_MAXUINT64:
+ * there are no passes, and whatever comes next fills the batch. */
+guint64 gst_clip_batch_end_of (const GstClipBatch *self, guint64 clip);
 /* Pushes the complete clips, even if they do not fill a batch. */
 GstFlowReturn gst_clip_batch_push (GstClipBatch *self);
 /* Pushes or drops the remaining clips at the end of a pass. */

@@ -35,12 +35,15 @@
  * `clipbatch-dropped` names it (clip: uint64, path and reason: string).
  *
  * The remaining clips at the end of a pass are sent as a shorter batch, whose
- * caps have the smaller N. If a stream of passes (from clipsrc) ends in
+ * caps have the smaller N. In a pass from clipsrc, each batch-size clips of the order are one batch,
+ * whichever of them can be read: one without those that were skipped is shorter, too. So a file that
+ * fails changes no other batch. If such a stream ends in
  * mid-pass, the last, incomplete batch is dropped, so that a run that is resumed
  * there has the same batches as an uninterrupted one.
  *
  * A batch has a GstClipMeta for each of its clips, or of their views, in order. Its offset is the
- * first clip's number, its offset-end the last one's plus 1.
+ * first clip's number, its offset-end the last one's plus 1; skipped clips behind that one, up to the
+ * next batch, are included.
  *
  * ## Example launch lines
  * |[
@@ -334,11 +337,12 @@ gst_clip_batch_begin_view (GstClipBatch *self, const GstClipMeta *clip)
     const GstClipMeta *first = &g_array_index (self->pack.clips, GstClipMeta, 0);
 
     /* training and validation never share a batch, whatever the source */
-    if (first->epoch != clip->epoch || !first->training != !clip->training) {
+    if (first->epoch != clip->epoch || !first->training != !clip->training)
       ret = gst_clip_batch_push_last (self);
-      if (ret != GST_FLOW_OK)
-        return ret;
-    }
+    else if (gst_clip_batch_end_of (self, first->clip) <= clip->clip)
+      ret = gst_clip_batch_push (self);
+    if (ret != GST_FLOW_OK)
+      return ret;
   }
 
   clip_pack_clear_meta (&self->clip);
@@ -559,6 +563,7 @@ static gboolean
 gst_clip_batch_sink_event (GstPad *pad, GstObject *parent, GstEvent *event)
 {
   GstClipBatch *self = GST_CLIP_BATCH (parent);
+  GstClipEpoch pass;
   gboolean ret;
   GstCaps *caps;
 
@@ -578,9 +583,10 @@ gst_clip_batch_sink_event (GstPad *pad, GstObject *parent, GstEvent *event)
       gst_clip_batch_take_counts (self, event);
       break;
     case GST_EVENT_CUSTOM_DOWNSTREAM:
-      if (gst_event_parse_clip_epoch (event, NULL)) {
+      if (gst_event_parse_clip_epoch (event, &pass)) {
         gst_clip_batch_finish (self);
         self->in_passes = self->pass_open = TRUE;
+        self->pass = pass;
       } else if (gst_event_parse_clip_epoch_done (event, NULL)) {
         gst_clip_batch_finish (self);
         self->pass_open = FALSE;
@@ -610,6 +616,17 @@ gst_clip_batch_sink_event (GstPad *pad, GstObject *parent, GstEvent *event)
 static gboolean
 gst_clip_batch_sink_query (GstPad *pad, GstObject *parent, GstQuery *query)
 {
+  GstClipBatch *self = GST_CLIP_BATCH (parent);
+  guint batch_size;
+
+  if (gst_query_is_clip_share (query)) {
+    GST_OBJECT_LOCK (self);
+    batch_size = self->batch_size;
+    GST_OBJECT_UNLOCK (self);
+    gst_query_set_clip_share_size (query, batch_size);
+    gst_pad_peer_query (self->srcpad, query);
+    return TRUE;
+  }
   if (GST_QUERY_TYPE (query) != GST_QUERY_ALLOCATION)
     return gst_pad_query_default (pad, parent, query);
 

@@ -107,12 +107,28 @@ gst_clip_batch_begin (GstClipBatch *self)
   return GST_FLOW_OK;
 }
 
+guint64
+gst_clip_batch_end_of (const GstClipBatch *self, guint64 clip)
+{
+  const GstClipEpoch *pass = &self->pass;
+  const guint64 size = self->pack.capacity;
+  guint64 end;
+
+  if (!self->pass_open || clip < pass->first_clip || size == 0)
+    return G_MAXUINT64;
+  end = ((clip - pass->first_clip) / size + 1) * size;
+
+  return pass->first_clip + (pass->clips > 0 ? MIN (end, pass->clips) : end);
+}
+
 GstFlowReturn
 gst_clip_batch_push (GstClipBatch *self)
 {
   const guint n = MIN (clip_pack_count (&self->pack), self->pack.capacity);
   GstBuffer *buffer;
   GstFlowReturn ret;
+  gboolean full;
+  guint64 end;
 
   if (n == 0)
     return GST_FLOW_OK;
@@ -122,9 +138,13 @@ gst_clip_batch_push (GstClipBatch *self)
     return ret;
   }
 
+  full = n == self->pack.capacity;
   buffer = clip_pack_take (&self->pack, n);
   if (!buffer)
     return gst_clip_batch_no_memory (self, self->pack.capacity);
+  end = gst_clip_batch_end_of (self, GST_BUFFER_OFFSET (buffer));
+  if (!full && self->pass.clips > 0 && end != G_MAXUINT64)
+    GST_BUFFER_OFFSET_END (buffer) = MAX (GST_BUFFER_OFFSET_END (buffer), end);
   ret = gst_pad_push (self->srcpad, buffer);
   if (ret == GST_FLOW_NOT_NEGOTIATED)
     gst_clip_batch_refused (self, n);

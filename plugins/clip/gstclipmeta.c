@@ -10,6 +10,7 @@
 #define EPOCH_DONE_NAME "clip-epoch-done"
 #define SKIPPED_NAME "clip-skipped"
 #define WINDOW_NAME "clip-window"
+#define SHARE_NAME "clip-share"
 
 /* The meta */
 
@@ -341,7 +342,7 @@ gst_event_new_clip_epoch (const GstClipEpoch *epoch)
           epoch->training, "clips", G_TYPE_UINT64, epoch->clips, "epochs", G_TYPE_UINT,
           epoch->epochs, "first-clip", G_TYPE_UINT64, epoch->first_clip, "position", G_TYPE_UINT64,
           epoch->position, "seed", G_TYPE_UINT64, epoch->seed, "validates", G_TYPE_BOOLEAN,
-          epoch->validates, NULL));
+          epoch->validates, "other-clips", G_TYPE_UINT64, epoch->other_clips, NULL));
 }
 
 gboolean
@@ -359,6 +360,8 @@ gst_event_parse_clip_epoch (GstEvent *event, GstClipEpoch *epoch)
           "first-clip", G_TYPE_UINT64, &e.first_clip, "position", G_TYPE_UINT64, &e.position,
           "seed", G_TYPE_UINT64, &e.seed, "validates", G_TYPE_BOOLEAN, &e.validates, NULL))
     return FALSE;
+  gst_structure_get_uint64 (s, "other-clips", &e.other_clips);
+  e.other_clips = MIN (e.other_clips, e.clips);
 
   if (epoch)
     *epoch = e;
@@ -435,7 +438,7 @@ gst_event_parse_clip_skipped (GstEvent *event, GstClipSkipped *skipped)
   return TRUE;
 }
 
-/* The query */
+/* The queries */
 
 GstQuery *
 gst_query_new_clip_window (const GstClipMeta *clip, gint fps_n, gint fps_d)
@@ -451,8 +454,9 @@ gst_query_new_clip_window (const GstClipMeta *clip, gint fps_n, gint fps_d)
   return gst_query_new_custom (GST_QUERY_CUSTOM, s);
 }
 
+/* NULL: another query. */
 static const GstStructure *
-window_structure (GstQuery *query)
+named_structure (GstQuery *query, const gchar *name)
 {
   const GstStructure *s;
 
@@ -462,7 +466,13 @@ window_structure (GstQuery *query)
     return NULL;
   s = gst_query_get_structure (query);
 
-  return s && gst_structure_has_name (s, WINDOW_NAME) ? s : NULL;
+  return s && gst_structure_has_name (s, name) ? s : NULL;
+}
+
+static const GstStructure *
+window_structure (GstQuery *query)
+{
+  return named_structure (query, WINDOW_NAME);
 }
 
 gboolean
@@ -588,4 +598,52 @@ gst_query_get_clip_window (GstQuery *query, guint64 *first, guint64 *last)
     *last = l;
 
   return TRUE;
+}
+
+GstQuery *
+gst_query_new_clip_share (void)
+{
+  return gst_query_new_custom (GST_QUERY_CUSTOM, gst_structure_new_empty (SHARE_NAME));
+}
+
+gboolean
+gst_query_is_clip_share (GstQuery *query)
+{
+  return named_structure (query, SHARE_NAME) != NULL;
+}
+
+void
+gst_query_set_clip_share_size (GstQuery *query, guint size)
+{
+  g_return_if_fail (gst_query_is_clip_share (query));
+  g_return_if_fail (size > 0);
+
+  gst_structure_set (gst_query_writable_structure (query), "size", G_TYPE_UINT, size, NULL);
+}
+
+void
+gst_query_set_clip_share_rank (GstQuery *query, guint rank, guint ranks)
+{
+  g_return_if_fail (gst_query_is_clip_share (query));
+  g_return_if_fail (rank < ranks);
+
+  gst_structure_set (gst_query_writable_structure (query), "rank", G_TYPE_UINT, rank, "ranks",
+      G_TYPE_UINT, ranks, NULL);
+}
+
+void
+gst_query_get_clip_share (GstQuery *query, guint *size, guint *rank, guint *ranks)
+{
+  const GstStructure *s = named_structure (query, SHARE_NAME);
+  guint r, n;
+
+  *size = *ranks = 1;
+  *rank = 0;
+  if (s && gst_structure_get_uint (s, "size", &n) && n > 0)
+    *size = n;
+  if (s && gst_structure_get (s, "rank", G_TYPE_UINT, &r, "ranks", G_TYPE_UINT, &n, NULL)
+      && r < n) {
+    *rank = r;
+    *ranks = n;
+  }
 }

@@ -156,18 +156,19 @@ GST_CLIP_API gboolean gst_event_parse_clip_data (GstEvent *event, GstClipData *d
 
 /* Event `clip-epoch`, serialized, before each pass.
  * fields: epoch (uint), training (boolean), clips (uint64), epochs (uint), first-clip (uint64),
- * position (uint64), seed (uint64), validates (boolean).
+ * position (uint64), seed (uint64), validates (boolean), other-clips (uint64; absent: 0).
  * `position` is the next clip: beyond first_clip if a seek went to the middle of the pass, or if
  * its first clips cannot be read. Parsing returns FALSE for other events. */
 typedef struct {
   guint epoch; /* from 0 */
   gboolean training;
-  guint64 clips;      /* clips listed for this pass, readable or not */
-  guint epochs;       /* total */
-  guint64 first_clip; /* position of the pass's first clip */
-  guint64 position;   /* position of the next clip */
-  guint64 seed;       /* of the order */
-  gboolean validates; /* each epoch has a validation or test pass */
+  guint64 clips;       /* clips listed for this pass, readable or not */
+  guint epochs;        /* total */
+  guint64 first_clip;  /* position of the pass's first clip */
+  guint64 position;    /* position of the next clip */
+  guint64 seed;        /* of the order */
+  gboolean validates;  /* each epoch has a validation or test pass */
+  guint64 other_clips; /* of `clips`, those that come to other ranks */
 } GstClipEpoch;
 GST_CLIP_API GstEvent *gst_event_new_clip_epoch (const GstClipEpoch *epoch);
 GST_CLIP_API gboolean gst_event_parse_clip_epoch (GstEvent *event, GstClipEpoch *epoch);
@@ -231,6 +232,17 @@ GST_CLIP_API void gst_query_set_clip_window_frames (
 GST_CLIP_API const guint64 *gst_query_get_clip_window_frames (GstQuery *query, guint *n);
 /* FALSE: the query was not answered. */
 GST_CLIP_API gboolean gst_query_get_clip_window (GstQuery *query, guint64 *first, guint64 *last);
+
+/* Query `clip-share`: sent by clipsrc, to learn which clips it is to decode: of each `ranks`
+ * batches of `size` clips, number `rank`. clipbatch answers with the size, and passes it on to a sink
+ * that is one of several ranks.
+ * out: size (uint: clips; absent: 1), rank, ranks (uint; absent: 0 of 1) */
+GST_CLIP_API GstQuery *gst_query_new_clip_share (void);
+GST_CLIP_API gboolean gst_query_is_clip_share (GstQuery *query);
+GST_CLIP_API void gst_query_set_clip_share_size (GstQuery *query, guint size);
+GST_CLIP_API void gst_query_set_clip_share_rank (GstQuery *query, guint rank, guint ranks);
+GST_CLIP_API void gst_query_get_clip_share (
+    GstQuery *query, guint *size, guint *rank, guint *ranks);
 
 G_END_DECLS
 

@@ -65,8 +65,9 @@ struct _GstClipSrc {
   guint64 position;
 
   /* Used by the streaming thread, under the pad's stream lock */
-  GQueue jobs;       /* in order, view after view; the first is at `position` */
-  guint64 scheduled; /* position of the next jobs to create */
+  GQueue jobs;       /* in order, view after view; the first is at `position` or after it */
+  guint64 scheduled; /* position from which on the next jobs are created */
+  guint batch;       /* clips that one rank takes at a time */
   GPtrArray *failed; /* of ClipJob: views of the current clip that cannot be read */
   gboolean started;
   gboolean need_segment, need_epoch;

@@ -44,8 +44,8 @@ gst_clip_src_order_params (const ClipSrcSettings *used)
     .shuffle = used->shuffle,
     .limit_clips = used->limit_clips,
     .sampling = (Cnn3dSampling) used->sampling,
-    .rank = used->rank,
-    .world_size = used->world_size,
+    .rank = used->world_size ? used->rank : 0,
+    .world_size = MAX (used->world_size, 1),
     .epochs = used->epochs };
 }
 

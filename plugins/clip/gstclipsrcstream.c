@@ -108,6 +108,19 @@ add_jobs (GstClipSrc *self, guint64 position)
   g_free (rows);
 }
 
+/* The next position of this rank's clips from `position` on, below `end`; or `end`. */
+static guint64
+next_own (GstClipSrc *self, guint64 position, guint64 end)
+{
+  guint64 next;
+
+  while (
+      position < end && (next = cnn3d_order_next (self->order, position, self->batch)) > position)
+    position = next;
+
+  return MIN (position, end);
+}
+
 /* Gives clips to the workers to decode ahead, but not beyond the end of this pass unless workers
  * are persistent. */
 static void
@@ -116,7 +129,8 @@ fill_jobs (GstClipSrc *self, guint64 pass_end)
   guint ahead = self->used.num_workers > 0 ? 2 * self->used.num_workers : 1;
   guint64 end = self->used.persistent_workers ? self->total : pass_end;
 
-  while (g_queue_get_length (&self->jobs) < ahead && self->scheduled < end) {
+  while (g_queue_get_length (&self->jobs) < ahead
+      && (self->scheduled = next_own (self, self->scheduled, end)) < end) {
     const guint before = g_queue_get_length (&self->jobs);
 
     add_jobs (self, self->scheduled++);
@@ -271,6 +285,8 @@ push_epoch (GstClipSrc *self, const Cnn3dOrderClip *clip, guint64 position)
   GstClipEpoch epoch = { .epoch = clip->epoch, .training = clip->training };
 
   epoch.clips = cnn3d_order_pass_clips (self->order, clip->training);
+  epoch.other_clips =
+      epoch.clips - cnn3d_order_own_clips (self->order, clip->training, self->batch);
   epoch.epochs = self->used.epochs;
   epoch.first_clip = cnn3d_order_position (self->order, clip->epoch, clip->training, 0);
   epoch.position = position;
@@ -516,6 +532,40 @@ pass_name (const GstClipSrc *self, gboolean training)
   return training ? "training" : self->used.passes == CNN3D_PASSES_TEST ? "test" : "validation";
 }
 
+/* Learns which clips are this process's. FALSE: there are too few for all. */
+static gboolean
+share_out (GstClipSrc *self)
+{
+  const gboolean training = cnn3d_order_pass_clips (self->order, TRUE) > 0;
+  const guint64 clips = cnn3d_order_pass_clips (self->order, training);
+  GstQuery *query = gst_query_new_clip_share ();
+  guint rank, world;
+  guint64 batches;
+
+  gst_pad_peer_query (self->srcpad, query);
+  gst_query_get_clip_share (query, &self->batch, &rank, &world);
+  gst_query_unref (query);
+  if (self->used.world_size > 0)
+    world = self->used.world_size;
+  else
+    cnn3d_order_set_rank (self->order, rank, world);
+  batches = (clips + self->batch - 1) / self->batch;
+  if (batches < world)
+    goto too_few;
+
+  return TRUE;
+
+  /* ERRORS */
+too_few:
+  GST_ELEMENT_ERROR (self, RESOURCE, SETTINGS,
+      ("The %s pass has %" G_GUINT64_FORMAT " clips, %" G_GUINT64_FORMAT
+       " batches of %u, but world-size is %u: each process needs a batch. Reduce batch-size or "
+       "world-size.",
+          pass_name (self, training), clips, batches, self->batch, world),
+      (NULL));
+  return FALSE;
+}
+
 /* A camera that fails everywhere must not go unnoticed, since its clips come all the same. */
 static void
 warn_of_failed_views (GstClipSrc *self, gboolean training)
@@ -545,7 +595,7 @@ end_pass (GstClipSrc *self, const Cnn3dOrderClip *clip)
     .delivered = self->delivered,
     .skipped = self->skipped };
 
-  if (self->delivered == 0 && self->whole_pass)
+  if (self->delivered == 0 && self->skipped > 0 && self->whole_pass)
     return FALSE;
   /* caps precede the segment, and come with the first clip that can be read */
   if (self->need_segment && self->caps)
@@ -575,8 +625,11 @@ gst_clip_src_loop (GstPad *pad)
   guint32 seqnum;
   guint good = 0;
 
-  if (!self->started)
+  if (!self->started) {
     start_stream (self);
+    if (!share_out (self))
+      goto failed;
+  }
   GST_OBJECT_LOCK (self);
   interrupted = self->interrupted;
   end = self->end_requested;
@@ -601,6 +654,13 @@ gst_clip_src_loop (GstPad *pad)
     g_clear_pointer (&self->first_view, g_free);
   }
   pass_end = position - clip.index + cnn3d_order_pass_clips (self->order, clip.training);
+  position = next_own (self, position, pass_end);
+  if (position == pass_end) {
+    set_position (self, pass_end);
+    if (!end_pass (self, &clip))
+      goto all_bad;
+    goto again;
+  }
 
   fill_jobs (self, pass_end);
   g_ptr_array_set_size (self->failed, 0);
@@ -636,8 +696,9 @@ gst_clip_src_loop (GstPad *pad)
   }
   end_clip (self, good);
   g_ptr_array_set_size (self->failed, 0);
-  set_position (self, position + 1);
-  if (position + 1 == pass_end && !end_pass (self, &clip))
+  position = next_own (self, position + 1, pass_end);
+  set_position (self, position);
+  if (position == pass_end && !end_pass (self, &clip))
     goto all_bad;
   goto again;
 

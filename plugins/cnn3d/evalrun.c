@@ -180,6 +180,8 @@ take_custom_event (EvalRun *self, GstEvent *event)
       cut_short (self);
     self->announced = TRUE;
     self->pass = epoch;
+    /* each rank tests its own clips */
+    self->pass.clips -= epoch.other_clips;
     begin_pass (self);
   } else if (gst_event_parse_clip_epoch_done (event, &done) && self->pass_open) {
     self->skipped.count = MAX (self->skipped.count, done.skipped);

@@ -21,8 +21,7 @@ struct _Cnn3dOrder {
   guint n_classes;
   const guint32 *rows[2]; /* [training], as listed */
   guint32 *limited[2];    /* storage of limited rows */
-  guint n[2];             /* rows of a pass, over all ranks */
-  guint64 clips[2];       /* of this rank */
+  guint n[2];             /* rows of a pass */
   /* Decoding ahead requests this epoch and the next in turn */
   struct {
     guint32 *rows;
@@ -180,7 +179,6 @@ cnn3d_order_new (const Cnn3dDataset *dataset, const Cnn3dOrderParams *params, GE
   for (guint t = 0; t < 2; t++) {
     order->rows[t] = cnn3d_dataset_split (dataset, t, &order->n[t]);
     limit_pass (order, t);
-    order->clips[t] = ((guint64) order->n[t] + params->world_size - 1) / params->world_size;
     order->shuffled[t].epoch = -1;
   }
   if (params->sampling == CNN3D_SAMPLING_BALANCED)
@@ -203,16 +201,33 @@ cnn3d_order_free (Cnn3dOrder *order)
   g_free (order);
 }
 
+static guint64
+epoch_clips (const Cnn3dOrder *order)
+{
+  return (guint64) order->n[0] + order->n[1];
+}
+
 guint64
 cnn3d_order_pass_clips (const Cnn3dOrder *order, gboolean training)
 {
-  return order->clips[training != FALSE];
+  return order->n[training != FALSE];
+}
+
+guint64
+cnn3d_order_own_clips (const Cnn3dOrder *order, gboolean training, guint batch)
+{
+  const guint64 n = order->n[training != FALSE], rank = order->params.rank;
+  const guint64 world = order->params.world_size, batches = (n + batch - 1) / batch;
+  const guint64 own = (batches + world - 1 - rank) / world;
+  const gboolean has_last = own > 0 && (batches - 1) % world == rank;
+
+  return own * batch - (has_last ? batches * batch - n : 0);
 }
 
 guint64
 cnn3d_order_total (const Cnn3dOrder *order)
 {
-  return (order->clips[0] + order->clips[1]) * order->params.epochs;
+  return epoch_clips (order) * order->params.epochs;
 }
 
 static const guint32 *
@@ -245,24 +260,49 @@ training_rows (Cnn3dOrder *order, guint epoch)
 gboolean
 cnn3d_order_locate (Cnn3dOrder *order, guint64 position, Cnn3dOrderClip *clip)
 {
-  guint64 epoch_clips = order->clips[0] + order->clips[1];
   const guint32 *rows;
 
   if (position >= cnn3d_order_total (order))
     return FALSE;
-  clip->epoch = (guint) (position / epoch_clips);
-  clip->index = position % epoch_clips;
-  clip->training = clip->index < order->clips[TRUE];
+  clip->epoch = (guint) (position / epoch_clips (order));
+  clip->index = position % epoch_clips (order);
+  clip->training = clip->index < order->n[TRUE];
   if (!clip->training)
-    clip->index -= order->clips[TRUE];
+    clip->index -= order->n[TRUE];
   rows = clip->training ? training_rows (order, clip->epoch) : order->rows[FALSE];
-  clip->row = rows[(clip->index * order->params.world_size + order->params.rank)
-      % order->n[clip->training]];
+  clip->row = rows[clip->index];
   return TRUE;
+}
+
+void
+cnn3d_order_set_rank (Cnn3dOrder *order, guint rank, guint world_size)
+{
+  g_return_if_fail (rank < world_size);
+  order->params.rank = rank;
+  order->params.world_size = world_size;
+}
+
+guint64
+cnn3d_order_next (Cnn3dOrder *order, guint64 position, guint batch)
+{
+  const guint64 world = order->params.world_size;
+  guint64 index, end, ahead;
+
+  if (position >= cnn3d_order_total (order))
+    return position;
+  index = position % epoch_clips (order);
+  end = position - index + order->n[TRUE];
+  if (index >= order->n[TRUE]) {
+    index -= order->n[TRUE];
+    end += order->n[FALSE];
+  }
+  /* batches until this rank's next one */
+  ahead = (order->params.rank + world - index / batch % world) % world;
+  return ahead ? MIN (position - index % batch + ahead * batch, end) : position;
 }
 
 guint64
 cnn3d_order_position (const Cnn3dOrder *order, guint epoch, gboolean training, guint64 index)
 {
-  return epoch * (order->clips[0] + order->clips[1]) + (training ? 0 : order->clips[TRUE]) + index;
+  return epoch * epoch_clips (order) + (training ? 0 : order->n[TRUE]) + index;
 }

@@ -155,27 +155,70 @@ test_uniform (void)
   cnn3d_dataset_free (dataset);
 }
 
+/* Every clip of a run is one rank's, and all of a batch are the same rank's. */
+static void
+check_ranks (Cnn3dDataset *dataset, guint world, guint batch)
+{
+  Cnn3dOrderParams params = { .seed = 5, .shuffle = TRUE, .world_size = world, .epochs = 2 };
+  guint64 owner[26], clips[2] = { 0, 0 };
+
+  memset (owner, 0xff, sizeof owner);
+  for (params.rank = 0; params.rank < world; params.rank++) {
+    Cnn3dOrder *order = make_order (dataset, &params);
+    guint64 own[2] = { 0, 0 };
+
+    g_assert_cmpuint (cnn3d_order_total (order), ==, 26);
+    for (guint64 at = 0; at < 26; at++) {
+      const guint64 next = cnn3d_order_next (order, at, batch);
+      Cnn3dOrderClip clip;
+
+      g_assert_true (cnn3d_order_locate (order, at, &clip));
+      g_assert_cmpuint (next, >=, at);
+      g_assert_cmpuint (next, <=, at - clip.index + cnn3d_order_pass_clips (order, clip.training));
+      if (next > at)
+        continue;
+      g_assert_cmpuint (owner[at], ==, G_MAXUINT64);
+      owner[at] = params.rank;
+      g_assert_cmpuint (clip.index / batch % world, ==, params.rank);
+      own[clip.training]++;
+    }
+    for (guint training = 0; training < 2; training++) {
+      g_assert_cmpuint (cnn3d_order_own_clips (order, training, batch), ==, own[training] / 2);
+      clips[training] += own[training] / 2;
+    }
+    g_assert_cmpuint (cnn3d_order_next (order, 26, batch), ==, 26);
+    cnn3d_order_free (order);
+  }
+  for (guint64 at = 0; at < 26; at++)
+    g_assert_cmpuint (owner[at], <, world);
+  g_assert_cmpuint (clips[TRUE], ==, 10);
+  g_assert_cmpuint (clips[FALSE], ==, 3);
+}
+
 static void
 test_ranks (void)
 {
-  Cnn3dDataset *dataset = make_rows (12, 2);
+  Cnn3dDataset *dataset = make_rows (13, 3);
   Cnn3dOrderParams params = { .seed = 5, .shuffle = TRUE, .world_size = 1, .epochs = 2 };
-  Cnn3dOrder *whole = make_order (dataset, &params);
+  Cnn3dOrder *whole = make_order (dataset, &params), *third;
 
+  for (guint world = 1; world <= 12; world++)
+    for (guint batch = 1; batch <= 11; batch++)
+      check_ranks (dataset, world, batch);
+
+  /* the order is the same for all */
   params.world_size = 3;
-  for (params.rank = 0; params.rank < 3; params.rank++) {
-    Cnn3dOrder *order = make_order (dataset, &params);
-
-    g_assert_cmpuint (cnn3d_order_pass_clips (order, TRUE), ==, 4);
-    g_assert_cmpuint (cnn3d_order_pass_clips (order, FALSE), ==, 1);
-    for (guint epoch = 0; epoch < 2; epoch++) {
-      for (guint i = 0; i < 4; i++)
-        g_assert_cmpuint (row_at (order, epoch * 5 + i), ==,
-            row_at (whole, epoch * 12 + (i * 3 + params.rank) % 10));
-      g_assert_cmpuint (row_at (order, epoch * 5 + 4), ==, 10 + params.rank % 2);
-    }
-    cnn3d_order_free (order);
-  }
+  params.rank = 2;
+  third = make_order (dataset, &params);
+  for (guint64 at = 0; at < 26; at++)
+    g_assert_cmpuint (row_at (third, at), ==, row_at (whole, at));
+  /* two by two: batch 2 of the 5 that train, and none of the 2 that validate */
+  g_assert_cmpuint (cnn3d_order_next (third, 0, 2), ==, 4);
+  g_assert_cmpuint (cnn3d_order_next (third, 5, 2), ==, 5);
+  g_assert_cmpuint (cnn3d_order_next (third, 6, 2), ==, 10);
+  g_assert_cmpuint (cnn3d_order_next (third, 10, 2), ==, 13);
+  g_assert_cmpuint (cnn3d_order_next (third, 13, 2), ==, 17);
+  cnn3d_order_free (third);
   cnn3d_order_free (whole);
   cnn3d_dataset_free (dataset);
 }
