@@ -17,7 +17,7 @@ esac
 build="build-essential pkg-config meson ninja-build libglib2.0-dev
   libgstreamer1.0-dev libgstreamer-plugins-base1.0-dev libdnnl-dev libyaml-dev
   libjson-glib-dev libcairo2-dev libprotobuf-c-dev protobuf-c-compiler protobuf-compiler
-  libxxhash-dev
+  libxxhash-dev libopenmpi-dev openmpi-bin
   gstreamer1.0-tools gstreamer1.0-plugins-base
   gstreamer1.0-plugins-good gstreamer1.0-x fonts-dejavu-core gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly
   gstreamer1.0-libav"

@@ -41,6 +41,7 @@ static const struct {
   { "budget", "train.max_memory" },
 };
 
+#define MOST_RANKS 65536
 #define VIEWS_OF_CONFIG G_MININT /* --views was not given */
 
 typedef struct {
@@ -48,7 +49,7 @@ typedef struct {
   gchar *values[G_N_ELEMENTS (settings)];
   gchar **gpus;
   gchar *device;
-  gint views;
+  gint views, ranks;
   gboolean auto_fit, json, roofline;
 } Options;
 
@@ -129,6 +130,11 @@ read_settings (const Options *o, GError **error)
         "--views=%d: a sample has from 1 to %d views", o->views, CNN3D_MOST_VIEWS);
     ok = FALSE;
   }
+  if (ok && (o->ranks < 1 || o->ranks > MOST_RANKS)) {
+    g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
+        "--world-size=%d: give a number of processes from 1 to %d", o->ranks, MOST_RANKS);
+    ok = FALSE;
+  }
   if (ok && o->auto_fit)
     ok = set_option (config, "train.auto_fit", "auto-fit", "true", error);
   if (!ok)
@@ -201,6 +207,7 @@ to_params (const Options *o, const Cnn3dConfig *config, Cnn3dTrainerParams *p)
   p->network.frames = get_int (config, "data.num_frames");
   cnn3d_config_get_size (config, &p->network.height, &p->network.width);
   p->network.views = o->views == VIEWS_OF_CONFIG ? count_views (config) : (guint) o->views;
+  p->ranks = o->ranks;
   p->network.view_fusion = get_choice (config, "model.view_fusion");
   p->precision = get_choice (config, "trainer.precision");
   p->convolution = get_choice (config, "trainer.convolution");
@@ -435,16 +442,25 @@ open_device (ToolPlan *plan, const gchar *gpu, const gchar *device, GError **err
     .deterministic = plan->params.deterministic,
     .tf32 = plan->params.tf32,
     .benchmark = plan->params.benchmark };
+  const gboolean alone = plan->params.ranks == 1;
   const gboolean any = !gpu && (!device || !strcmp (device, "auto"));
 
   if (gpu && !profile)
     return FALSE;
+  if (!alone && (gpu || (!any && !strcmp (device, "cuda")))) {
+    g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
+        "--world-size=%u: several processes train together on CPUs, not on GPUs: leave out --gpu "
+        "and "
+        "--device",
+        plan->params.ranks);
+    return FALSE;
+  }
   if (!gpu && !any && strcmp (device, "cpu") && strcmp (device, "cuda")) {
     g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
         "--device=%s: use auto, cpu or cuda; --gpu plans for a GPU that is not installed", device);
     return FALSE;
   }
-  if (gpu || any || strcmp (device, "cpu")) {
+  if (alone && (gpu || any || strcmp (device, "cpu"))) {
     plan->backend = cnn3d_backend_load ("cuda", error);
     if (plan->backend)
       plan->device = plan->backend->open (&params, error);
@@ -541,13 +557,15 @@ plan_all (const Options *o, const Cnn3dConfig *config, gboolean *fits, GError **
 int
 tool_plan (int argc, char **argv)
 {
-  Options o = { .views = VIEWS_OF_CONFIG };
+  Options o = { .views = VIEWS_OF_CONFIG, .ranks = 1 };
   const GOptionEntry others[] = { { "config", 0, 0, G_OPTION_ARG_FILENAME, &o.config,
                                       "Settings of a run; options win over them", "FILE" },
     { "views", 0, 0, G_OPTION_ARG_INT, &o.views,
         "Views of a sample, where a data set has several cameras of one scene (default those that "
         "data.views names, or 1)",
         "N" },
+    { "world-size", 0, 0, G_OPTION_ARG_INT, &o.ranks,
+        "Processes that train one model together, on CPUs (default 1)", "N" },
     { "auto-fit", 0, 0, G_OPTION_ARG_NONE, &o.auto_fit, "Batches may be split to fit", NULL },
     { "gpu", 0, 0, G_OPTION_ARG_STRING_ARRAY, &o.gpus,
         "A GPU that need not be here: rtx3070, ...; all; may be given again", "NAME" },

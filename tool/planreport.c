@@ -119,6 +119,23 @@ print_copied (const ToolPlan *plan, const gchar *what, const Cnn3dFit *fit)
       speed.link_bytes_per_second / 1e9, 100 * fit->stall / fit->seconds);
 }
 
+/* What a step's exchange between ranks takes. */
+static void
+print_sent (const ToolPlan *plan)
+{
+  static const guint gigabits[] = { 1, 10, 25, 100 };
+  g_autofree gchar *bytes = cnn3d_format_bytes (plan->fit.sent);
+
+  if (plan->params.ranks <= 1)
+    return;
+  printf (
+      "Each of %u processes sends %s for a step; by count that takes", plan->params.ranks, bytes);
+  for (guint i = 0; i < G_N_ELEMENTS (gigabits); i++)
+    printf (
+        "%s %.3g s at %u Gbit/s", i ? "," : "", plan->fit.sent * 8e-9 / gigabits[i], gigabits[i]);
+  puts (".");
+}
+
 /* What recompute=offload takes beside the device's memory. */
 static void
 print_copies (const ToolPlan *plan)
@@ -167,6 +184,7 @@ tool_plan_print (const ToolPlan *plan)
         r ? "" : " clips", r ? "" : "recompute=", cnn3d_choice_name (&cnn3d_recomputes, r));
   printf (".\n");
   print_copies (plan);
+  print_sent (plan);
   if (plan->best_accumulate) {
     g_autofree gchar *line = settings (plan, &plan->best, plan->best_accumulate);
     g_autofree gchar *bytes = cnn3d_format_bytes (cnn3d_memory_needs (&plan->best.memory));
@@ -229,6 +247,7 @@ add_fit (JsonBuilder *b, const ToolPlan *plan, const Cnn3dFit *f)
   add_int (b, "activations-bytes", activations (m));
   add_int (b, "workspace-bytes", m->workspace);
   add_int (b, "store-bytes", m->store);
+  add_int (b, "sent-bytes", f->sent);
   json_builder_set_member_name (b, "time");
   json_builder_add_double_value (b, f->seconds / plan->fit.seconds);
   json_builder_set_member_name (b, "multiply-adds");
@@ -252,6 +271,7 @@ tool_plan_json (const ToolPlan *plan, const Cnn3dNetwork *net, JsonBuilder *b)
   add_int (b, "budget-bytes", plan->budget);
   add_text (b, "context-source", plan->context_source);
   add_text (b, "convolution", cnn3d_choice_name (&cnn3d_convolutions, plan->params.convolution));
+  add_int (b, "world-size", plan->params.ranks);
   add_text (b, "model", n->model);
   add_int (b, "num-frames", n->frames);
   if (cnn3d_network_views (n) > 1) {

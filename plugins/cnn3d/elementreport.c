@@ -39,6 +39,9 @@ translate (const GError *error, GQuark *domain, gint *code)
       case CNN3D_SESSION_ERROR_MEMORY:
         *code = GST_RESOURCE_ERROR_NO_SPACE_LEFT;
         break;
+      case CNN3D_SESSION_ERROR_RANKS:
+      case CNN3D_SESSION_ERROR_LEFT:
+        break;
     }
   } else if (error->domain == CNN3D_NETWORK_ERROR) {
     switch ((Cnn3dNetworkError) error->code) {

@@ -70,6 +70,7 @@ struct _GstCnn3dTrain {
   TrainSettings settings;
   TrainPreset *preset;
   TrainMetrics metrics;
+  guint rank, ranks; /* of the current run, or the last one */
 
   /* from READY to READY; under the pad's stream lock, because FLUSH_STOP arrives in every state */
   TrainRun *run;
@@ -131,6 +132,14 @@ gst_cnn3d_train_render (GstBaseSink *sink, GstBuffer *buffer)
 static gboolean
 gst_cnn3d_train_query (GstBaseSink *sink, GstQuery *query)
 {
+  GstCnn3dTrain *self = GST_CNN3D_TRAIN (sink);
+
+  if (gst_query_is_clip_share (query)) {
+    GST_OBJECT_LOCK (self);
+    gst_query_set_clip_share_rank (query, self->rank, self->ranks);
+    GST_OBJECT_UNLOCK (self);
+    return TRUE;
+  }
   if (GST_QUERY_TYPE (query) != GST_QUERY_ACCEPT_CAPS)
     return GST_BASE_SINK_CLASS (gst_cnn3d_train_parent_class)->query (sink, query);
 
@@ -192,6 +201,9 @@ gst_cnn3d_train_begin (GstCnn3dTrain *self)
     goto bad_settings;
   if (!run)
     return FALSE;
+  GST_OBJECT_LOCK (self);
+  train_run_place (run, &self->rank, &self->ranks);
+  GST_OBJECT_UNLOCK (self);
   GST_PAD_STREAM_LOCK (GST_BASE_SINK_PAD (self));
   self->run = run;
   GST_PAD_STREAM_UNLOCK (GST_BASE_SINK_PAD (self));
@@ -461,6 +473,7 @@ gst_cnn3d_train_init (GstCnn3dTrain *self)
   settings_init (&train_settings, &self->settings);
   self->preset = train_preset_new ();
   self->metrics.loss_scale = 1;
+  self->ranks = 1;
   /* every batch counts, regardless of its time; none is kept */
   gst_base_sink_set_sync (sink, FALSE);
   gst_base_sink_set_last_sample_enabled (sink, FALSE);

@@ -38,9 +38,8 @@ failed:
   return FALSE;
 }
 
-/* Reports a finished batch. It is logged before a checkpoint contains it. */
-static gboolean
-take_progress (TrainRun *self, const Cnn3dProgress *progress, guint clips)
+gboolean
+train_run_take_progress (TrainRun *self, const Cnn3dProgress *progress, guint clips)
 {
   if (!progress->ready)
     return TRUE;
@@ -60,12 +59,31 @@ train_run_collect (TrainRun *self)
   if (self->meter.under_way == 0)
     return TRUE;
   if (cnn3d_trainer_wait (self->trainer, &progress, &error))
-    return take_progress (self, &progress, self->meter.under_way);
+    return train_run_take_progress (self, &progress, self->meter.under_way);
 
   /* ERRORS */
   self->meter.under_way = 0;
   train_run_fail (self, error, NULL);
 
+  return FALSE;
+}
+
+gboolean
+train_run_idle (TrainRun *self, const Cnn3dBatch *next)
+{
+  Cnn3dProgress progress;
+  GError *error = NULL;
+
+  do
+    if (!cnn3d_trainer_close_group (self->trainer, next, &progress, &error))
+      goto failed;
+  while (train_run_take_progress (self, &progress, 0) && progress.ready);
+
+  return self->flow == GST_FLOW_OK;
+
+  /* ERRORS */
+failed:
+  train_run_fail (self, error, NULL);
   return FALSE;
 }
 
@@ -91,14 +109,14 @@ run_batch (TrainRun *self, const Batch *from)
     batch.position = from->end - (from->clips - done);
     if (!cnn3d_trainer_stage (self->trainer, &batch, &error))
       goto failed;
-    if (!train_run_collect (self))
+    if (!train_run_collect (self) || !train_run_idle (self, &batch))
       return;
     self->at.position = batch.position;
     if (!cnn3d_trainer_start (self->trainer, &progress, &error))
       goto failed;
     self->meter.pass_clips += batch.n;
     self->meter.under_way = batch.n;
-    if (!take_progress (self, &progress, batch.n))
+    if (!train_run_take_progress (self, &progress, batch.n))
       return;
     continue;
 

@@ -267,7 +267,7 @@ train_run_end_pass (TrainRun *self, const GstClipEpochDone *done)
   GError *error = NULL;
 
   self->at.open = FALSE;
-  if (!train_run_collect (self) || !check_pass (self, done))
+  if (!train_run_collect (self) || !train_run_idle (self, NULL) || !check_pass (self, done))
     return;
   report_skipped (self);
   self->at.position = position;
@@ -296,10 +296,13 @@ train_run_end_pass (TrainRun *self, const GstClipEpochDone *done)
 
 /* --- the run --- */
 
-/* Saves what is not saved yet, unless training diverged. */
+/* Saves what is not saved yet, unless training diverged. With ranks all of them take part, so that one
+ * that failed by itself cannot. */
 static void
 save (TrainRun *self)
 {
+  if (self->comm && self->flow == GST_FLOW_ERROR)
+    return;
   if (self->trainer && !self->end.diverged && !self->at.worthless && train_run_collect (self))
     train_run_save (self, FALSE);
 }
@@ -342,6 +345,7 @@ log_end (TrainRun *self)
 void
 train_run_stop (TrainRun *self)
 {
+  train_run_leave (self);
   save (self);
   report_end (self, self->end.finished || self->end.stopped);
   if (self->trainer && self->flow == GST_FLOW_OK && !self->end.stopped)
@@ -407,6 +411,7 @@ train_run_end (TrainRun *self)
     return;
   if (self->at.open && !self->stream.announced && self->resume.state == RESUME_DONE)
     train_run_end_pass (self, NULL);
+  train_run_leave (self);
   save (self);
   if (self->flow != GST_FLOW_OK)
     return;

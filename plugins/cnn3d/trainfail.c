@@ -9,6 +9,15 @@ GST_DEBUG_CATEGORY (cnn3d_train_debug);
 void
 train_run_fail (TrainRun *self, GError *error, const gchar *about)
 {
+  if (g_error_matches (error, CNN3D_SESSION_ERROR, CNN3D_SESSION_ERROR_LEFT)) {
+    /* not this rank's fault: it ends as if it had been stopped */
+    element_report_warning (
+        self->element, GST_STREAM_ERROR, GST_STREAM_ERROR_FAILED, error->message);
+    self->end.stopped = TRUE;
+    self->flow = GST_FLOW_EOS;
+    g_error_free (error);
+    return;
+  }
   element_report_error (self->element, error, about);
   train_log_error (self->log, error, about);
   if (g_error_matches (error, CNN3D_SESSION_ERROR, CNN3D_SESSION_ERROR_DIVERGED))

@@ -1,5 +1,5 @@
 /* trainrun-private.h: shared by the files of a run, each of which calls those
- * before it: trainfail.c errors, trainclasses.c classes, trainmeter.c metrics,
+ * before it: trainfail.c errors, trainranks.c other processes, trainclasses.c classes, trainmeter.c metrics,
  * trainbatch.c batches, trainend.c ends of passes and of the run, trainresume.c
  * resuming, trainrun.c the stream and the trainer.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
@@ -76,6 +76,7 @@ typedef struct {
   /* before the stream's end: patience ran out, or training is complete */
   gboolean stopped;
   gboolean finished; /* all epochs are done */
+  gboolean left;     /* before that, and the other ranks know */
   gboolean reported;
   gboolean logged;
 } TrainEnd;
@@ -97,7 +98,8 @@ struct _TrainRun {
   TrainResume resume;
   TrainEnd end;
 
-  Cnn3dFolderLock *lock; /* on checkpoint-dir; NULL: none */
+  Cnn3dComm *comm;       /* the processes that train together; NULL: this one alone */
+  Cnn3dFolderLock *lock; /* on checkpoint-dir; NULL: none, or rank 0 has it */
   Progress *progress;    /* NULL: silent */
   TrainLog *log;         /* NULL: no log */
   TrainMeter meter;
@@ -131,7 +133,23 @@ void train_run_measure (TrainRun *run, const Cnn3dProgress *progress, guint clip
 /* Reports a finished pass. */
 void train_run_measure_pass (TrainRun *run, const Cnn3dPassResult *result);
 
+/* --- trainranks.c --- */
+
+/* Joins the processes that the launcher started, if `distributed` asks for it. FALSE on failure; an
+ * error is posted. */
+gboolean train_run_join (TrainRun *run);
+/* Whether another rank prints and saves. */
+gboolean train_run_follows (const TrainRun *run);
+/* Tells the others that this rank was stopped, if it was. */
+void train_run_leave (TrainRun *run);
+/* Leaves the others for good. */
+void train_run_part (TrainRun *run);
+
 /* --- trainbatch.c --- */
+
+/* Reports a finished batch, which is logged before a checkpoint contains it, and saves if due.
+ * FALSE on failure; an error is posted. */
+gboolean train_run_take_progress (TrainRun *run, const Cnn3dProgress *progress, guint clips);
 
 /* Saves the trainer's state if it is not saved yet, and reports it. FALSE on
  * failure; an error is posted. */
@@ -139,6 +157,9 @@ gboolean train_run_save (TrainRun *run, gboolean best);
 /* Waits for the batch that a GPU is computing, reports it, and saves if due.
  * FALSE on failure; an error is posted. */
 gboolean train_run_collect (TrainRun *run);
+/* Does what comes before `next` without a batch of this rank; NULL: before the pass's end. FALSE on
+ * failure; an error is posted. */
+gboolean train_run_idle (TrainRun *run, const Cnn3dBatch *next);
 /* Runs a batch of the current pass; a resumed run skips clips that it trained
  * on. */
 void train_run_take (TrainRun *run, GstBuffer *buffer);

@@ -168,6 +168,7 @@ make_trainer (TrainRun *self)
     params.class_clips = self->classes.clips;
   fill_preparation (self, &params.preparation);
   fill_data (self, &params.data);
+  params.comm = self->comm;
   params.lr.epochs = self->stream.announced ? self->pass.epochs : 0;
   if (!cnn3d_lr_params_check (&params.lr, &error)) {
     train_run_fail (self, error, "lr-schedule");
@@ -260,7 +261,7 @@ begin_pass (TrainRun *self)
     skipped = done - MIN (cnn3d_trainer_pass_clips (self->trainer), done);
   }
   self->watch.resumed |= resumes;
-  train_skips_begin_pass (&self->skips, e->clips, skipped);
+  train_skips_begin_pass (&self->skips, e->clips - e->other_clips, skipped);
 
   self->at.open = TRUE;
   train_run_measure_from (self, pass.position);
@@ -466,9 +467,13 @@ train_run_new (GstBaseSink *element, const TrainSettings *settings, TrainMetrics
   train_skips_init (&self->skips);
   self->metrics = metrics;
   self->flow = GST_FLOW_OK;
-  if (settings->progress)
+  if (!train_run_join (self)) {
+    train_run_free (&self);
+    return NULL;
+  }
+  if (settings->progress && !train_run_follows (self))
     self->progress = progress_new (STDOUT_FILENO);
-  if (!take_folder (self))
+  if (!train_run_follows (self) && !take_folder (self))
     train_run_free (&self);
 
   return self;
@@ -482,6 +487,8 @@ train_run_free (TrainRun **run)
   *run = NULL;
   if (!self)
     return;
+  if (self->comm)
+    train_run_part (self);
   cnn3d_trainer_free (&self->trainer);
   cnn3d_folder_lock_free (&self->lock);
   train_log_free (&self->log);

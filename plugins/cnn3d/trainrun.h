@@ -31,11 +31,15 @@ typedef struct _TrainRun TrainRun;
 
 /* element: not referenced, must outlive the run. settings: copied. metrics:
  * written under the element's object lock, must outlive the run. NULL if the
- * folder for checkpoints cannot be used; an error is posted. */
+ * folder for checkpoints cannot be used, or other processes cannot be joined; an
+ * error is posted. */
 TrainRun *train_run_new (
     GstBaseSink *element, const TrainSettings *settings, TrainMetrics *metrics);
 /* Saves nothing; see train_run_stop(). */
 void train_run_free (TrainRun **run);
+
+/* Its place among the processes that train one model: 0 of 1 if it is alone. */
+void train_run_place (const TrainRun *run, guint *rank, guint *ranks);
 
 /* FALSE if an earlier clip had another shape; an error is posted. */
 gboolean train_run_set_layout (TrainRun *run, const TensorLayout *layout);

@@ -41,6 +41,8 @@ static const SettingsField fields[] = {
   { "gradient-clip-val", FIELD (gradient_clip) },
   { "seed", FIELD (seed) },
   { "device", FIELD (device) },
+  { "distributed", FIELD (distributed) },
+  { "distributed-timeout", FIELD (distributed_timeout) },
   { "threads", FIELD (threads) },
   { "convolution", FIELD (convolution) },
   { "deterministic", FIELD (deterministic) },

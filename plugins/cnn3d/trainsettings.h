@@ -38,6 +38,8 @@ typedef struct {
   gdouble gradient_clip;
   guint64 seed;
   gchar *device;
+  gint distributed; /* Cnn3dDistributed */
+  guint distributed_timeout;
   gint threads;
   gint convolution; /* Cnn3dConvolution */
   gboolean deterministic, allow_tf32, benchmark;

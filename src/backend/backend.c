@@ -1,108 +1,31 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE /* dladdr() */
-#endif
 #include "src/backend/backend.h"
 
-#include <dlfcn.h>
-#include <gmodule.h>
 #include <string.h>
 
 #include "src/escape.h"
+#include "src/module.h"
 
 G_DEFINE_QUARK (cnn3d-backend-error, cnn3d_backend_error)
 
 static GMutex lock;
 static GHashTable *loaded; /* name -> const Cnn3dBackend * */
 
-/* Folders that are searched for modules: an explicit path, and, relative to this library's own
- * location, the folder of the build tree and the installed one. */
-static GPtrArray *
-module_paths (const gchar *name)
-{
-  GPtrArray *paths = g_ptr_array_new_with_free_func (g_free);
-  g_autofree gchar *file = g_strconcat ("libcnn3d-", name, "." G_MODULE_SUFFIX, NULL);
-  const gchar *env = g_getenv ("CNN3D_BACKEND_PATH");
-  Dl_info info;
-
-  if (env) {
-    g_auto (GStrv) folders = g_strsplit (env, G_SEARCHPATH_SEPARATOR_S, -1);
-
-    for (guint i = 0; folders[i]; i++)
-      g_ptr_array_add (paths, g_build_filename (folders[i], file, NULL));
-  }
-  if (dladdr ((gpointer) cnn3d_backend_load, &info) && info.dli_fname) {
-    g_autofree gchar *folder = g_path_get_dirname (info.dli_fname);
-
-    g_ptr_array_add (paths, g_build_filename (folder, "backend", name, file, NULL));
-    g_ptr_array_add (paths, g_build_filename (folder, file, NULL));
-  }
-  return paths;
-}
-
-static const Cnn3dBackend *
-load_file (const gchar *path, GError **error)
-{
-  GModule *module = g_module_open (path, G_MODULE_BIND_LOCAL);
-  const Cnn3dBackend *(*entry) (void);
-  const Cnn3dBackend *backend;
-
-  if (!module) {
-    g_set_error (error, CNN3D_BACKEND_ERROR, CNN3D_BACKEND_ERROR_MISSING, "%s", g_module_error ());
-    return NULL;
-  }
-  if (!g_module_symbol (module, "cnn3d_backend", (gpointer *) &entry) || !entry) {
-    g_set_error (
-        error, CNN3D_BACKEND_ERROR, CNN3D_BACKEND_ERROR_MISSING, "%s is not a back end", path);
-    return NULL;
-  }
-  backend = entry ();
-  if (backend->abi != CNN3D_BACKEND_ABI) {
-    g_set_error (error, CNN3D_BACKEND_ERROR, CNN3D_BACKEND_ERROR_MISSING,
-        "%s was built for version %u of the back end interface, this is version %u: install both "
-        "from one build",
-        path, backend->abi, CNN3D_BACKEND_ABI);
-    return NULL;
-  }
-  g_module_make_resident (module);
-  return backend;
-}
-
 const Cnn3dBackend *
 cnn3d_backend_load (const gchar *name, GError **error)
 {
+  const Cnn3dModuleKind kind = { "back end", "backend", "cnn3d_backend", CNN3D_BACKEND_ABI,
+    CNN3D_BACKEND_ERROR, CNN3D_BACKEND_ERROR_MISSING };
   g_autoptr (GMutexLocker) locker = g_mutex_locker_new (&lock);
-  g_autoptr (GPtrArray) paths = NULL;
-  g_autoptr (GString) reasons = NULL;
   const Cnn3dBackend *backend;
 
   (void) locker;
   if (!loaded)
     loaded = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   backend = g_hash_table_lookup (loaded, name);
-  if (backend)
-    return backend;
-
-  paths = module_paths (name);
-  reasons = g_string_new (NULL);
-  for (guint i = 0; i < paths->len; i++) {
-    const gchar *path = g_ptr_array_index (paths, i);
-    g_autoptr (GError) reason = NULL;
-
-    if (!g_file_test (path, G_FILE_TEST_EXISTS)) {
-      g_string_append_printf (reasons, "\n  %s: not found", path);
-      continue;
-    }
-    backend = load_file (path, &reason);
-    if (backend) {
-      g_hash_table_insert (loaded, g_strdup (name), (gpointer) backend);
-      return backend;
-    }
-    g_string_append_printf (reasons, "\n  %s", reason->message);
-  }
-  g_set_error (error, CNN3D_BACKEND_ERROR, CNN3D_BACKEND_ERROR_MISSING,
-      "the %s back end is not installed or cannot be loaded:%s", name, reasons->str);
-  return NULL;
+  if (!backend && (backend = cnn3d_module_load (&kind, name, error)))
+    g_hash_table_insert (loaded, g_strdup (name), (gpointer) backend);
+  return backend;
 }
 
 gsize
@@ -202,4 +125,27 @@ cnn3d_backend_list_devices (void)
   }
   g_ptr_array_add (lines, NULL);
   return (gchar **) g_ptr_array_free (lines, FALSE);
+}
+
+gboolean
+cnn3d_next_stretch (const Cnn3dWeightLayout *l, guint n_params, const gboolean *trained,
+    guint *param, gsize *first, gsize *n)
+{
+  gsize end;
+
+  while (*param < n_params && !trained[*param])
+    ++*param;
+  if (*param == n_params)
+    return FALSE;
+  *first = end = l->offset[*param];
+  /* untrained parameters are at the end, and are skipped */
+  for (; *param < n_params; ++*param) {
+    if (!trained[*param] && l->offset[*param] >= l->trained)
+      continue;
+    if (!trained[*param] || l->offset[*param] != end)
+      break;
+    end += l->length[*param];
+  }
+  *n = end - *first;
+  return TRUE;
 }

@@ -12,7 +12,7 @@
 #include "src/network/network.h"
 #include "src/plan/plan.h"
 
-#define CNN3D_BACKEND_ABI 10
+#define CNN3D_BACKEND_ABI 11
 
 #define CNN3D_BACKEND_ERROR (cnn3d_backend_error_quark ())
 CNN3D_API GQuark cnn3d_backend_error_quark (void);
@@ -106,7 +106,13 @@ typedef struct {
    * (torch.nn.utils.clip_grad_norm_); 0: no clipping. */
   gboolean checks;
   gfloat clip;
+  /* of a slice (see Cnn3dArrays): the sum of the squares of all gradients, before gradient_scale */
+  gdouble squares;
 } Cnn3dUpdate;
+
+/* Floats that are updated as one piece: the squares of a gradient are added up in such pieces, and
+ * then the pieces' sums in order. */
+#define CNN3D_UPDATE_PIECE 65536
 
 /* The arrays of a model in training. */
 typedef struct {
@@ -116,6 +122,10 @@ typedef struct {
   /* the rule's state (momentum; Adam's moments): layout.trained; NULL if the rule has none */
   gfloat *first, *second;
   const gboolean *trained; /* [parameter] */
+  /* A slice of the trained floats, if count is not 0: gradients, first and second have only these
+   * `count` floats from float `from` on, and an update changes no others, nor the copy. Begins and
+   * ends where a piece does (cnn3d_next_stretch()). Not on an asynchronous device. */
+  gsize from, count;
 } Cnn3dArrays;
 
 /* Everything that a step reads and writes outside the arena. */
@@ -268,7 +278,15 @@ typedef struct {
    * or ->clip; not finite: nothing was updated. May be NULL. */
   gboolean (*update) (Cnn3dModel *model, const Cnn3dArrays *arrays, const Cnn3dUpdate *update,
       gdouble *squares, GError **error);
+  /* The sums of squares of the pieces of a slice of gradients, in order. NULL: there are no slices
+   * here. */
+  void (*square_pieces) (Cnn3dModel *model, const Cnn3dArrays *arrays, gdouble *pieces);
 } Cnn3dBackend;
+
+/* From parameter *param on, the next range of the arrays that trains as a whole; its pieces begin at
+ * *first. FALSE: there is none. */
+CNN3D_API gboolean cnn3d_next_stretch (const Cnn3dWeightLayout *layout, guint n_params,
+    const gboolean *trained, guint *param, gsize *first, gsize *n);
 
 /* Finds, loads and checks a back end's module: in $CNN3D_BACKEND_PATH, beside libcnn3d, in the
  * installed folder. It is never unloaded. NULL with error, which says what is missing and which

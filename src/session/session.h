@@ -18,6 +18,8 @@ typedef enum {
   CNN3D_SESSION_ERROR_DIVERGED, /* a loss or an output became NaN or infinite */
   CNN3D_SESSION_ERROR_CHECKPOINT,
   CNN3D_SESSION_ERROR_MEMORY, /* not enough memory */
+  CNN3D_SESSION_ERROR_RANKS,  /* another rank failed, or differs */
+  CNN3D_SESSION_ERROR_LEFT,   /* another rank was stopped, and all end with it */
 } Cnn3dSessionError;
 
 #define CNN3D_MOST_BATCH 65536 /* clips; an upper bound on upstream's batches */
@@ -26,7 +28,7 @@ typedef enum {
 typedef struct {
   gsize weights;   /* master weights and running statistics */
   gsize copy;      /* weights in the compute precision */
-  gsize gradients; /* those that outlive their layer's step */
+  gsize gradients; /* those that outlive their layer's step, and what ranks exchange them through */
   gsize optimizer;
   gsize input;     /* batches as they arrive, on a device that does not read host memory */
   gsize arena;     /* activations, their gradients, scratch */

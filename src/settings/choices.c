@@ -48,6 +48,11 @@ CHOICES (recomputes, "GstCnn3dTrainRecompute",
     { CNN3D_RECOMPUTE_AUTO, "The quickest of these that fits max-memory; on a CPU never offload",
         "auto" });
 
+CHOICES (distributions, "GstCnn3dTrainDistributed",
+    { CNN3D_DISTRIBUTED_AUTO, "MPI where mpirun or srun started several processes", "auto" },
+    { CNN3D_DISTRIBUTED_NONE, "This process trains alone", "none" },
+    { CNN3D_DISTRIBUTED_MPI, "All processes of the launcher train one model, over MPI", "mpi" });
+
 CHOICES (input_types, "GstCnn3dTrainInputType",
     { CNN3D_INPUT_RGB, "Frames; key points are ignored", "rgb" },
     { CNN3D_INPUT_KPT, "Key points, as heat maps; frames are ignored", "kpt" },

@@ -67,6 +67,13 @@ typedef enum {
   CNN3D_LR_STEP,   /* times gamma every step_size epochs */
 } Cnn3dLrSchedule;
 
+/* How several processes train one model. */
+typedef enum {
+  CNN3D_DISTRIBUTED_AUTO, /* as the launcher's environment says */
+  CNN3D_DISTRIBUTED_NONE,
+  CNN3D_DISTRIBUTED_MPI,
+} Cnn3dDistributed;
+
 /* The metric that ranks epochs. */
 typedef enum {
   CNN3D_MONITOR_AUTO, /* val-accuracy, or training accuracy without validation clips */
@@ -137,8 +144,8 @@ typedef struct {
 
 CNN3D_API extern const Cnn3dChoices cnn3d_precisions, cnn3d_model_precisions, cnn3d_convolutions,
     cnn3d_recomputes, cnn3d_input_types, cnn3d_fusions, cnn3d_view_fusions, cnn3d_optimizers,
-    cnn3d_schedules, cnn3d_monitors, cnn3d_resumes, cnn3d_resume_datas, cnn3d_passes,
-    cnn3d_samplings, cnn3d_on_errors, cnn3d_windows, cnn3d_coordinates;
+    cnn3d_distributions, cnn3d_schedules, cnn3d_monitors, cnn3d_resumes, cnn3d_resume_datas,
+    cnn3d_passes, cnn3d_samplings, cnn3d_on_errors, cnn3d_windows, cnn3d_coordinates;
 
 /* The choice of that name, canonical or not; NULL: none. */
 CNN3D_API const GEnumValue *cnn3d_choice (const Cnn3dChoices *choices, const gchar *name);

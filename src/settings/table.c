@@ -175,9 +175,10 @@ static Cnn3dSetting settings[] = {
   { UINT64 ("clipcache", "max-size", "Maximum size", 1e10), .unit = "bytes",
       .about = "Largest total size of the files in location; a full cache keeps its contents" },
   { UINT ("clipsrc", "rank", "Rank", 0, G_MAXINT, 0),
-      .about = "Number of this process, from 0 to world-size - 1" },
-  { UINT ("clipsrc", "world-size", "World size", 1, G_MAXINT, 1), .unit = "processes",
-      .about = "Processes that share each pass's clips; all get the same number" },
+      .about = "Number of this process, from 0 to world-size - 1; unused if world-size is 0" },
+  { UINT ("clipsrc", "world-size", "World size", 0, G_MAXINT, 0), .unit = "processes",
+      .about = "Processes that share each pass's clips: each takes one of clipbatch's batches by "
+               "turns; 0: those that cnn3dtrain joins" },
   { KEY ("data.load_rgb"), .kind = CNN3D_SETTING_BOOLEAN, .without = "true",
       .becomes = "`input-type` of cnn3dtrain",
       .about = "Whether the network sees the frames; false needs data.load_kpt" },
@@ -370,6 +371,11 @@ static Cnn3dSetting settings[] = {
       .tests = TRUE,
       .about = "Where to compute: auto (a GPU if there is one, otherwise the CPU), cpu, cuda or "
                "cuda:N" },
+  { CHOICE ("cnn3dtrain", "distributed", "Distributed", distributions, CNN3D_DISTRIBUTED_AUTO),
+      .about = "Whether the processes that a launcher such as mpirun started train one model: auto "
+               "does so where there are several" },
+  { UINT ("cnn3dtrain", "distributed-timeout", "Distributed timeout", 1, 86400, 300),
+      .unit = "seconds", .about = "The longest that another process is waited for" },
   { INT ("cnn3dtrain cnn3deval cnn3dinfer", "threads", "Threads", 0, 1024, 0), .unit = "threads",
       .key = "trainer.threads", .tests = TRUE,
       .about = "Threads for computing on a CPU; 0: one for each core that the process may use" },

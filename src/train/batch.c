@@ -133,9 +133,8 @@ loss_scale (const Cnn3dTrainer *t)
   return t->scales ? t->now.loss_scale / t->fit.micro_batch : 1;
 }
 
-/* The parameters of the next optimizer step, for the mean gradient of clips of that weight. */
-static Cnn3dUpdate
-next_update (Cnn3dTrainer *t, gfloat weight)
+Cnn3dUpdate
+cnn3d_trainer_next_update (Cnn3dTrainer *t, gfloat weight)
 {
   t->pending.lr = cnn3d_lr_at (&t->params.lr, cnn3d_trainer_epochs_passed (t));
   return (Cnn3dUpdate) { .rule = t->params.optimizer,
@@ -163,8 +162,8 @@ check_loss (const Cnn3dTrainer *t, gdouble loss, GError **error)
   return FALSE;
 }
 
-static Cnn3dArrays
-arrays (const Cnn3dTrainer *t)
+Cnn3dArrays
+cnn3d_trainer_arrays (const Cnn3dTrainer *t)
 {
   return (Cnn3dArrays) { t->s.weights, t->s.copy, t->gradients, t->first, t->second, t->trained };
 }
@@ -191,8 +190,8 @@ start_passes (Cnn3dTrainer *t, const TrainerStaged *staged, gboolean training, g
     Cnn3dResults *results = &t->results[t->n_results];
     const Cnn3dBinding b = { .arena = t->s.arena,
       .store = t->s.store,
-      .arrays = arrays (t),
-      .accumulate = t->group_batches > 0 || first > 0,
+      .arrays = cnn3d_trainer_arrays (t),
+      .accumulate = (t->group_batches > 0 && !t->ranks) || first > 0,
       .frames = (const guint8 *) batch->frames + first * frames,
       .frames_type = batch->type,
       .points = points ? batch->points + first * points : NULL,
@@ -204,7 +203,7 @@ start_passes (Cnn3dTrainer *t, const TrainerStaged *staged, gboolean training, g
       .training = training,
       .batch_statistics = training && !t->norm_frozen,
       .seed = t->params.seed,
-      .step = t->now.position + first,
+      .step = batch->position - batch->n + first,
       .update = update,
       .samples = clips,
       .logits = logits ? logits + (gsize) first * n->num_classes : NULL };
@@ -228,12 +227,12 @@ start_passes (Cnn3dTrainer *t, const TrainerStaged *staged, gboolean training, g
 static gboolean
 start_step (Cnn3dTrainer *t, gfloat weight, GError **error)
 {
-  const Cnn3dArrays a = arrays (t);
+  const Cnn3dArrays a = cnn3d_trainer_arrays (t);
 
   t->pending.steps = TRUE;
   t->pending.squares = 0;
   if (!t->updates_early) {
-    const Cnn3dUpdate update = next_update (t, weight);
+    const Cnn3dUpdate update = cnn3d_trainer_next_update (t, weight);
 
     t->pending.checks = update.checks;
     if (!t->s.backend->update (t->s.model, &a, &update, &t->pending.squares, error))
@@ -243,6 +242,17 @@ start_step (Cnn3dTrainer *t, gfloat weight, GError **error)
   }
   return t->s.backend->fetch (t->s.device, t->new_statistics, t->s.weights + t->s.layout->trained,
       (t->s.layout->total - t->s.layout->trained) * sizeof (gfloat), error);
+}
+
+/* Which of the pass's optimizer steps a batch belongs to, by its place in the order: with batches all
+ * of whose clips were skipped, a step has fewer. */
+static guint64
+group_of (const Cnn3dTrainer *t, const Cnn3dBatch *batch)
+{
+  const TrainerPass *pass = &t->now.pass;
+  const guint64 size = (guint64) t->batch * t->params.accumulate;
+
+  return (batch->position - MIN (batch->position, pass->first + 1)) / size;
 }
 
 static gboolean
@@ -258,15 +268,21 @@ start (Cnn3dTrainer *t, GError **error)
     .n = batch->n, .weight = weight_of (t, labels, batch->n), .position = batch->position
   };
   if (early) {
-    update = next_update (t, t->pending.weight);
+    update = cnn3d_trainer_next_update (t, t->pending.weight);
     t->in_step = TRUE;
   }
   if (!training && t->labels)
     memcpy (t->labels, labels, batch->n * sizeof *labels);
+  if (t->ranks) {
+    if (!cnn3d_ranks_check (t, batch, error))
+      return FALSE;
+    cnn3d_ranks_begin_batch (t);
+  }
   if (!start_passes (
           t, staged, training, training ? NULL : t->logits, early ? &update : NULL, error))
     return FALSE;
-  if (training && t->group_batches + 1 >= t->params.accumulate
+  t->group = group_of (t, batch);
+  if (training && !t->ranks && t->group_batches + 1 >= t->params.accumulate
       && !start_step (t, t->group_weight + t->pending.weight, error))
     return FALSE;
   t->pending.active = TRUE;
@@ -302,8 +318,8 @@ take_overflow (Cnn3dTrainer *t, Cnn3dProgress *progress, GError **error)
   return FALSE;
 }
 
-static gboolean
-take_step (Cnn3dTrainer *t, Cnn3dProgress *progress, GError **error)
+gboolean
+cnn3d_trainer_take_step (Cnn3dTrainer *t, Cnn3dProgress *progress, GError **error)
 {
   gfloat *statistics = t->new_statistics;
 
@@ -323,6 +339,8 @@ take_step (Cnn3dTrainer *t, Cnn3dProgress *progress, GError **error)
   }
   progress->loss = t->group_loss / t->group_weight;
   progress->accuracy = (gdouble) t->group_correct / t->group_clips;
+  progress->checkpoint_due = progress->stepped && t->params.checkpoint_interval
+      && t->now.step % t->params.checkpoint_interval == 0;
   end_group (t);
   t->mark = t->now;
   t->mark_saved = FALSE;
@@ -372,47 +390,57 @@ count_confusion (Cnn3dTrainer *t, guint clips)
   }
 }
 
+gboolean
+cnn3d_trainer_take_share (Cnn3dTrainer *t, const TrainerShare *share, guint64 position,
+    Cnn3dProgress *progress, GError **error)
+{
+  TrainerPass *pass = &t->now.pass;
+
+  if (!check_loss (t, share->loss, error))
+    return FALSE;
+  pass->clips += share->clips;
+  pass->weight += share->weight;
+  pass->loss_sum += share->loss;
+  pass->correct += share->correct;
+  t->now.position = position;
+  progress->ready = TRUE;
+  progress->loss = share->loss / share->weight;
+  progress->accuracy = (gdouble) share->correct / share->clips;
+  if (!pass->training)
+    return TRUE;
+  t->now.norm_batches += t->norm_frozen ? 0 : share->passes;
+  t->group_batches++;
+  t->group_clips += share->clips;
+  t->group_weight += share->weight;
+  t->group_loss += share->loss;
+  t->group_correct += share->correct;
+  return TRUE;
+}
+
 /* Waits for the running batch and adds its metrics to the pass's. */
 static gboolean
 collect (Cnn3dTrainer *t, Cnn3dProgress *progress, GError **error)
 {
-  const gboolean training = t->now.pass.training;
-  gdouble loss = 0;
-  guint correct = 0;
+  TrainerShare share = {
+    .clips = t->pending.n, .passes = t->n_results, .weight = t->pending.weight
+  };
 
   t->pending.active = FALSE;
   if (!t->s.backend->finish (t->s.device, error))
     return FALSE;
   for (guint i = 0; i < t->n_results; i++) {
-    loss += t->results[i].loss_sum;
-    correct += t->results[i].correct;
+    share.loss += t->results[i].loss_sum;
+    share.correct += t->results[i].correct;
   }
   t->in_step = FALSE;
-  if (!check_loss (t, loss, error))
-    return FALSE;
-  t->now.pass.clips += t->pending.n;
-  t->now.pass.weight += t->pending.weight;
-  t->now.pass.loss_sum += loss;
-  t->now.pass.correct += correct;
-  t->now.position = t->pending.position;
-  progress->ready = TRUE;
-  progress->loss = loss / t->pending.weight;
-  progress->accuracy = (gdouble) correct / t->pending.n;
-  if (training) {
-    t->now.norm_batches += t->norm_frozen ? 0 : t->n_results;
-    t->group_batches++;
-    t->group_clips += t->pending.n;
-    t->group_weight += t->pending.weight;
-    t->group_loss += loss;
-    t->group_correct += correct;
-    if (t->pending.steps && !take_step (t, progress, error))
-      return FALSE;
-  } else {
+  if (!t->now.pass.training)
     count_confusion (t, t->pending.n);
-  }
+  if (t->ranks)
+    return cnn3d_ranks_end_batch (t, &share, progress, error);
+  if (!cnn3d_trainer_take_share (t, &share, t->pending.position, progress, error)
+      || (t->pending.steps && !cnn3d_trainer_take_step (t, progress, error)))
+    return FALSE;
   cnn3d_trainer_fill_progress (t, progress);
-  progress->checkpoint_due = progress->stepped && t->params.checkpoint_interval
-      && t->now.step % t->params.checkpoint_interval == 0;
   return TRUE;
 }
 
@@ -421,6 +449,24 @@ cnn3d_trainer_wait (Cnn3dTrainer *t, Cnn3dProgress *progress, GError **error)
 {
   memset (progress, 0, sizeof *progress);
   return !t->pending.active || collect (t, progress, error);
+}
+
+gboolean
+cnn3d_trainer_close_group (
+    Cnn3dTrainer *t, const Cnn3dBatch *next, Cnn3dProgress *progress, GError **error)
+{
+  memset (progress, 0, sizeof *progress);
+  g_return_val_if_fail (!t->pending.active, FALSE);
+  if (t->ranks)
+    return cnn3d_ranks_idle (t, next, progress, error);
+  if (!next || !t->now.pass.training || !t->now.pass.clips_listed || t->group_clips == 0
+      || group_of (t, next) == t->group)
+    return TRUE;
+  if (!cnn3d_trainer_step_short_group (t, progress, error))
+    return FALSE;
+  progress->ready = TRUE;
+  cnn3d_trainer_fill_progress (t, progress);
+  return TRUE;
 }
 
 gboolean
@@ -433,11 +479,16 @@ cnn3d_trainer_stage (Cnn3dTrainer *t, const Cnn3dBatch *batch, GError **error)
 gboolean
 cnn3d_trainer_start (Cnn3dTrainer *t, Cnn3dProgress *progress, GError **error)
 {
+  GError *reason = NULL;
+
   memset (progress, 0, sizeof *progress);
   g_return_val_if_fail (!t->pending.active && t->staged.labels, FALSE);
-  if (!start (t, error)) {
+  if (!start (t, &reason)) {
     /* a running batch writes to the trainer's results */
     t->s.backend->finish (t->s.device, NULL);
+    if (t->ranks)
+      cnn3d_ranks_leave (t, reason->message);
+    g_propagate_error (error, reason);
     return FALSE;
   }
   return t->s.backend->asynchronous || collect (t, progress, error);
@@ -449,8 +500,13 @@ cnn3d_trainer_run (
 {
   Cnn3dProgress own;
 
-  if (!cnn3d_trainer_stage (t, batch, error) || !cnn3d_trainer_wait (t, progress, error)
-      || !cnn3d_trainer_start (t, &own, error))
+  if (!cnn3d_trainer_stage (t, batch, error) || !cnn3d_trainer_wait (t, progress, error))
+    return FALSE;
+  do
+    if (!cnn3d_trainer_close_group (t, batch, &own, error))
+      return FALSE;
+  while (own.ready);
+  if (!cnn3d_trainer_start (t, &own, error))
     return FALSE;
   if (own.ready)
     *progress = own;
@@ -464,7 +520,7 @@ cnn3d_trainer_step_short_group (Cnn3dTrainer *t, Cnn3dProgress *progress, GError
     return TRUE;
   t->pending = (TrainerPending) { 0 };
   return start_step (t, t->group_weight, error) && t->s.backend->finish (t->s.device, error)
-      && take_step (t, progress, error);
+      && cnn3d_trainer_take_step (t, progress, error);
 }
 
 gboolean

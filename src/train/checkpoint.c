@@ -242,11 +242,14 @@ write_state (Cnn3dTrainer *t, const gchar *path, GError **error)
     for (guint i = 0; arrays[a] && i < t->s.net->n_weights; i++)
       if (CNN3D_PARAM_TRAINED (t->s.net->weights[i].role))
         declare (w, prefixes[a], &t->s.net->weights[i]);
-  for (guint a = 0; a < 2; a++)
+  for (guint a = 0; a < 2; a++) {
+    if (t->ranks && arrays[a] && !cnn3d_ranks_gather (t, arrays[a], error))
+      return FALSE;
     for (guint i = 0; arrays[a] && i < t->s.net->n_weights; i++)
       if (CNN3D_PARAM_TRAINED (t->s.net->weights[i].role)
-          && !write_param (t, w, i, arrays[a], error))
+          && !write_param (t, w, i, t->ranks ? t->gradients : arrays[a], error))
         return FALSE;
+  }
   return cnn3d_safetensors_writer_finish (w, error);
 }
 
@@ -332,8 +335,15 @@ cnn3d_trainer_save (Cnn3dTrainer *t, gchar **path, GError **error)
 
   if (!cnn3d_trainer_wait (t, &progress, error))
     return FALSE;
-  if (!t->params.checkpoint_dir || t->mark_saved || t->in_step)
+  if (!t->params.checkpoint_dir || t->mark_saved || t->in_step
+      || (t->ranks && !cnn3d_ranks_agree (t->ranks)))
     return TRUE;
+  if (t->ranks && cnn3d_comm_rank (t->params.comm) > 0) {
+    t->ended.unsaved = FALSE;
+    t->mark_saved = TRUE;
+    return (!t->first || cnn3d_ranks_gather (t, t->first, error))
+        && (!t->second || cnn3d_ranks_gather (t, t->second, error));
+  }
   if (!make_folder (t, error) || !keep_best (t, error))
     return FALSE;
   t->ended.unsaved = FALSE;
@@ -518,7 +528,7 @@ read_state (Cnn3dTrainer *t, Cnn3dSafetensors *file, const gchar *path, const gc
   if (!cnn3d_trainer_check_data (t, last, file, mark, error))
     return FALSE;
   check_monitor (t, file, mark);
-  for (guint a = 0; a < 2; a++)
+  for (guint a = 0; a < 2; a++) {
     for (guint i = 0; arrays[a] && i < t->s.net->n_weights; i++) {
       const Cnn3dParam *p = &t->s.net->weights[i];
       g_autofree gchar *name = g_strconcat (prefixes[a], p->name, NULL);
@@ -534,10 +544,13 @@ read_state (Cnn3dTrainer *t, Cnn3dSafetensors *file, const gchar *path, const gc
             path, name);
         return FALSE;
       }
-      if (!cnn3d_model_file_import (
-              tensor, t->s.backend, t->s.model, t->s.net, i, arrays[a], error))
+      if (!cnn3d_model_file_import (tensor, t->s.backend, t->s.model, t->s.net, i,
+              t->ranks ? t->gradients : arrays[a], error))
         return FALSE;
     }
+    if (t->ranks && arrays[a])
+      cnn3d_ranks_take_slice (t, arrays[a]);
+  }
   return TRUE;
 }
 

@@ -10,7 +10,8 @@
 gboolean
 cnn3d_trainer_accumulates (const Cnn3dTrainerParams *p, guint batch, guint micro_batch)
 {
-  return p->accumulate > 1 || micro_batch < batch;
+  /* ranks accumulate in memory of their own */
+  return (p->accumulate > 1 && p->ranks <= 1) || micro_batch < batch;
 }
 
 /* Clipping needs the norm of all gradients before the first update; 16-mixed must know that all are
@@ -19,7 +20,7 @@ gboolean
 cnn3d_trainer_updates_early (const Cnn3dTrainerParams *p, guint batch, guint micro_batch)
 {
   return !cnn3d_trainer_accumulates (p, batch, micro_batch) && p->gradient_clip <= 0
-      && !p->keep_gradients && p->precision != CNN3D_PRECISION_16_MIXED;
+      && p->ranks <= 1 && !p->keep_gradients && p->precision != CNN3D_PRECISION_16_MIXED;
 }
 
 gsize
@@ -85,6 +86,14 @@ measure_within (const Cnn3dBackend *backend, Cnn3dDevice *device, const Cnn3dTra
   m->copy = layout->copy_bytes;
   m->gradients = early ? 0 : layout->trained * sizeof (gfloat);
   m->optimizer = states * layout->trained * sizeof (gfloat);
+  if (params->ranks > 1) {
+    const TrainerRanksParams place = { 0, params->ranks, params->gradient_clip > 0, !norm_frozen };
+    const TrainerRanksSizes sizes = cnn3d_ranks_sizes (layout, net->n_weights, trained, &place);
+
+    fit->sent = params->accumulate * sizes.round + sizes.step;
+    m->gradients += sizes.slice * sizeof (gfloat) + sizes.extra;
+    m->optimizer = states * sizes.slice * sizeof (gfloat);
+  }
   m->input = backend->asynchronous ? 2 * cnn3d_trainer_slot_bytes (params, batch) : 0;
   m->context = device_memory.context;
   program.training = FALSE;

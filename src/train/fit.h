@@ -19,6 +19,7 @@ typedef struct {
   gdouble macs, bytes; /* of a batch: multiply-adds, and bytes of activations moved */
   gdouble copied;      /* of a batch: bytes to the store and back */
   gdouble stall;       /* the part of `seconds` in which the computation waits for these */
+  guint64 sent;        /* of a step, with ranks: bytes that each sends to the others */
 } Cnn3dFit;
 
 /* What `params` with this micro-batch and recompute (not auto) need on an open device. An evaluation

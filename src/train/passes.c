@@ -59,7 +59,7 @@ cnn3d_trainer_begin_pass (Cnn3dTrainer *t, const Cnn3dPass *pass, GError **error
   if (!goes_on) {
     t->now.pass =
         (TrainerPass) { pass->epoch, pass->training, pass->first, pass->clips, 0, 0, 0, 0 };
-    t->now.position = pass->position;
+    t->now.position = t->ranks ? pass->first : pass->position;
   }
   if (t->confusion && t->now.pass.clips == 0)
     memset (t->confusion, 0,
@@ -70,6 +70,8 @@ cnn3d_trainer_begin_pass (Cnn3dTrainer *t, const Cnn3dPass *pass, GError **error
   t->group_batches = 0;
   t->group_clips = t->group_correct = 0;
   t->group_loss = t->group_weight = 0;
+  if (t->ranks && !cnn3d_ranks_begin_pass (t, error))
+    return FALSE;
   if (pass->training) {
     const gboolean saved = t->mark_saved;
 
@@ -104,8 +106,16 @@ cnn3d_trainer_end_pass (Cnn3dTrainer *t, guint64 position, Cnn3dPassResult *resu
   gdouble value = NAN;
 
   memset (result, 0, sizeof *result);
-  if (!cnn3d_trainer_wait (t, &result->last, error)
-      || (pass->training && !cnn3d_trainer_step_short_group (t, &result->last, error)))
+  if (!cnn3d_trainer_wait (t, &result->last, error))
+    return FALSE;
+  while (t->ranks && t->now.position < pass->first + pass->clips_listed)
+    if (!cnn3d_ranks_idle (t, NULL, &result->last, error))
+      return FALSE;
+  if (t->ranks && !pass->training && t->confusion
+      && !cnn3d_ranks_add_counts (t, t->confusion,
+          (gsize) t->s.net->params.num_classes * t->s.net->params.num_classes, error))
+    return FALSE;
+  if (pass->training && !cnn3d_trainer_step_short_group (t, &result->last, error))
     return FALSE;
   cnn3d_trainer_fill_progress (t, &result->last);
   result->epoch = pass->epoch;
@@ -141,4 +151,12 @@ cnn3d_trainer_end_pass (Cnn3dTrainer *t, guint64 position, Cnn3dPassResult *resu
     t->ended = (TrainerEnded) { TRUE, result->epoch, value, result->improved };
   result->checkpoint_due = result->epoch_complete || result->last.checkpoint_due;
   return cnn3d_trainer_take_mark (t, error);
+}
+
+gboolean
+cnn3d_trainer_leave (Cnn3dTrainer *t)
+{
+  Cnn3dProgress progress;
+
+  return t->ranks && cnn3d_trainer_wait (t, &progress, NULL) && cnn3d_ranks_leave (t, NULL);
 }

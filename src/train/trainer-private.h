@@ -4,6 +4,7 @@
 #define CNN3D_TRAINER_PRIVATE_H
 
 #include "src/train/fit.h"
+#include "src/train/ranks.h"
 #include "src/train/trainer.h"
 
 /* Running metrics of a pass. */
@@ -82,8 +83,10 @@ struct _Cnn3dTrainer {
   gchar *prefix;      /* precedes the names in `pretrained`; NULL: no file was read */
   gboolean validates; /* a validation pass follows each training pass */
 
-  gfloat *gradients, *first, *second; /* s.layout->trained; NULL: not kept */
-  guint8 *slots[2]; /* for batches on the device, see stage(); NULL: it reads host memory */
+  /* s.layout->trained; with ranks, first and second have this one's slice; NULL: not kept */
+  gfloat *gradients, *first, *second;
+  TrainerRanks *ranks; /* NULL: this process trains alone */
+  guint8 *slots[2];    /* for batches on the device, see stage(); NULL: it reads host memory */
   guint next_slot;
 
   TrainerMark now;
@@ -99,6 +102,7 @@ struct _Cnn3dTrainer {
   gdouble *class_accuracy; /* [num_classes], of the last validation pass; NULL if confusion is */
   /* optimizer steps need all of a group, and a group all of its batches */
   guint group_batches;
+  guint64 group; /* its number in the pass */
   guint64 group_clips, group_correct;
   gdouble group_loss, group_weight;
   gdouble last_group_weight;
@@ -120,7 +124,43 @@ void cnn3d_class_metrics (Cnn3dPassResult *result, guint num_classes, gdouble *a
 /* fit.c. Bytes of a batch in device memory, including its key points, mask of views, labels and
  * the class weights, each part rounded up. */
 gsize cnn3d_trainer_slot_bytes (const Cnn3dTrainerParams *params, guint batch);
+/* ranks.c. One of several ranks; everything else is set up. */
+TrainerRanks *cnn3d_ranks_new (Cnn3dTrainer *t, GError **error);
+void cnn3d_ranks_free (TrainerRanks *ranks);
+TrainerRanksSizes cnn3d_ranks_sizes_of (const Cnn3dTrainer *t);
+/* Device memory for a rank's slice of the trained floats. NULL with error. */
+gfloat *cnn3d_ranks_alloc_slice (Cnn3dTrainer *t, GError **error);
+gboolean cnn3d_ranks_begin_pass (Cnn3dTrainer *t, GError **error);
+/* Whether a batch is this rank's. */
+gboolean cnn3d_ranks_check (const Cnn3dTrainer *t, const Cnn3dBatch *batch, GError **error);
+/* Before and after the passes of a batch. */
+void cnn3d_ranks_begin_batch (Cnn3dTrainer *t);
+gboolean cnn3d_ranks_end_batch (
+    Cnn3dTrainer *t, const TrainerShare *share, Cnn3dProgress *progress, GError **error);
+/* A round without a batch of this rank, if there is one before `next`, or, NULL, the pass's end. */
+gboolean cnn3d_ranks_idle (
+    Cnn3dTrainer *t, const Cnn3dBatch *next, Cnn3dProgress *progress, GError **error);
+/* Adds up counts, (n), of all ranks. */
+gboolean cnn3d_ranks_add_counts (Cnn3dTrainer *t, guint64 *counts, gsize n, GError **error);
+/* Slices of all ranks to rank 0's t->gradients, which are free between two batches. */
+gboolean cnn3d_ranks_gather (Cnn3dTrainer *t, const gfloat *slice, GError **error);
+/* This rank's slice of t->gradients. */
+void cnn3d_ranks_take_slice (const Cnn3dTrainer *t, gfloat *slice);
+/* Tells the others that this rank ends here: without a reason, because it was stopped. FALSE: they
+ * were not told, or one has failed. */
+gboolean cnn3d_ranks_leave (Cnn3dTrainer *t, const gchar *reason);
+/* Whether all ranks are at the same place, so that they can save. */
+gboolean cnn3d_ranks_agree (const TrainerRanks *ranks);
+
 /* batch.c */
+Cnn3dArrays cnn3d_trainer_arrays (const Cnn3dTrainer *t);
+/* The parameters of the next optimizer step, for the mean gradient of clips of that weight. */
+Cnn3dUpdate cnn3d_trainer_next_update (Cnn3dTrainer *t, gfloat weight);
+/* Adds a batch's results to those of the pass. position: after it. */
+gboolean cnn3d_trainer_take_share (Cnn3dTrainer *t, const TrainerShare *share, guint64 position,
+    Cnn3dProgress *progress, GError **error);
+/* A step has finished. */
+gboolean cnn3d_trainer_take_step (Cnn3dTrainer *t, Cnn3dProgress *progress, GError **error);
 gdouble cnn3d_trainer_epochs_passed (const Cnn3dTrainer *t);
 void cnn3d_trainer_fill_progress (const Cnn3dTrainer *t, Cnn3dProgress *progress);
 /* Sets the mark to the current state; no batch may be running. */

@@ -57,6 +57,13 @@ alloc_trained (Cnn3dTrainer *t, GError **error)
   return cnn3d_session_alloc (&t->s, t->s.layout->trained * sizeof (gfloat), error);
 }
 
+/* The optimizer's state, or this rank's slice of it. */
+static gfloat *
+alloc_state (Cnn3dTrainer *t, GError **error)
+{
+  return t->ranks ? cnn3d_ranks_alloc_slice (t, error) : alloc_trained (t, error);
+}
+
 /* Slots that the next batch is copied to, for an asynchronous device. */
 static gboolean
 take_slots (Cnn3dTrainer *t, GError **error)
@@ -91,8 +98,9 @@ take_memory (Cnn3dTrainer *t, GError **error)
   }
   if (cnn3d_session_take_memory (&t->s, &t->fit.memory, &reason)
       && (t->updates_early || (t->gradients = alloc_trained (t, &reason)))
-      && (!(adam || t->params.momentum > 0) || (t->first = alloc_trained (t, &reason)))
-      && (!adam || (t->second = alloc_trained (t, &reason))) && take_slots (t, &reason))
+      && (t->params.ranks <= 1 || (t->ranks = cnn3d_ranks_new (t, &reason)))
+      && (!(adam || t->params.momentum > 0) || (t->first = alloc_state (t, &reason)))
+      && (!adam || (t->second = alloc_state (t, &reason))) && take_slots (t, &reason))
     return cnn3d_session_program (&t->s, t->fit.micro_batch, TRUE, error)
         && cnn3d_session_program (&t->s, t->fit.evaluation_batch, FALSE, error);
 
@@ -262,6 +270,7 @@ cnn3d_trainer_new (const Cnn3dTrainerParams *params, guint batch, GError **error
         g_memdup2 (params->class_weights, params->network.num_classes * sizeof (gfloat));
   t->params.class_weights = t->class_weights;
   t->batch = batch;
+  t->params.ranks = params->comm ? cnn3d_comm_size (params->comm) : 1;
   cnn3d_session_init (&t->s);
   t->kept = g_array_new (FALSE, FALSE, sizeof (TrainerKept));
   t->left_out = g_ptr_array_new_with_free_func (g_free);
@@ -275,6 +284,13 @@ cnn3d_trainer_new (const Cnn3dTrainerParams *params, guint batch, GError **error
   t->trained = cnn3d_freeze (t->s.net, params->freeze, &t->norm_frozen, error);
   if (!t->trained || !open_device (t, error))
     goto failed;
+  if (t->params.ranks > 1 && !t->s.backend->square_pieces) {
+    g_set_error (error, CNN3D_SESSION_ERROR, CNN3D_SESSION_ERROR_SETTINGS,
+        "several ranks train one model on the CPU only, not on %s: set device=cpu, or "
+        "distributed=none",
+        t->s.backend->describe (t->s.device));
+    goto failed;
+  }
   t->scales = t->params.precision == CNN3D_PRECISION_16_MIXED;
   t->now.loss_scale = INITIAL_LOSS_SCALE;
   t->budget = cnn3d_fit_budget (t->s.backend, t->s.device, params);
@@ -306,6 +322,7 @@ cnn3d_trainer_free (Cnn3dTrainer **trainer)
   *trainer = NULL;
   if (!t)
     return;
+  cnn3d_ranks_free (t->ranks);
   cnn3d_session_clear (&t->s);
   g_free (t->trained);
   g_free (t->mark_statistics);
@@ -413,6 +430,14 @@ guint
 cnn3d_trainer_evaluation_slice (const Cnn3dTrainer *t)
 {
   return t->s.backend->evaluation_slice;
+}
+
+guint64
+cnn3d_trainer_sends (const Cnn3dTrainer *t)
+{
+  const TrainerRanksSizes sizes = t->ranks ? cnn3d_ranks_sizes_of (t) : (TrainerRanksSizes) { 0 };
+
+  return (guint64) t->params.accumulate * sizes.round + sizes.step;
 }
 
 gboolean

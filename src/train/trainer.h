@@ -7,6 +7,7 @@
 #ifndef CNN3D_TRAINER_H
 #define CNN3D_TRAINER_H
 
+#include "src/comm/comm.h"
 #include "src/model/modelfile.h"
 #include "src/session/session.h"
 #include "src/train/lr.h"
@@ -59,6 +60,10 @@ typedef struct {
   guint64 max_memory;       /* bytes; 0: what the device has */
   gboolean auto_fit;        /* batches may be split into micro-batches to fit */
   guint micro_batch;        /* most clips at once; 0: whole batches */
+  /* of the ranks that train the model together; must outlive the trainer. NULL: this process alone */
+  Cnn3dComm *comm;
+  guint
+      ranks; /* how many; with `comm` it is set by cnn3d_trainer_new(). 0, 1: this process alone */
   /* for cnn3d_trainer_get_gradient() after a step; disables updates layer by layer */
   gboolean keep_gradients;
   /* num_classes names, NULL-terminated, stored with the weights; or NULL */
@@ -89,7 +94,9 @@ typedef struct {
   Cnn3dType type;
   const gint32 *labels;
   guint n;
-  guint64 position; /* in the run's order of clips: of the clip after this batch */
+  /* in the run's order of clips: of the clip after this batch. Of a pass whose clips are listed, each
+   * `batch` clips are a batch, with fewer where some were skipped */
+  guint64 position;
   /* key points (N, V, T, M, K, 3), see Cnn3dBinding; NULL: the network does not read them */
   const gfloat *points;
   const guint8 *present; /* (N, V), 0: a missing view; NULL: all are present */
@@ -196,6 +203,8 @@ CNN3D_API guint cnn3d_trainer_evaluation_batch (const Cnn3dTrainer *trainer);
 CNN3D_API guint cnn3d_trainer_evaluation_slice (const Cnn3dTrainer *trainer);
 /* How the device started its passes so far; FALSE: it records none. */
 CNN3D_API gboolean cnn3d_trainer_passes (const Cnn3dTrainer *trainer, Cnn3dDevicePasses *passes);
+/* Bytes that this rank sends to others for an optimizer step, by count; 0: it trains alone. */
+CNN3D_API guint64 cnn3d_trainer_sends (const Cnn3dTrainer *trainer);
 /* Bytes that training may use in total, including the context. */
 CNN3D_API guint64 cnn3d_trainer_budget (const Cnn3dTrainer *trainer);
 /* Bytes in use on a device that has its own memory: what was planned and allocated, and the
@@ -236,7 +245,12 @@ typedef struct {
 CNN3D_API gboolean cnn3d_trainer_begin_pass (
     Cnn3dTrainer *trainer, const Cnn3dPass *pass, GError **error);
 
-/* A batch is trained or validated, as the pass requires, in three calls. It may be smaller than the
+/* Tells the other ranks that this one ends here, after the batches so far; all then save once more
+ * and end. FALSE: they were not told, because there are none, or no pass has begun, or one of them
+ * has failed. */
+CNN3D_API gboolean cnn3d_trainer_leave (Cnn3dTrainer *trainer);
+
+/* A batch is trained or validated, as the pass requires, in several calls. It may be smaller than the
  * trainer's batch (the last of an epoch), never larger.
  *
  * Stages a batch: on a GPU copies it to the device while the previous batch runs. Its memory must
@@ -247,11 +261,16 @@ CNN3D_API gboolean cnn3d_trainer_stage (
  * pass, saving and reading weights wait by themselves. */
 CNN3D_API gboolean cnn3d_trainer_wait (
     Cnn3dTrainer *trainer, Cnn3dProgress *progress, GError **error);
+/* What comes before `next`, because all clips of a batch were skipped: the step of a group that is
+ * incomplete for that reason, or, with ranks, a round without a batch of this one. None may be
+ * running. next is NULL: the pass ends. To be called until `ready` is FALSE. */
+CNN3D_API gboolean cnn3d_trainer_close_group (
+    Cnn3dTrainer *trainer, const Cnn3dBatch *next, Cnn3dProgress *progress, GError **error);
 /* Starts the staged batch; none may be running. On a CPU it has finished on return and its results
  * are filled in; on a GPU `ready` is FALSE. */
 CNN3D_API gboolean cnn3d_trainer_start (
     Cnn3dTrainer *trainer, Cnn3dProgress *progress, GError **error);
-/* All three calls in one, for callers that do not save in between. progress: of this batch on a
+/* All these calls in one, for callers that do not save in between. progress: of this batch on a
  * CPU, of the previous one on a GPU. */
 CNN3D_API gboolean cnn3d_trainer_run (
     Cnn3dTrainer *trainer, const Cnn3dBatch *batch, Cnn3dProgress *progress, GError **error);

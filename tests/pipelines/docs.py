@@ -49,7 +49,7 @@ def lines_in(text):
     """Standalone launch lines, with continuation lines joined."""
     text = re.sub(r" *\\\n\s*", " ", text)
     return [line.strip() for line in text.splitlines()
-            if re.match(r"\s*(\w+=\S+ )*gst-launch-1\.0 ", line)]
+            if re.match(r"\s*(\w+=\S+ )*(mpirun -n \d+ )?gst-launch-1\.0 ", line)]
 
 
 def launch_lines():
@@ -140,6 +140,12 @@ def lines(folder):
         for pattern, shorter in SHORTER:
             line = re.sub(pattern, shorter, line)
         variables, _, rest = line.partition("gst-launch-1.0 ")
+        variables, _, ranks = variables.partition("mpirun ")
+        try:
+            before = launch.mpirun(*ranks.split()) if ranks else ()
+        except launch.Skip as reason:
+            notes.append("%s: not run: %s" % (where, reason))
+            continue
         more = dict(v.split("=", 1) for v in variables.split())
         more.pop("GST_PRESET_PATH", None)
         place = os.path.join(folder, "run%d" % i)
@@ -151,7 +157,7 @@ def lines(folder):
             os.makedirs(os.path.join(place, run))
             shutil.copy(os.path.join(folder, "trained", run, "best.safetensors"), os.path.join(place, run))
         began = time.monotonic()
-        run = launch.launch(rest, place, options="", seconds=60, **more)
+        run = launch.launch(rest, place, options="", seconds=60, before=before, **more)
         notes.append("%s: %.1f s" % (where, time.monotonic() - began))
         run.need(run.rc == 0 and "ERROR" not in run.err and "WARNING" not in run.out + run.err,
                  "%s: it did not end well" % where)

@@ -118,9 +118,10 @@ def fields(text):
 
 
 def start(line, folder=None, options="-m", stdout=subprocess.PIPE,
-          stderr=subprocess.PIPE, **more):
-    """Starts gst-launch-1.0 with that line, quoted as in a shell, in its own session. The caller waits for it."""
-    command = ["gst-launch-1.0"] + shlex.split(options) + shlex.split(line)
+          stderr=subprocess.PIPE, before=(), **more):
+    """Starts gst-launch-1.0 with that line, quoted as in a shell, in its own session, or the command `before`
+    with it. The caller waits for it."""
+    command = [*before, "gst-launch-1.0"] + shlex.split(options) + shlex.split(line)
     process = subprocess.Popen(command, cwd=folder, env=environment(**more),
                                stdin=subprocess.DEVNULL, stdout=stdout,
                                stderr=stderr, start_new_session=True)
@@ -179,6 +180,15 @@ def finish(process, seconds=60):
 
 def text(data):
     return (data or b"").decode(errors="replace")
+
+
+def mpirun(*options):
+    """The command that starts several processes, also as root and on fewer cores."""
+    if shutil.which("mpirun") is None or not os.path.exists(
+            os.path.join(BUILD, "src", "comm", "mpi", "libcnn3d-mpi.so")):
+        raise Skip("built without MPI")
+    os.environ.update(OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1")
+    return ["mpirun", "--oversubscribe", "--bind-to", "none", *options]
 
 
 def launch(line, folder=None, options="-m", seconds=60, **more):

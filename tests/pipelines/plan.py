@@ -152,6 +152,23 @@ def keypoints(folder):
     assert text.startswith("r3d_18, 16x112x112 and 25 key points of 1 person in 56x56, batch 2"), text
 
 
+def ranks(folder):
+    """Of several processes each has its share of the optimizer's state, and sends what a ring would"""
+    told = {n: plan("--device", "cpu", "--model", "r3d_18", "--num-frames", "8", "--size", "64", "--optimizer", "adamw",
+                    "--accumulate-grad-batches", "2", "--world-size", str(n))[0] for n in (1, 2, 8)}
+    alone = told[1]["asked"]
+    assert alone["sent-bytes"] == 0 and told[8]["world-size"] == 8, told
+    trained = alone["weights-bytes"]
+    for n in (2, 8):
+        asked = told[n]["asked"]
+        assert abs(asked["optimizer-bytes"] * n / alone["optimizer-bytes"] - 1) < 0.03, asked
+        # the gradient of two batches, and the weights
+        assert abs(asked["sent-bytes"] / ((2 + 1) * trained * (n - 1) / n) - 1) < 0.03, asked
+    for wrong, said in ((("--world-size", "0"), "give a number of processes from 1 to 65536"), (("--world-size", "2", "--gpu", "rtx3070"), "several processes train together on CPUs")):
+        refused = tool(*wrong)
+        assert refused.returncode == 2 and said in refused.stderr.decode(), refused
+
+
 def views(folder):
     """Several views of a sample are planned for, as many clips in a row would be, but in one sample"""
     small = "--device", "cpu", "--base-width", "8", "--num-frames", "4", "--size", "64", "--budget", "800MiB"
@@ -240,4 +257,4 @@ def wrong(folder):
     assert done.returncode == 1 and b"cannot print the plan: " in done.stderr, done
 
 
-launch.main(cards, budgets, without_cudnn, configured, keypoints, views, offload, wrong)
+launch.main(ranks, cards, budgets, without_cudnn, configured, keypoints, views, offload, wrong)

@@ -16,8 +16,6 @@
 #include <sched.h>
 #include <string.h>
 
-#define UPDATE_PIECE 65536 /* numbers that a thread updates at once */
-
 /* --- device --- */
 
 static guint
@@ -272,8 +270,8 @@ update_stretch (Cnn3dDevice *d, const Cnn3dUpdate *u, gfloat scale, gsize n, gfl
   const gboolean decoupled = u->rule == CNN3D_UPDATE_ADAMW;
 
 #pragma omp parallel for num_threads(d->threads) schedule(static)
-  for (gsize i = 0; i < n; i += UPDATE_PIECE) {
-    const gsize length = MIN (UPDATE_PIECE, n - i);
+  for (gsize i = 0; i < n; i += CNN3D_UPDATE_PIECE) {
+    const gsize length = MIN (CNN3D_UPDATE_PIECE, n - i);
 
     if (u->rule == CNN3D_UPDATE_SGD)
       k->sgd (length, w + i, g + i, first ? first + i : NULL, u->lr, u->momentum, u->weight_decay,
@@ -288,7 +286,7 @@ update_stretch (Cnn3dDevice *d, const Cnn3dUpdate *u, gfloat scale, gsize n, gfl
 static gdouble
 sum_squares (Cnn3dDevice *d, gsize n, const gfloat *values)
 {
-  const gsize pieces = (n + UPDATE_PIECE - 1) / UPDATE_PIECE;
+  const gsize pieces = (n + CNN3D_UPDATE_PIECE - 1) / CNN3D_UPDATE_PIECE;
   gdouble partial[256], sum = 0;
 
   for (gsize start = 0; start < pieces; start += G_N_ELEMENTS (partial)) {
@@ -296,9 +294,9 @@ sum_squares (Cnn3dDevice *d, gsize n, const gfloat *values)
 
 #pragma omp parallel for num_threads(d->threads) schedule(static)
     for (gsize i = 0; i < count; i++) {
-      const gsize first = (start + i) * UPDATE_PIECE;
+      const gsize first = (start + i) * CNN3D_UPDATE_PIECE;
 
-      partial[i] = d->kernels->sum_squares (MIN (UPDATE_PIECE, n - first), values + first);
+      partial[i] = d->kernels->sum_squares (MIN (CNN3D_UPDATE_PIECE, n - first), values + first);
     }
     for (gsize i = 0; i < count; i++)
       sum += partial[i];
@@ -306,29 +304,23 @@ sum_squares (Cnn3dDevice *d, gsize n, const gfloat *values)
   return sum;
 }
 
-/* From parameter *i on, the next range of the arrays that trains as a whole. FALSE: there is
- * none. */
+/* The next range that trains as a whole, or what of it is in the arrays' slice. */
 static gboolean
-next_stretch (const Cnn3dModel *m, const gboolean *trained, guint *i, gsize *first, gsize *n)
+next_stretch (const Cnn3dModel *m, const Cnn3dArrays *a, guint *i, gsize *first, gsize *n)
 {
-  const Cnn3dWeightLayout *l = &m->layout;
   gsize end;
 
-  while (*i < m->net->n_weights && !trained[*i])
-    ++*i;
-  if (*i == m->net->n_weights)
-    return FALSE;
-  *first = end = l->offset[*i];
-  /* untrained parameters are at the end, and are skipped */
-  for (; *i < m->net->n_weights; ++*i) {
-    if (!trained[*i] && l->offset[*i] >= l->trained)
-      continue;
-    if (!trained[*i] || l->offset[*i] != end)
-      break;
-    end += l->length[*i];
+  while (cnn3d_next_stretch (&m->layout, m->net->n_weights, a->trained, i, first, n)) {
+    if (a->count == 0)
+      return TRUE;
+    end = MIN (*first + *n, a->from + a->count);
+    *first = MAX (*first, a->from);
+    if (*first < end) {
+      *n = end - *first;
+      return TRUE;
+    }
   }
-  *n = end - *first;
-  return TRUE;
+  return FALSE;
 }
 
 static gpointer
@@ -344,9 +336,9 @@ update (Cnn3dModel *m, const Cnn3dArrays *a, const Cnn3dUpdate *u, gdouble *squa
   gsize first, n;
 
   if (u->checks || u->clip > 0) {
-    gdouble sum = 0;
+    gdouble sum = u->squares;
 
-    for (guint i = 0; next_stretch (m, a->trained, &i, &first, &n);)
+    for (guint i = 0; a->count == 0 && next_stretch (m, a, &i, &first, &n);)
       sum += sum_squares (m->device, n, a->gradients + first);
     sum *= (gdouble) scale * scale;
     if (squares)
@@ -356,10 +348,21 @@ update (Cnn3dModel *m, const Cnn3dArrays *a, const Cnn3dUpdate *u, gdouble *squa
     if (u->clip > 0)
       scale *= MIN (1.0, u->clip / (sqrt (sum) + 1e-6));
   }
-  for (guint i = 0; next_stretch (m, a->trained, &i, &first, &n);)
-    update_stretch (m->device, u, scale, n, a->weights + first, a->gradients + first,
-        floats_at (a->first, first), floats_at (a->second, first));
-  return !a->copy || cpu_refresh (m, a->weights, a->copy, error);
+  for (guint i = 0; next_stretch (m, a, &i, &first, &n);)
+    update_stretch (m->device, u, scale, n, a->weights + first, a->gradients + (first - a->from),
+        floats_at (a->first, first - a->from), floats_at (a->second, first - a->from));
+  return !a->copy || a->count > 0 || cpu_refresh (m, a->weights, a->copy, error);
+}
+
+static void
+square_pieces (Cnn3dModel *m, const Cnn3dArrays *a, gdouble *pieces)
+{
+  gsize first, n;
+
+  for (guint i = 0; next_stretch (m, a, &i, &first, &n);)
+    for (gsize k = 0; k < n; k += CNN3D_UPDATE_PIECE)
+      *pieces++ = m->device->kernels->sum_squares (
+          MIN (CNN3D_UPDATE_PIECE, n - k), a->gradients + (first - a->from) + k);
 }
 
 /* One layer's parameters, whose gradient is in the arena. */
@@ -491,6 +494,7 @@ static const Cnn3dBackend backend = {
   .run = run,
   .read_activation = cpu_read_activation,
   .update = update,
+  .square_pieces = square_pieces,
 };
 
 G_MODULE_EXPORT const Cnn3dBackend *cnn3d_backend (void);

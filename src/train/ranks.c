@@ -1,0 +1,682 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "src/train/ranks.h"
+#include "src/train/trainer-private.h"
+
+#include <math.h>
+#include <string.h>
+
+/* The most floats that are sent to a rank at once. */
+#define CHUNK ((gsize) 1 << 18)
+
+typedef enum {
+  STATE_IDLE, /* it has no batch in this round */
+  STATE_BATCH,
+  STATE_LEAVES, /* it was stopped */
+  STATE_FAILED
+} State;
+
+/* What each rank tells the others at the end of a round. */
+typedef struct {
+  guint32 state;
+  guint32 epoch, training;
+  TrainerShare share;
+  guint64 round;
+  guint64 settings; /* hash of everything that must agree */
+  gchar reason[240];
+} Report;
+
+/* A rank's part of the trained floats. */
+typedef struct {
+  gsize from, count;
+} Slice;
+
+struct _TrainerRanks {
+  Cnn3dComm *comm;
+  guint rank, size;
+  GArray *pieces;                      /* of Piece */
+  Slice *slices;                       /* [size] */
+  gfloat *sum;                         /* of this rank's slice: the gradient of the step so far */
+  gboolean summed;                     /* there is one */
+  gsize chunk;                         /* floats that are sent to a rank at once */
+  gfloat *received;                    /* (size, chunk) */
+  gfloat *statistics, *all_statistics; /* before the batch; what each rank's batch adds */
+  Report *reports;                     /* [size] */
+  gconstpointer *from;                 /* arguments of cnn3d_comm_exchange(), [size] */
+  gpointer *to;
+  gsize *sent, *taken;
+  guint64 rounds; /* of this pass that are over */
+  guint64 settings;
+  gboolean begun; /* all ranks have the same weights */
+  /* LEFT: no round follows, as a rank was stopped; FAILED: nor a save, as one has failed */
+  enum {
+    RANKS_TOGETHER,
+    RANKS_LEFT,
+    RANKS_FAILED
+  } state;
+};
+
+/* A piece of the arrays that is updated as a whole; the pieces of a stretch are consecutive. */
+typedef struct {
+  gsize first, n;
+  guint stretch;
+} Piece;
+
+static GArray *
+pieces_of (const Cnn3dWeightLayout *layout, guint n_params, const gboolean *trained)
+{
+  GArray *pieces = g_array_new (FALSE, FALSE, sizeof (Piece));
+  guint stretch = 0;
+  gsize first, n;
+
+  for (guint i = 0; cnn3d_next_stretch (layout, n_params, trained, &i, &first, &n); stretch++)
+    for (gsize k = 0; k < n; k += CNN3D_UPDATE_PIECE) {
+      const Piece piece = { first + k, MIN (CNN3D_UPDATE_PIECE, n - k), stretch };
+
+      g_array_append_val (pieces, piece);
+    }
+  return pieces;
+}
+
+/* The first piece of a rank's slice. */
+static guint
+first_piece (const GArray *pieces, guint rank, guint size)
+{
+  return (guint64) pieces->len * rank / size;
+}
+
+/* The floats of a rank's slice, from its first piece to its last one. */
+static gsize
+slice_of (const GArray *pieces, guint rank, guint size, gsize *from)
+{
+  const guint begin = first_piece (pieces, rank, size), end = first_piece (pieces, rank + 1, size);
+  const Piece *first, *last;
+
+  *from = 0;
+  if (begin == end)
+    return 0;
+  first = &g_array_index (pieces, Piece, begin);
+  last = &g_array_index (pieces, Piece, end - 1);
+  *from = first->first;
+  return last->first + last->n - first->first;
+}
+
+/* The most pieces that a rank has. */
+static guint
+most_pieces (const GArray *pieces, guint size)
+{
+  return (pieces->len + size - 1) / size;
+}
+
+TrainerRanksSizes
+cnn3d_ranks_sizes (const Cnn3dWeightLayout *layout, guint n_params, const gboolean *trained,
+    const TrainerRanksParams *params)
+{
+  g_autoptr (GArray) pieces = pieces_of (layout, n_params, trained);
+  const guint size = params->size;
+  const gsize statistics = layout->total - layout->trained;
+  TrainerRanksSizes sizes = { 0 };
+
+  for (guint r = 0; r < size; r++) {
+    gsize from, count = slice_of (pieces, r, size, &from);
+
+    sizes.slice = MAX (sizes.slice, count);
+    if (r == params->rank)
+      sizes.step = (size - 1) * count * sizeof (gfloat);
+    else
+      sizes.round +=
+          (count + (params->statistics ? statistics : 0)) * sizeof (gfloat) + sizeof (Report);
+  }
+  if (params->norms)
+    sizes.step += (size - 1) * most_pieces (pieces, size) * sizeof (gdouble);
+  sizes.extra = (size * MIN (CHUNK, sizes.slice) + (size + 1) * statistics) * sizeof (gfloat);
+  return sizes;
+}
+
+/* --- setup --- */
+
+/* A hash of what has to be the same for all ranks. */
+static guint64
+settings_of (const Cnn3dTrainer *t)
+{
+  const Cnn3dTrainerParams *p = &t->params;
+  const Cnn3dNetworkParams *n = &p->network;
+  const gdouble numbers[] = { t->s.layout->trained, t->s.layout->total, t->batch, p->accumulate,
+    p->optimizer, p->precision, p->momentum, p->weight_decay, p->lr.schedule, p->lr.lr,
+    p->lr.warmup_epochs, p->lr.step_size, p->lr.gamma, p->label_smoothing, p->gradient_clip,
+    p->patience, p->monitor, p->checkpoint_interval, p->checkpoint_dir != NULL, n->frames,
+    n->height, n->width, n->num_classes, n->dropout, n->view_dropout };
+  const gchar *const texts[] = { n->model, p->freeze, p->data.order };
+  g_autoptr (GChecksum) sum = g_checksum_new (G_CHECKSUM_SHA256);
+  guint64 words[4];
+  gsize size = sizeof words;
+
+  g_checksum_update (sum, (const guchar *) numbers, sizeof numbers);
+  g_checksum_update (sum, (const guchar *) &p->seed, sizeof p->seed);
+  for (guint i = 0; i < G_N_ELEMENTS (texts); i++)
+    g_checksum_update (sum, (const guchar *) (texts[i] ? texts[i] : ""), -1);
+  g_checksum_get_digest (sum, (guint8 *) words, &size);
+  return words[0];
+}
+
+static gsize
+n_statistics (const Cnn3dTrainer *t)
+{
+  return t->s.layout->total - t->s.layout->trained;
+}
+
+TrainerRanksSizes
+cnn3d_ranks_sizes_of (const Cnn3dTrainer *t)
+{
+  const TrainerRanksParams params = { cnn3d_comm_rank (t->params.comm), t->params.ranks,
+    t->params.gradient_clip > 0, !t->norm_frozen };
+
+  return cnn3d_ranks_sizes (t->s.layout, t->s.net->n_weights, t->trained, &params);
+}
+
+gfloat *
+cnn3d_ranks_alloc_slice (Cnn3dTrainer *t, GError **error)
+{
+  return cnn3d_session_alloc (&t->s, cnn3d_ranks_sizes_of (t).slice * sizeof (gfloat), error);
+}
+
+/* The arrays that cnn3d_ranks_sizes() counts. */
+static gboolean
+take_memory (TrainerRanks *k, Cnn3dTrainer *t, GError **error)
+{
+  const TrainerRanksSizes sizes = cnn3d_ranks_sizes_of (t);
+  gfloat *extra;
+
+  if (!(k->sum = cnn3d_ranks_alloc_slice (t, error))
+      || !(extra = cnn3d_session_alloc (&t->s, sizes.extra, error)))
+    return FALSE;
+  k->chunk = MIN (CHUNK, sizes.slice);
+  k->received = extra;
+  k->statistics = k->received + k->size * k->chunk;
+  k->all_statistics = k->statistics + n_statistics (t);
+  return TRUE;
+}
+
+TrainerRanks *
+cnn3d_ranks_new (Cnn3dTrainer *t, GError **error)
+{
+  TrainerRanks *k = g_new0 (TrainerRanks, 1);
+
+  k->comm = t->params.comm;
+  k->rank = cnn3d_comm_rank (k->comm);
+  k->size = cnn3d_comm_size (k->comm);
+  k->pieces = pieces_of (t->s.layout, t->s.net->n_weights, t->trained);
+  k->slices = g_new0 (Slice, k->size);
+  for (guint r = 0; r < k->size; r++)
+    k->slices[r].count = slice_of (k->pieces, r, k->size, &k->slices[r].from);
+  k->reports = g_new0 (Report, k->size);
+  k->from = g_new0 (gconstpointer, k->size);
+  k->to = g_new0 (gpointer, k->size);
+  k->sent = g_new0 (gsize, k->size);
+  k->taken = g_new0 (gsize, k->size);
+  k->settings = settings_of (t);
+  if (!take_memory (k, t, error))
+    g_clear_pointer (&k, cnn3d_ranks_free);
+  return k;
+}
+
+void
+cnn3d_ranks_free (TrainerRanks *k)
+{
+  if (!k)
+    return;
+  g_array_unref (k->pieces);
+  g_free (k->slices);
+  g_free (k->reports);
+  g_free (k->from);
+  g_free (k->to);
+  g_free (k->sent);
+  g_free (k->taken);
+  g_free (k);
+}
+
+/* --- arrays in slices --- */
+
+/* How many floats of rank r's slice are in chunk `c`. */
+static gsize
+chunk_of (const TrainerRanks *k, guint r, gsize c)
+{
+  const gsize count = k->slices[r].count;
+
+  return c < count ? MIN (k->chunk, count - c) : 0;
+}
+
+static gsize
+longest (const TrainerRanks *k)
+{
+  gsize most = 0;
+
+  for (guint r = 0; r < k->size; r++)
+    most = MAX (most, k->slices[r].count);
+  return most;
+}
+
+static gboolean
+exchange (TrainerRanks *k, GError **error)
+{
+  return cnn3d_comm_exchange (k->comm, k->from, k->sent, k->to, k->taken, error);
+}
+
+/* Adds this rank's slices of the gradients of all ranks that had a batch to the step's. */
+static gboolean
+reduce (Cnn3dTrainer *t, GError **error)
+{
+  TrainerRanks *k = t->ranks;
+  const guint own = k->rank;
+  const gsize end = longest (k);
+
+  for (gsize c = 0; c < end; c += k->chunk) {
+    const gsize n = chunk_of (k, own, c);
+    gboolean summed = k->summed;
+
+    for (guint r = 0; r < k->size; r++) {
+      k->from[r] = t->gradients + k->slices[r].from + c;
+      k->sent[r] = k->reports[own].state == STATE_BATCH ? chunk_of (k, r, c) * sizeof (gfloat) : 0;
+      k->to[r] = k->received + r * k->chunk;
+      k->taken[r] = k->reports[r].state == STATE_BATCH ? n * sizeof (gfloat) : 0;
+    }
+    if (!exchange (k, error))
+      return FALSE;
+    for (guint r = 0; r < k->size; r++) {
+      const gfloat *gradient = k->received + r * k->chunk;
+
+      if (!k->taken[r])
+        continue;
+      if (!summed)
+        memcpy (k->sum + c, gradient, n * sizeof (gfloat));
+      for (gsize i = 0; summed && i < n; i++)
+        k->sum[c + i] += gradient[i];
+      summed = TRUE;
+    }
+  }
+  for (guint r = 0; r < k->size; r++)
+    k->summed |= k->reports[r].state == STATE_BATCH;
+  return TRUE;
+}
+
+/* Sends each rank's slice to all, or to rank 0 only. slice: this rank's; array: of all trained
+ * floats. */
+static gboolean
+gather (Cnn3dTrainer *t, const gfloat *slice, gfloat *array, gboolean to_all, GError **error)
+{
+  TrainerRanks *k = t->ranks;
+  const gsize end = longest (k);
+
+  for (gsize c = 0; c < end; c += k->chunk) {
+    for (guint r = 0; r < k->size; r++) {
+      k->from[r] = slice + c;
+      k->sent[r] = to_all || r == 0 ? chunk_of (k, k->rank, c) * sizeof (gfloat) : 0;
+      k->to[r] = array + k->slices[r].from + c;
+      k->taken[r] = to_all || k->rank == 0 ? chunk_of (k, r, c) * sizeof (gfloat) : 0;
+    }
+    if (!exchange (k, error))
+      return FALSE;
+  }
+  return TRUE;
+}
+
+gboolean
+cnn3d_ranks_gather (Cnn3dTrainer *t, const gfloat *slice, GError **error)
+{
+  /* what does not train is in no slice */
+  memset (t->gradients, 0, t->s.layout->trained * sizeof (gfloat));
+  return gather (t, slice, t->gradients, FALSE, error);
+}
+
+void
+cnn3d_ranks_take_slice (const Cnn3dTrainer *t, gfloat *slice)
+{
+  const TrainerRanks *k = t->ranks;
+
+  memcpy (
+      slice, t->gradients + k->slices[k->rank].from, k->slices[k->rank].count * sizeof (gfloat));
+}
+
+/* Rank 0's weights to all. */
+static gboolean
+send_weights (Cnn3dTrainer *t, GError **error)
+{
+  TrainerRanks *k = t->ranks;
+
+  for (gsize c = 0; c < t->s.layout->total; c += k->chunk) {
+    const gsize bytes = MIN (k->chunk, t->s.layout->total - c) * sizeof (gfloat);
+
+    for (guint r = 0; r < k->size; r++) {
+      k->from[r] = k->to[r] = t->s.weights + c;
+      k->sent[r] = k->rank == 0 ? bytes : 0;
+      k->taken[r] = r == 0 ? bytes : 0;
+    }
+    if (!exchange (k, error))
+      return FALSE;
+  }
+  return TRUE;
+}
+
+/* --- running statistics --- */
+
+/* The batch is to begin with zeros: what it leaves is what it adds. */
+static void
+clear_statistics (Cnn3dTrainer *t)
+{
+  gfloat *statistics = t->s.weights + t->s.layout->trained;
+
+  memcpy (t->ranks->statistics, statistics, n_statistics (t) * sizeof (gfloat));
+  memset (statistics, 0, n_statistics (t) * sizeof (gfloat));
+}
+
+/* keep: what a micro-batch leaves of the statistics before it; passes: micro-batches. */
+static void
+apply (gfloat *to, const gfloat *added, gint64 n, gfloat keep, guint passes)
+{
+  gfloat kept = keep;
+
+  for (guint i = 1; i < passes; i++)
+    kept *= keep;
+  for (gint64 i = 0; i < n; i++)
+    to[i] = added[i] + kept * to[i];
+}
+
+static gboolean
+share_statistics (Cnn3dTrainer *t, GError **error)
+{
+  TrainerRanks *k = t->ranks;
+  const Cnn3dWeightLayout *l = t->s.layout;
+  gfloat *now = t->s.weights + l->trained;
+  const gsize n = n_statistics (t);
+
+  if (n == 0)
+    return TRUE;
+  if (!cnn3d_comm_share (k->comm, now, n * sizeof (gfloat), k->all_statistics, error))
+    return FALSE;
+  for (guint r = 0; r < k->size; r++)
+    for (guint i = 0; k->reports[r].state == STATE_BATCH && i < t->s.net->n_ops; i++) {
+      const Cnn3dOp *op = &t->s.net->ops[i];
+      const gint params[2] = { op->mean, op->var };
+
+      for (guint p = 0; op->kind == CNN3D_OP_NORM && p < 2; p++) {
+        const gsize at = l->offset[params[p]] - l->trained;
+
+        apply (k->statistics + at, k->all_statistics + r * n + at,
+            t->s.net->weights[params[p]].count, 1 - op->momentum, k->reports[r].share.passes);
+      }
+    }
+  memcpy (now, k->statistics, n * sizeof (gfloat));
+  return TRUE;
+}
+
+/* --- rounds --- */
+
+static guint64
+rounds_of (const Cnn3dTrainer *t, guint64 clips)
+{
+  const guint64 round = (guint64) t->batch * t->ranks->size;
+
+  return (clips + round - 1) / round;
+}
+
+static gboolean
+check_report (const Cnn3dTrainer *t, guint r, GError **error)
+{
+  const TrainerRanks *k = t->ranks;
+  const Report *own = &k->reports[k->rank], *other = &k->reports[r];
+
+  if (other->state == STATE_FAILED) {
+    g_set_error (error, CNN3D_SESSION_ERROR, CNN3D_SESSION_ERROR_RANKS, "rank %u failed: %.*s", r,
+        (gint) sizeof other->reason, other->reason);
+    return FALSE;
+  }
+  if (other->settings != own->settings) {
+    g_set_error (error, CNN3D_SESSION_ERROR, CNN3D_SESSION_ERROR_RANKS,
+        "rank %u has other settings or clips than rank %u: start all ranks with the same line, and "
+        "give all of them the same files",
+        r, k->rank);
+    return FALSE;
+  }
+  if (other->epoch != own->epoch || other->training != own->training
+      || other->round != own->round) {
+    g_set_error (error, CNN3D_SESSION_ERROR, CNN3D_SESSION_ERROR_RANKS,
+        "rank %u is in round %" G_GUINT64_FORMAT " of epoch %u, rank %u in round %" G_GUINT64_FORMAT
+        " of epoch %u: all ranks need the same checkpoint-dir, on storage that they share",
+        r, other->round, other->epoch + 1, k->rank, own->round, own->epoch + 1);
+    return FALSE;
+  }
+  return TRUE;
+}
+
+static gboolean
+report (
+    Cnn3dTrainer *t, State state, const TrainerShare *share, const gchar *reason, GError **error)
+{
+  TrainerRanks *k = t->ranks;
+  Report own = { .state = state,
+    .epoch = t->now.pass.epoch,
+    .training = t->now.pass.training,
+    .round = k->rounds,
+    .settings = k->settings };
+
+  if (share)
+    own.share = *share;
+  if (reason)
+    g_strlcpy (own.reason, reason, sizeof own.reason);
+  return cnn3d_comm_share (k->comm, &own, sizeof own, k->reports, error);
+}
+
+/* The sum of the squares of the step's gradient, as one process computes it. */
+static gboolean
+square_sum (Cnn3dTrainer *t, const Cnn3dArrays *a, gdouble *sum, GError **error)
+{
+  TrainerRanks *k = t->ranks;
+  const guint most = most_pieces (k->pieces, k->size);
+  g_autofree gdouble *own = g_new0 (gdouble, most), *all = g_new0 (gdouble, most * k->size);
+  gdouble stretch = 0;
+
+  if (a->count)
+    t->s.backend->square_pieces (t->s.model, a, own);
+  if (!cnn3d_comm_share (k->comm, own, most * sizeof *own, all, error))
+    return FALSE;
+  *sum = 0;
+  for (guint r = 0, i = 0; r < k->size; r++)
+    for (guint n = 0; i < first_piece (k->pieces, r + 1, k->size); i++, n++) {
+      const Piece *piece = &g_array_index (k->pieces, Piece, i);
+
+      if (i > 0 && piece->stretch != g_array_index (k->pieces, Piece, i - 1).stretch) {
+        *sum += stretch;
+        stretch = 0;
+      }
+      stretch += all[r * most + n];
+    }
+  *sum += stretch;
+  return TRUE;
+}
+
+/* The step's batches are complete. */
+static gboolean
+step (Cnn3dTrainer *t, Cnn3dProgress *progress, GError **error)
+{
+  TrainerRanks *k = t->ranks;
+  Cnn3dArrays a = cnn3d_trainer_arrays (t);
+  Cnn3dUpdate update;
+  gdouble squares;
+
+  t->pending = (TrainerPending) { 0 };
+  update = cnn3d_trainer_next_update (t, t->group_weight);
+  t->pending.checks = update.checks;
+  a.gradients = k->sum;
+  a.from = k->slices[k->rank].from;
+  a.count = k->slices[k->rank].count;
+  k->summed = FALSE;
+  if (update.checks || update.clip > 0) {
+    if (!square_sum (t, &a, &update.squares, error))
+      return FALSE;
+    t->pending.squares = update.squares * ((gdouble) update.gradient_scale * update.gradient_scale);
+  }
+  t->in_step = TRUE;
+  if (a.count && !t->s.backend->update (t->s.model, &a, &update, &squares, error))
+    return FALSE;
+  if (!gather (t, t->s.weights + a.from, t->s.weights, TRUE, error)
+      || !cnn3d_session_refresh (&t->s, error)
+      || !t->s.backend->fetch (t->s.device, t->new_statistics, t->s.weights + t->s.layout->trained,
+          n_statistics (t) * sizeof (gfloat), error)
+      || !t->s.backend->finish (t->s.device, error))
+    return FALSE;
+  t->in_step = FALSE;
+  return cnn3d_trainer_take_step (t, progress, error);
+}
+
+/* Ends a round, with or without a batch of this rank. */
+static gboolean
+end_round (Cnn3dTrainer *t, State state, const TrainerShare *share, Cnn3dProgress *progress,
+    GError **error)
+{
+  TrainerRanks *k = t->ranks;
+  const TrainerPass *pass = &t->now.pass;
+  guint64 end;
+
+  /* unless all goes well */
+  k->state = RANKS_FAILED;
+  if (!report (t, state, share, NULL, error))
+    return FALSE;
+  for (guint r = 0; r < k->size; r++)
+    if (!check_report (t, r, error))
+      return FALSE;
+  for (guint r = 0; r < k->size; r++)
+    if (k->reports[r].state == STATE_LEAVES) {
+      k->state = RANKS_LEFT;
+      g_set_error (error, CNN3D_SESSION_ERROR, CNN3D_SESSION_ERROR_LEFT,
+          "rank %u was stopped, which ends training for all: start all of them again to go on", r);
+      return FALSE;
+    }
+  if (pass->training && !reduce (t, error))
+    return FALSE;
+  if (pass->training && !t->norm_frozen) {
+    /* without a batch, they are still what they were */
+    if (state != STATE_BATCH)
+      clear_statistics (t);
+    if (!share_statistics (t, error))
+      return FALSE;
+  }
+  k->rounds++;
+  end = pass->first + MIN (k->rounds * t->batch * k->size, pass->clips_listed);
+  for (guint r = 0; r < k->size; r++)
+    if (k->reports[r].state == STATE_BATCH
+        && !cnn3d_trainer_take_share (t, &k->reports[r].share, end, progress, error))
+      return FALSE;
+  t->now.position = end;
+  progress->ready = TRUE;
+  if (pass->training && t->group_clips > 0
+      && (k->rounds % t->params.accumulate == 0 || k->rounds == rounds_of (t, pass->clips_listed))
+      && !step (t, progress, error))
+    return FALSE;
+  cnn3d_trainer_fill_progress (t, progress);
+  k->state = RANKS_TOGETHER;
+  return TRUE;
+}
+
+gboolean
+cnn3d_ranks_begin_pass (Cnn3dTrainer *t, GError **error)
+{
+  TrainerRanks *k = t->ranks;
+  const TrainerPass *pass = &t->now.pass;
+
+  if (!pass->clips_listed) {
+    g_set_error (error, CNN3D_SESSION_ERROR, CNN3D_SESSION_ERROR_SETTINGS,
+        "several ranks train together only on clips from clipsrc, which says how many there are: "
+        "take the clips from it, or set distributed=none");
+    return FALSE;
+  }
+  /* a batch that a resumed run has done already was a whole round then, or another rank's */
+  k->rounds = (t->now.position - pass->first) / ((guint64) t->batch * k->size);
+  k->summed = FALSE;
+  if (k->begun)
+    return TRUE;
+  k->begun = TRUE;
+  return send_weights (t, error) && cnn3d_session_refresh (&t->s, error)
+      && cnn3d_trainer_take_mark (t, error);
+}
+
+gboolean
+cnn3d_ranks_check (const Cnn3dTrainer *t, const Cnn3dBatch *batch, GError **error)
+{
+  const TrainerRanks *k = t->ranks;
+  const guint64 number = (batch->position - t->now.pass.first - 1) / t->batch;
+
+  if (number % k->size == k->rank && number / k->size >= k->rounds)
+    return TRUE;
+  g_set_error (error, CNN3D_SESSION_ERROR, CNN3D_SESSION_ERROR_DATA,
+      "batch %" G_GUINT64_FORMAT " of the pass came to rank %u, but is rank %u's: leave clipsrc's "
+      "rank and world-size unset, and clipbatch's batch-size as it is",
+      number, k->rank, (guint) (number % k->size));
+  return FALSE;
+}
+
+gboolean
+cnn3d_ranks_idle (Cnn3dTrainer *t, const Cnn3dBatch *next, Cnn3dProgress *progress, GError **error)
+{
+  const TrainerPass *pass = &t->now.pass;
+  const guint64 before =
+      next ? rounds_of (t, next->position - pass->first) - 1 : rounds_of (t, pass->clips_listed);
+
+  return t->ranks->rounds >= before || end_round (t, STATE_IDLE, NULL, progress, error);
+}
+
+void
+cnn3d_ranks_begin_batch (Cnn3dTrainer *t)
+{
+  if (t->now.pass.training && !t->norm_frozen)
+    clear_statistics (t);
+}
+
+gboolean
+cnn3d_ranks_end_batch (
+    Cnn3dTrainer *t, const TrainerShare *share, Cnn3dProgress *progress, GError **error)
+{
+  return end_round (t, STATE_BATCH, share, progress, error);
+}
+
+/* In an array of all ranks' counts, (size, n) in parts. */
+gboolean
+cnn3d_ranks_add_counts (Cnn3dTrainer *t, guint64 *counts, gsize n, GError **error)
+{
+  TrainerRanks *k = t->ranks;
+  const gsize part = 4096;
+  g_autofree guint64 *all = g_new (guint64, part * k->size);
+
+  for (gsize at = 0; at < n; at += part) {
+    const gsize m = MIN (part, n - at);
+
+    if (!cnn3d_comm_share (k->comm, counts + at, m * sizeof *counts, all, error))
+      return FALSE;
+    memset (counts + at, 0, m * sizeof *counts);
+    for (gsize i = 0; i < m * k->size; i++)
+      counts[at + i % m] += all[i];
+  }
+  return TRUE;
+}
+
+gboolean
+cnn3d_ranks_leave (Cnn3dTrainer *t, const gchar *reason)
+{
+  TrainerRanks *k = t->ranks;
+
+  /* before the first pass nobody listens; after the end the others know, or cannot be reached */
+  if (!k->begun || k->state != RANKS_TOGETHER)
+    return FALSE;
+  k->state = RANKS_FAILED;
+  if (!report (t, reason ? STATE_FAILED : STATE_LEAVES, NULL, reason, NULL))
+    return FALSE;
+  for (guint r = 0; r < k->size; r++)
+    if (!check_report (t, r, NULL))
+      return FALSE;
+  k->state = RANKS_LEFT;
+  return TRUE;
+}
+
+gboolean
+cnn3d_ranks_agree (const TrainerRanks *k)
+{
+  return k->state != RANKS_FAILED;
+}

@@ -1,0 +1,43 @@
+/* ranks.h: training on several processes, which get the bits of one that accumulates.
+ *
+ * A round gives each rank one batch: round k of a pass has its batches k * size to
+ * k * size + size - 1, in rank order, and an optimizer step `accumulate` rounds. In a round each rank
+ * computes its batch's gradient; then rank r's slice of all of them is sent to rank r, which adds
+ * them to the step's in rank order, as one process would that accumulates them. For a step each rank
+ * updates its slice, whose optimizer state it alone has, and sends the weights to all. Running
+ * statistics and metrics are applied by all ranks, in rank order.
+ *
+ * Source: slices as in Rajbhandari et al., "ZeRO: Memory optimizations toward training trillion
+ * parameter models" (2020), stage 2. Private to this folder.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef CNN3D_RANKS_H
+#define CNN3D_RANKS_H
+
+#include "src/backend/backend.h"
+#include "src/comm/comm.h"
+
+typedef struct _TrainerRanks TrainerRanks;
+
+/* What a batch adds to the metrics. */
+typedef struct {
+  guint32 clips, correct;
+  guint32 passes;       /* micro-batches */
+  gdouble loss, weight; /* sums over the clips */
+} TrainerShare;
+
+/* Of `size` ranks. */
+typedef struct {
+  gsize slice; /* the most trained floats that one of them updates */
+  gsize extra; /* bytes that each has in addition, beside its slices of gradient and state */
+  /* bytes that `rank` sends to the others: for a round in which it has a batch, and for a step */
+  gsize round, step;
+} TrainerRanksSizes;
+/* norms: the norm of the gradient is needed; statistics: batches change running statistics. */
+typedef struct {
+  guint rank, size;
+  gboolean norms, statistics;
+} TrainerRanksParams;
+TrainerRanksSizes cnn3d_ranks_sizes (const Cnn3dWeightLayout *layout, guint n_params,
+    const gboolean *trained, const TrainerRanksParams *params);
+
+#endif

@@ -1,0 +1,168 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Several processes under mpirun train one model: the bits of one that accumulates, after a kill and a stop too;
+and what goes wrong ends all of them, with a reason."""
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import time
+
+import launch
+
+CLIP_BIN = launch.CLIP_BIN.replace("num-frames=8", "num-frames=4")
+
+
+def line(accumulate=1, epochs=3, source="", more="", folder="run"):
+    return ("clipsrc location=train.csv val-location=val.csv seed=5 epochs=%d %s %s ! clipbatch batch-size=2 ! %s ! "
+            "cnn3dtrain base-width=4 threads=1 device=cpu lr=0.02 dropout=0.2 progress=false "
+            "accumulate-grad-batches=%d checkpoint-dir=%s log-dir=%s-log %s" % (
+                epochs, source, CLIP_BIN, launch.QUEUE, accumulate, folder, folder, more))
+
+
+def start(ranks, folder, *lines):
+    """Ranks that all run the first line, or one line each."""
+    each = str(ranks // len(lines))
+    others = " ".join(": -n %s gst-launch-1.0 -m %s" % (each, one) for one in lines[1:])
+    return launch.start(lines[0] + " " + others, folder, before=launch.mpirun("-n", each))
+
+
+def run_ranks(ranks, folder, *lines):
+    return launch.finish(start(ranks, folder, *lines))
+
+
+def pids(process):
+    """Those of the ranks."""
+    listed = subprocess.run(["ps", "-o", "pid=,args=", "--ppid", str(process.pid)], stdout=subprocess.PIPE, check=True)
+    return [int(row.split()[0]) for row in listed.stdout.decode().splitlines() if "gst-launch-1.0" in row]
+
+
+def trains(process, folder, name="run"):
+    """Waits for the first checkpoint."""
+    until = time.monotonic() + launch.limit(120)
+    while not os.path.exists(os.path.join(folder, name, "last.safetensors")):
+        assert process.poll() is None and time.monotonic() < until, "it does not train"
+        time.sleep(0.02)
+
+
+def videos(folder, missing=False):
+    """23 training clips, of which one may be missing, and 5 to validate on."""
+    launch.two_classes(folder, 4, frames=8)
+    rows = ["%s/%02d.mp4,%s" % (kind, i % 4, kind) for i in range(12) for kind in ("bars", "ball")][:23]
+    if missing:
+        rows[7] = "gone/07.mp4,ball"
+    for name, some in (("train.csv", rows), ("val.csv", rows[:5])):
+        with open(os.path.join(folder, name), "w", encoding="utf-8") as file:
+            file.write("path,label\n" + "".join(row + "\n" for row in some))
+
+
+def same_files(folder, one, other):
+    names = sorted(os.listdir(os.path.join(folder, one)))
+    assert names == sorted(os.listdir(os.path.join(folder, other))) and len(names) >= 3, (names, other)
+    for name in names:
+        assert launch.read(os.path.join(folder, one, name)) == launch.read(os.path.join(folder, other, name)), name
+
+
+def records(folder, *path):
+    return [json.loads(row) for row in launch.read(os.path.join(folder, *path)).decode().splitlines()]
+
+
+def same_bits(folder):
+    """1, 2 and 4 ranks that accumulate 4, 2 and 1 batches end with the same files, though a clip is missing"""
+    videos(folder, missing=True)
+    launch.launch(line(4, folder="alone"), folder).fine()
+    for ranks in (2, 4):
+        name = "ranks%d" % ranks
+        run_ranks(ranks, folder, line(4 // ranks, folder=name)).fine()
+        same_files(folder, "alone", name)
+    alone = [r for r in records(folder, "alone-log", "log.jsonl") if r.get("event") in ("epoch", "validation")]
+    first = [r for r in records(folder, "ranks4-log", "log.jsonl") if r.get("event") in ("epoch", "validation")]
+    for a, b in zip(alone, first):
+        for key in ("loss", "accuracy", "clips"):
+            assert a.get(key) == b.get(key), (a, b)
+    skipped = [sum(r.get("event") == "skipped" for r in records(folder, *where)) for where in (
+        ("ranks4-log", "log.jsonl"), *(("ranks4-log", "rank-%d" % r, "log.jsonl") for r in (1, 2, 3)))]
+    assert sum(skipped) == 3, skipped
+    return ["clips skipped by each rank: %s" % skipped]
+
+
+def killed(folder):
+    """A rank that is killed ends the others, and the same line goes on to the same files"""
+    videos(folder)
+    launch.launch(line(4, epochs=4, folder="alone"), folder).fine()
+    notes = []
+    for victim in (0, 1):
+        name = "run%d" % victim
+        process = start(2, folder, line(2, epochs=4, more="checkpoint-interval=1", folder=name))
+        trains(process, folder, name)
+        os.kill(pids(process)[victim], signal.SIGKILL)
+        began = time.monotonic()
+        killed_run = launch.finish(process)
+        seconds = time.monotonic() - began
+        killed_run.need(killed_run.rc != 0 and seconds < launch.limit(20), "it ran for another %.1f s" % seconds)
+        notes.append("rank %d killed: all ended after %.1f s" % (victim, seconds))
+        run_ranks(2, folder, line(2, epochs=4, more="checkpoint-interval=1", folder=name)).fine()
+        same_files(folder, "alone", name)
+    return notes
+
+
+def stopped(folder):
+    """A rank that is stopped stops the others where they are, and other numbers of ranks go on from there"""
+    videos(folder)
+    launch.launch(line(4, epochs=4, folder="alone"), folder).fine()
+    process = start(2, folder, line(2, epochs=4))
+    trains(process, folder)
+    os.kill(pids(process)[1], signal.SIGINT)
+    run = launch.finish(process).fine()
+    run.need("rank 1 was stopped, which ends training for all" in run.out + run.err, "it does not say why")
+    run_ranks(4, folder, line(1, epochs=4)).fine()
+    same_files(folder, "alone", "run")
+
+
+def hangs(folder):
+    """A rank that hangs ends all after the time limit, and is named"""
+    videos(folder)
+    process = start(2, folder, line(epochs=1000, more="distributed-timeout=3"))
+    trains(process, folder)
+    victim = pids(process)[1]
+    os.kill(victim, signal.SIGSTOP)
+    began = time.monotonic()
+    try:
+        while process.poll() is None and time.monotonic() - began < launch.limit(40):
+            time.sleep(0.1)
+    finally:
+        try:
+            os.kill(victim, signal.SIGCONT)
+        except ProcessLookupError:
+            pass
+    run = launch.finish(process)
+    run.need(run.rc != 0 and "rank 1 did not answer within 3 s" in run.out + run.err, "it does not say why")
+    return ["ended after %.1f s" % (time.monotonic() - began)]
+
+
+def refused(folder):
+    """Ranks that differ, clips of another rank, clips that do not come from clipsrc, and a missing transport"""
+    videos(folder)
+    run_ranks(2, folder, line(), line(more="momentum=0.5")).need(
+        True, "").refused("rank [01] has other settings or clips than rank [01]: start all ranks with the same line")
+    run_ranks(2, folder, line(folder="other", source="world-size=1")).refused(
+        "batch 1 of the pass came to rank 0, but is rank 1's|batch 0 of the pass came to rank 1, but is rank 0's")
+    run_ranks(2, folder, "videotestsrc num-buffers=64 ! video/x-raw,format=RGB,width=32,height=32 ! clipsample "
+              "num-frames=4 ! clipbatch batch-size=2 ! cnn3dtrain base-width=4 num-classes=2 threads=1 device=cpu").refused(
+                  "several ranks train together only on clips from clipsrc")
+    shutil.copy(os.path.join(launch.BUILD, "src", "libcnn3d.so"), folder)
+    shutil.copy(os.path.join(launch.BUILD, "src", "backend", "cpu", "libcnn3d-cpu.so"), folder)
+    launch.launch(line(more="distributed=mpi"), folder, LD_LIBRARY_PATH=folder, CNN3D_BACKEND_PATH=folder).refused(
+        "The other processes cannot be joined .*mpi transport is not installed or cannot be loaded")
+
+
+def failing(folder):
+    """A rank whose training fails ends the others with its reason"""
+    videos(folder)
+    run = run_ranks(2, folder, line(epochs=50, more="lr=1000"))
+    run.need(run.rc != 0 and re.search("became NaN or infinite", run.out + run.err), "it does not say why")
+
+
+launch.main(same_bits, killed, stopped, hangs, refused, failing)
