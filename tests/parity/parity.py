@@ -33,6 +33,7 @@ import numpy
 import torch
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import ddp
 import posec3d
 import resnet18
 import tensors
@@ -384,6 +385,23 @@ def check_accumulation():
          [(k, relative(short[k], seven[k]), 1e-5) for k in seven if k.startswith("grad.")])
 
 
+def check_data_parallel(steps=20, batch=2, classes=10):
+    """What ranks do, to the bit (tests/unit/ranks.c), is what one process does that accumulates their batches."""
+    if not torch.distributed.is_available():
+        skip("DistributedDataParallel", "this PyTorch is built without it")
+        return
+    x, y = make_clips(4 * batch, 4, 48, classes)
+    model = make_model("r3d_18", classes)
+    # slowly, as steps amplify the last bits
+    got = run_tool(model, x, y, "--batch", batch, "--accumulate", ddp.PROCESSES, "--steps", steps, "--lr", 0.0003,
+                   "--convolution", "direct", classes=classes)["losses"]
+    with tempfile.TemporaryDirectory() as folder:
+        theirs = ddp.losses(folder, model, x, y, batch, steps, 0.0003)
+    assert abs(theirs[-1] - theirs[0]) > 0.05 * theirs[0], theirs
+    test(f"{steps} steps beside DistributedDataParallel in {ddp.PROCESSES} processes",
+         [(f"loss of step {i}", abs(a - b) / b, 1e-3) for i, (a, b) in enumerate(zip(got, theirs))])
+
+
 def check_heat_maps():
     """Through a first convolution that copies its input: the device's heat maps equal MMAction2's."""
     device = ARGS.device or "cpu"
@@ -613,6 +631,8 @@ def main():
         check_clipping()
     if wanted("accumulation"):
         check_accumulation()
+    if wanted("ddp"):
+        check_data_parallel()
     for name in ("r3d_18", "slow_r50"):
         if wanted("bf16"):
             check_bf16(name, 8, 112)

@@ -6,6 +6,7 @@
 #include "nvml-double.h"
 #include "src/backend/gpus.h"
 #include "tests/cuda/backend/rig.h"
+#include "tests/unit/threadcomm.h"
 
 #define MIB ((gsize) 1 << 20)
 #define CONTEXT (417 * MIB) /* of the double */
@@ -325,6 +326,25 @@ test_short_memory (void)
   }
 }
 
+/* A GPU trains alone. */
+static void
+test_ranks (void)
+{
+  g_autoptr (GError) error = NULL;
+  Cnn3dTrainerParams p;
+
+  reset ();
+  params_init (&p);
+  hub.size = 2;
+  p.comm = cnn3d_comm_join_by (&thread_transport, 1, &error);
+  g_assert_no_error (error);
+  g_assert_null (cnn3d_trainer_new (&p, 2, &error));
+  g_assert_nonnull (error);
+  g_assert_nonnull (
+      strstr (error->message, "several ranks train one model on the CPU only, not on Test double"));
+  cnn3d_comm_leave (&p.comm, TRUE);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -345,5 +365,6 @@ main (int argc, char **argv)
   g_test_add_func ("/memory/once", test_once);
   g_test_add_func ("/memory/uuid", test_uuid);
   g_test_add_func ("/memory/short", test_short_memory);
+  g_test_add_func ("/memory/ranks", test_ranks);
   return g_test_run ();
 }
