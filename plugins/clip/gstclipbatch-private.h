@@ -62,7 +62,8 @@ GstFlowReturn gst_clip_batch_send_caps (GstClipBatch *self, guint n);
 /* Starts the next batch, unless one was started. T must be known. */
 GstFlowReturn gst_clip_batch_begin (GstClipBatch *self);
 /* The number of the clip after the batch that clip number `clip` of this pass is in; G_MAXUINT64:
- * there are no passes, and whatever comes next fills the batch. */
+ * there are no passes, or nobody knows how many clips they have, and whatever comes next fills the
+ * batch. */
 guint64 gst_clip_batch_end_of (const GstClipBatch *self, guint64 clip);
 /* Pushes the complete clips, even if they do not fill a batch. */
 GstFlowReturn gst_clip_batch_push (GstClipBatch *self);

@@ -112,13 +112,11 @@ gst_clip_batch_end_of (const GstClipBatch *self, guint64 clip)
 {
   const GstClipEpoch *pass = &self->pass;
   const guint64 size = self->pack.capacity;
-  guint64 end;
 
-  if (!self->pass_open || clip < pass->first_clip || size == 0)
+  if (!self->pass_open || pass->clips == 0 || clip < pass->first_clip || size == 0)
     return G_MAXUINT64;
-  end = ((clip - pass->first_clip) / size + 1) * size;
 
-  return pass->first_clip + (pass->clips > 0 ? MIN (end, pass->clips) : end);
+  return pass->first_clip + MIN (((clip - pass->first_clip) / size + 1) * size, pass->clips);
 }
 
 GstFlowReturn
@@ -143,7 +141,7 @@ gst_clip_batch_push (GstClipBatch *self)
   if (!buffer)
     return gst_clip_batch_no_memory (self, self->pack.capacity);
   end = gst_clip_batch_end_of (self, GST_BUFFER_OFFSET (buffer));
-  if (!full && self->pass.clips > 0 && end != G_MAXUINT64)
+  if (!full && end != G_MAXUINT64)
     GST_BUFFER_OFFSET_END (buffer) = MAX (GST_BUFFER_OFFSET_END (buffer), end);
   ret = gst_pad_push (self->srcpad, buffer);
   if (ret == GST_FLOW_NOT_NEGOTIATED)

@@ -44,7 +44,7 @@ gst_clip_src_order_params (const ClipSrcSettings *used)
     .shuffle = used->shuffle,
     .limit_clips = used->limit_clips,
     .sampling = (Cnn3dSampling) used->sampling,
-    .rank = used->world_size ? used->rank : 0,
+    .rank = used->rank,
     .world_size = MAX (used->world_size, 1),
     .epochs = used->epochs };
 }

@@ -1,24 +1,26 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """PyTorch's DistributedDataParallel over gloo, in two processes: the losses of some steps.
 
-Run by parity.py as `ddp.py RANK FOLDER`: FOLDER/model.pt is a pickled model, FOLDER/clips.pt its clips and labels,
-of which a step takes `batch` for each process."""
+Runs itself as `ddp.py RANK FOLDER`: FOLDER/run.pt has the model and the clips, of which a step takes `batch` for each
+process."""
 import os
 import subprocess
 import sys
+import tempfile
 
 import torch
 
 PROCESSES = 2
 
 
-def losses(folder, model, x, y, batch, steps, lr):
-    """Of each step, the mean over both processes."""
-    torch.save((model, x, y, batch, steps, lr), os.path.join(folder, "run.pt"))
-    ranks = [subprocess.Popen([sys.executable, os.path.abspath(__file__), str(rank), folder]) for rank in range(PROCESSES)]
-    if any([rank.wait() for rank in ranks]):
-        raise RuntimeError("a process of DistributedDataParallel failed")
-    each = [torch.load(os.path.join(folder, "losses%d.pt" % rank)) for rank in range(PROCESSES)]
+def losses(*run):
+    """Of each step, the mean over both processes. run: model, x, y, batch, steps, lr"""
+    with tempfile.TemporaryDirectory() as folder:
+        torch.save(run, os.path.join(folder, "run.pt"))
+        ranks = [subprocess.Popen([sys.executable, os.path.abspath(__file__), str(rank), folder]) for rank in range(PROCESSES)]
+        if any([rank.wait() for rank in ranks]):
+            raise RuntimeError("a process of DistributedDataParallel failed")
+        each = [torch.load(os.path.join(folder, "losses%d.pt" % rank)) for rank in range(PROCESSES)]
     return [sum(some) / PROCESSES for some in zip(*each)]
 
 

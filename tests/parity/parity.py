@@ -395,11 +395,16 @@ def check_data_parallel(steps=20, batch=2, classes=10):
     # slowly, as steps amplify the last bits
     got = run_tool(model, x, y, "--batch", batch, "--accumulate", ddp.PROCESSES, "--steps", steps, "--lr", 0.0003,
                    "--convolution", "direct", classes=classes)["losses"]
-    with tempfile.TemporaryDirectory() as folder:
-        theirs = ddp.losses(folder, model, x, y, batch, steps, 0.0003)
+    theirs = ddp.losses(model, x, y, batch, steps, 0.0003)
     assert abs(theirs[-1] - theirs[0]) > 0.05 * theirs[0], theirs
+    off = [abs(a - b) / b for a, b in zip(got, theirs)]
+    bounds = [1e-3] * steps
+    if max(off) > 1e-3:
+        # as in check_steps()
+        other = ddp.losses(model, nudged(x), y, batch, steps, 0.0003)
+        bounds = [max(1e-3, 2 * abs(a - b) / b) for a, b in zip(other, theirs)]
     test(f"{steps} steps beside DistributedDataParallel in {ddp.PROCESSES} processes",
-         [(f"loss of step {i}", abs(a - b) / b, 1e-3) for i, (a, b) in enumerate(zip(got, theirs))])
+         [(f"loss of step {i}", off[i], bounds[i]) for i in range(steps)])
 
 
 def check_heat_maps():

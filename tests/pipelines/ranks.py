@@ -165,4 +165,80 @@ def failing(folder):
     run.need(run.rc != 0 and re.search("became NaN or infinite", run.out + run.err), "it does not say why")
 
 
-launch.main(same_bits, killed, stopped, hangs, refused, failing)
+class TwoHosts:
+    """Two network namespaces with a cable between them, each with a host name of its own."""
+
+    def __init__(self, folder):
+        self.names = ["cnn3d-%d-%s" % (os.getpid(), side) for side in "ab"]
+        self.agent = os.path.join(folder, "agent.sh")
+        with open(self.agent, "w", encoding="utf-8") as file:
+            file.write("#!/bin/sh\nshift\nexec ip netns exec %s unshare -u sh -c \"hostname two; $*\"\n" % self.names[1])
+        os.chmod(self.agent, 0o755)
+
+    def ip(self, *words):
+        return subprocess.run(["ip", *words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False).returncode == 0
+
+    def __enter__(self):
+        a, b = self.names
+        ok = all(self.ip("netns", "add", name) for name in self.names) and self.ip(
+            "link", "add", "one", "netns", a, "type", "veth", "peer", "name", "two", "netns", b)
+        for name, cable, address in ((a, "one", "10.9.0.1/24"), (b, "two", "10.9.0.2/24")):
+            ok = ok and self.ip("-n", name, "addr", "add", address, "dev", cable) and self.ip(
+                "-n", name, "link", "set", cable, "up") and self.ip("-n", name, "link", "set", "lo", "up")
+        if not ok:
+            self.__exit__()
+            raise launch.Skip("no network namespaces here: they take root's rights")
+        return self
+
+    def __exit__(self, *_):
+        for name in self.names:
+            self.ip("netns", "del", name)
+
+    def plug(self, state):
+        assert self.ip("-n", self.names[1], "link", "set", "two", state)
+
+    def start(self, folder, line):
+        mpirun = launch.mpirun("-n", "2", "--mca", "plm_rsh_agent", self.agent, "--mca", "oob_tcp_if_include", "10.9.0.0/24",
+                               "--mca", "btl", "tcp,self", "--mca", "btl_tcp_if_include", "10.9.0.0/24",
+                               "-H", "10.9.0.1,10.9.0.2", "-x", "GST_PLUGIN_PATH", "-x", "GST_REGISTRY")
+        inside = ["ip", "netns", "exec", self.names[0], "unshare", "-u", "sh", "-c", 'hostname one; exec "$@"', "sh"]
+        return launch.start(line, folder, before=inside + mpirun)
+
+
+def rank_pids(folder):
+    """Of all processes that train in the folder."""
+    found = []
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            if (os.readlink("/proc/%s/cwd" % pid) == os.path.realpath(folder)
+                    and os.path.basename(os.readlink("/proc/%s/exe" % pid)).startswith("gst-launch")):
+                found.append(int(pid))
+        except OSError:
+            continue
+    return found
+
+
+def two_hosts(folder):
+    """Over a network; a cable that is pulled out in mid-run ends both sides, and resuming ends with the right bits"""
+    videos(folder)
+    launch.launch(line(2, epochs=4, folder="alone"), folder).fine()
+    more = "checkpoint-interval=1 distributed-timeout=3"
+    with TwoHosts(folder) as hosts:
+        process = hosts.start(folder, line(1, epochs=4, more=more))
+        trains(process, folder)
+        hosts.plug("down")
+        began = time.monotonic()
+        while rank_pids(folder) and time.monotonic() - began < launch.limit(30):
+            time.sleep(0.1)
+        seconds, left = time.monotonic() - began, rank_pids(folder)
+        hosts.plug("up")
+        launch.kill(process)
+        out, err = process.communicate()
+        assert not left, "ranks %s do not end" % left
+        assert "did not answer within 3 s" in launch.text(out) + launch.text(err), launch.text(err)
+        launch.finish(hosts.start(folder, line(1, epochs=4, more=more))).fine()
+    same_files(folder, "alone", "run")
+    return ["ended %.1f s after the cable was out" % seconds]
+
+
+launch.main(same_bits, killed, stopped, hangs, refused, failing, two_hosts)
