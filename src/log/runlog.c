@@ -411,6 +411,11 @@ cnn3d_run_log_run (Cnn3dRunLog *log, const Cnn3dTrainer *trainer, const Cnn3dTra
   cnn3d_json_integer (line, "micro-batch", cnn3d_trainer_micro_batch (trainer));
   cnn3d_json_integer (line, "validation-batch", cnn3d_trainer_evaluation_batch (trainer));
   cnn3d_json_integer (line, "accumulate-grad-batches", params->accumulate);
+  if (params->comm) {
+    cnn3d_json_integer (line, "rank", cnn3d_comm_rank (params->comm));
+    cnn3d_json_integer (line, "world-size", cnn3d_comm_size (params->comm));
+    cnn3d_json_integer (line, "sent-bytes", cnn3d_trainer_sends (trainer));
+  }
   cnn3d_json_string (
       line, "recompute", cnn3d_choice_name (&cnn3d_recomputes, cnn3d_trainer_recompute (trainer)));
   cnn3d_json_string (line, "optimizer", cnn3d_choice_name (&cnn3d_optimizers, params->optimizer));

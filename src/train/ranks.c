@@ -143,7 +143,7 @@ settings_of (const Cnn3dTrainer *t)
   const gdouble numbers[] = { t->s.layout->trained, t->s.layout->total, t->batch, p->accumulate,
     p->optimizer, p->precision, p->momentum, p->weight_decay, p->lr.schedule, p->lr.lr,
     p->lr.warmup_epochs, p->lr.step_size, p->lr.gamma, p->label_smoothing, p->gradient_clip,
-    p->patience, p->monitor, p->checkpoint_interval, p->checkpoint_dir != NULL, n->frames,
+    t->fit.micro_batch, p->patience, p->monitor, p->checkpoint_interval, p->checkpoint_dir != NULL, n->frames,
     n->height, n->width, n->num_classes, n->dropout, n->view_dropout };
   const gchar *const texts[] = { n->model, p->freeze, p->data.order };
   g_autoptr (GChecksum) sum = g_checksum_new (G_CHECKSUM_SHA256);

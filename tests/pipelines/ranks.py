@@ -79,6 +79,8 @@ def same_bits(folder):
         same_files(folder, "alone", name)
     alone = [r for r in records(folder, "alone-log", "log.jsonl") if r.get("event") in ("epoch", "validation")]
     first = [r for r in records(folder, "ranks4-log", "log.jsonl") if r.get("event") in ("epoch", "validation")]
+    began = [r for r in records(folder, "ranks4-log", "rank-3", "log.jsonl") if r.get("event") == "run"]
+    assert (began[0]["rank"], began[0]["world-size"]) == (3, 4) and began[0]["sent-bytes"] > 0, began
     for a, b in zip(alone, first):
         for key in ("loss", "accuracy", "clips"):
             assert a.get(key) == b.get(key), (a, b)
