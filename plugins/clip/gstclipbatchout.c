@@ -153,12 +153,17 @@ gst_clip_batch_push (GstClipBatch *self)
 GstFlowReturn
 gst_clip_batch_push_last (GstClipBatch *self)
 {
+  const GstClipEpoch *pass = &self->pass;
   gboolean drop_last;
+  guint64 end = G_MAXUINT64;
 
   GST_OBJECT_LOCK (self);
   drop_last = self->drop_last;
   GST_OBJECT_UNLOCK (self);
-  if (drop_last) {
+  /* the last one that came may be another than the pass's last one */
+  if (self->pack.clips->len > 0)
+    end = gst_clip_batch_end_of (self, g_array_index (self->pack.clips, GstClipMeta, 0).clip);
+  if (drop_last && (end == G_MAXUINT64 || end == pass->first_clip + pass->clips)) {
     GST_DEBUG_OBJECT (self, "dropping %u clips", clip_pack_count (&self->pack));
     clip_pack_drop (&self->pack);
     return GST_FLOW_OK;

@@ -68,6 +68,7 @@ struct _GstClipSrc {
   GQueue jobs;       /* in order, view after view; the first is at `position` or after it */
   guint64 scheduled; /* position from which on the next jobs are created */
   guint batch;       /* clips that one rank takes at a time */
+  gboolean shares;   /* there are several ranks */
   GPtrArray *failed; /* of ClipJob: views of the current clip that cannot be read */
   gboolean started;
   gboolean need_segment, need_epoch;

@@ -549,6 +549,7 @@ share_out (GstClipSrc *self)
     world = self->used.world_size;
   else
     cnn3d_order_set_rank (self->order, rank, world);
+  self->shares = world > 1;
   batches = (clips + self->batch - 1) / self->batch;
   if (batches < world)
     goto too_few;
@@ -595,7 +596,9 @@ end_pass (GstClipSrc *self, const Cnn3dOrderClip *clip)
     .delivered = self->delivered,
     .skipped = self->skipped };
 
-  if (self->delivered == 0 && self->skipped > 0 && self->whole_pass)
+  /* others of several processes may have clips of the pass */
+  if (self->delivered == 0 && self->skipped > 0 && self->whole_pass
+      && !(self->caps && self->shares))
     return FALSE;
   /* caps precede the segment, and come with the first clip that can be read */
   if (self->need_segment && self->caps)

@@ -44,6 +44,12 @@ train_run_take_progress (TrainRun *self, const Cnn3dProgress *progress, guint cl
   if (!progress->ready)
     return TRUE;
   self->meter.under_way = 0;
+  /* of all ranks */
+  if (self->comm) {
+    clips = progress->clips - MIN (progress->clips, self->meter.seen);
+    self->meter.seen = progress->clips;
+    self->meter.pass_clips += clips;
+  }
   train_run_measure (self, progress, clips);
 
   return !progress->checkpoint_due || train_run_save (self, FALSE);
@@ -114,7 +120,8 @@ run_batch (TrainRun *self, const Batch *from)
     self->at.position = batch.position;
     if (!cnn3d_trainer_start (self->trainer, &progress, &error))
       goto failed;
-    self->meter.pass_clips += batch.n;
+    if (!self->comm)
+      self->meter.pass_clips += batch.n;
     self->meter.under_way = batch.n;
     if (!train_run_take_progress (self, &progress, batch.n))
       return;

@@ -267,7 +267,8 @@ train_run_end_pass (TrainRun *self, const GstClipEpochDone *done)
   GError *error = NULL;
 
   self->at.open = FALSE;
-  if (!train_run_collect (self) || !train_run_idle (self, NULL) || !check_pass (self, done))
+  if (!train_run_collect (self) || !train_run_idle (self, NULL) || !train_run_share_skips (self)
+      || !check_pass (self, done))
     return;
   report_skipped (self);
   self->at.position = position;

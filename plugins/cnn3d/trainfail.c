@@ -19,6 +19,11 @@ train_run_fail (TrainRun *self, GError *error, const gchar *about)
     return;
   }
   element_report_error (self->element, error, about);
+  /* who failed by itself tells the others, who wait for it */
+  if (self->comm && self->trainer
+      && !g_error_matches (error, CNN3D_SESSION_ERROR, CNN3D_SESSION_ERROR_RANKS)
+      && error->domain != CNN3D_COMM_ERROR)
+    cnn3d_trainer_leave (self->trainer, error->message);
   train_log_error (self->log, error, about);
   if (g_error_matches (error, CNN3D_SESSION_ERROR, CNN3D_SESSION_ERROR_DIVERGED))
     self->end.diverged = TRUE;

@@ -22,6 +22,7 @@ train_run_measure_from (TrainRun *self, guint64 position)
 
   m->pass_began = m->measured = g_get_monotonic_time ();
   m->pass_clips = m->under_way = 0;
+  m->seen = cnn3d_trainer_pass_clips (self->trainer);
   if (e->training || e->epoch != m->line.epoch || !m->epoch_began) {
     m->epoch_began = m->pass_began;
     m->line = (ProgressEpoch) { e->epoch, e->epochs, NAN, NAN, NAN, NAN, m->lr, 0, m->device_memory,

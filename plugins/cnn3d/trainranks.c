@@ -49,13 +49,30 @@ train_run_place (const TrainRun *self, guint *rank, guint *ranks)
   *ranks = self->comm ? cnn3d_comm_size (self->comm) : 1;
 }
 
+gboolean
+train_run_share_skips (TrainRun *self)
+{
+  TrainSkipsCount *count = &self->skips.pass;
+  GError *error = NULL;
+
+  if (!self->comm)
+    return TRUE;
+  count->clips = self->pass.clips;
+  if (cnn3d_trainer_add_up (self->trainer, &count->skipped, &error))
+    return TRUE;
+
+  /* ERRORS */
+  train_run_fail (self, error, NULL);
+  return FALSE;
+}
+
 void
 train_run_leave (TrainRun *self)
 {
   /* all have ended, or know that they will */
   if (self->comm && self->trainer && self->flow == GST_FLOW_OK && !self->end.finished
       && !self->end.stopped && !self->end.left)
-    self->end.left = cnn3d_trainer_leave (self->trainer);
+    self->end.left = cnn3d_trainer_leave (self->trainer, NULL);
 }
 
 void

@@ -62,7 +62,8 @@ typedef struct {
 /* Times are monotonic microseconds. */
 typedef struct {
   gint64 epoch_began, pass_began, measured;
-  guint64 pass_clips; /* since pass_began */
+  guint64 pass_clips; /* since pass_began, of all ranks */
+  guint64 seen;       /* with ranks: of the pass, as of the last batch that was reported */
   guint under_way;    /* clips of the batch that a GPU is computing */
   gdouble lr;
   guint64 resident_before; /* bytes, before the trainer was created */
@@ -140,6 +141,9 @@ void train_run_measure_pass (TrainRun *run, const Cnn3dPassResult *result);
 gboolean train_run_join (TrainRun *run);
 /* Whether another rank prints and saves. */
 gboolean train_run_follows (const TrainRun *run);
+/* At a pass's end: counts the clips that all ranks have skipped. FALSE on failure; an error is
+ * posted. */
+gboolean train_run_share_skips (TrainRun *run);
 /* Tells the others that this rank was stopped, if it was. */
 void train_run_leave (TrainRun *run);
 /* Leaves the others for good. */

@@ -124,6 +124,24 @@ check_points (TrainRun *self)
   return FALSE;
 }
 
+/* Several processes share out videos, not their windows. */
+static gboolean
+check_windows (TrainRun *self)
+{
+  GstClipPreparation from;
+
+  if (!self->comm || !self->stream.preparation
+      || !gst_event_parse_clip_preparation (self->stream.preparation, &from)
+      || from.clips_per_video <= 1)
+    return TRUE;
+  GST_ELEMENT_ERROR (self->element, RESOURCE, SETTINGS,
+      ("clips-per-video is %u, but several processes validate on one clip of each video: leave it "
+       "out of clipsample, and test with cnn3deval.",
+          from.clips_per_video),
+      (NULL));
+  return FALSE;
+}
+
 static void
 report_one_view (TrainRun *self)
 {
@@ -147,7 +165,8 @@ make_trainer (TrainRun *self)
 
   if (self->trainer)
     return TRUE;
-  if (!check_points (self) || !train_run_find_classes (self) || !open_log (self))
+  if (!check_points (self) || !check_windows (self) || !train_run_find_classes (self)
+      || !open_log (self))
     goto failed;
   report_one_view (self);
 
@@ -261,7 +280,9 @@ begin_pass (TrainRun *self)
     skipped = done - MIN (cnn3d_trainer_pass_clips (self->trainer), done);
   }
   self->watch.resumed |= resumes;
-  train_skips_begin_pass (&self->skips, e->clips - e->other_clips, skipped);
+  /* of several ranks the first counts those before */
+  train_skips_begin_pass (
+      &self->skips, e->clips - e->other_clips, train_run_follows (self) ? 0 : skipped);
 
   self->at.open = TRUE;
   train_run_measure_from (self, pass.position);

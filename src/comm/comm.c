@@ -22,7 +22,7 @@ static const struct {
 } launchers[] = {
   { "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE" }, /* Open MPI */
   { "PMI_RANK", "PMI_SIZE" },                         /* MPICH, srun --mpi=pmi2 */
-  { "SLURM_PROCID", "SLURM_NTASKS" },                 /* srun */
+  { "SLURM_PROCID", "SLURM_STEP_NUM_TASKS" },         /* srun, not sbatch */
 };
 
 static gboolean
@@ -45,6 +45,18 @@ cnn3d_comm_place (guint *rank, guint *size)
         && *rank < *size)
       return TRUE;
   return FALSE;
+}
+
+guint
+cnn3d_comm_neighbours (void)
+{
+  guint n;
+
+  return (get_number ("OMPI_COMM_WORLD_LOCAL_SIZE", &n) || get_number ("MPI_LOCALNRANKS", &n)
+             || get_number ("SLURM_NTASKS_PER_NODE", &n))
+          && n > 0
+      ? n
+      : 1;
 }
 
 Cnn3dDistributed
@@ -83,10 +95,25 @@ cnn3d_comm_join (Cnn3dDistributed distributed, guint seconds, GError **error)
 {
   const Cnn3dModuleKind kind = { "transport", "comm", "cnn3d_transport", CNN3D_TRANSPORT_ABI,
     CNN3D_COMM_ERROR, CNN3D_COMM_ERROR_MISSING };
-  const Cnn3dTransport *transport =
-      cnn3d_module_load (&kind, cnn3d_choice_name (&cnn3d_distributions, distributed), error);
+  static GMutex lock; /* loading is not thread-safe */
+  const Cnn3dTransport *transport;
+  guint rank, size;
+  Cnn3dComm *c;
 
-  return transport ? cnn3d_comm_join_by (transport, seconds, error) : NULL;
+  g_mutex_lock (&lock);
+  transport =
+      cnn3d_module_load (&kind, cnn3d_choice_name (&cnn3d_distributions, distributed), error);
+  g_mutex_unlock (&lock);
+  c = transport ? cnn3d_comm_join_by (transport, seconds, error) : NULL;
+  /* each would train a model of its own */
+  if (c && cnn3d_comm_place (&rank, &size) && size != c->size) {
+    g_set_error (error, CNN3D_COMM_ERROR, CNN3D_COMM_ERROR_FAILED,
+        "the launcher started %u processes, but MPI knows of %u: start them with the mpirun of the "
+        "same MPI, or with srun --mpi=pmix",
+        size, c->size);
+    cnn3d_comm_leave (&c, TRUE);
+  }
+  return c;
 }
 
 void

@@ -42,10 +42,13 @@ typedef struct {
 typedef struct _Cnn3dComm Cnn3dComm;
 
 /* Whether this process is one of several: CNN3D_DISTRIBUTED_AUTO becomes what the launcher's
- * environment says (Open MPI's, PMIx's or PMI's, as mpirun and srun set them), or NONE. */
+ * environment says (Open MPI's, PMI's or Slurm's), or NONE. */
 CNN3D_API Cnn3dDistributed cnn3d_comm_find (Cnn3dDistributed distributed);
 /* Rank and number of ranks by the launcher's environment, without joining. FALSE: unknown. */
 CNN3D_API gboolean cnn3d_comm_place (guint *rank, guint *size);
+
+/* How many of the ranks are on this machine, by the launcher's environment; 1: unknown. */
+CNN3D_API guint cnn3d_comm_neighbours (void);
 
 /* Joins the ranks. seconds: the longest that a rank is waited for. NULL with error. */
 CNN3D_API Cnn3dComm *cnn3d_comm_join (Cnn3dDistributed distributed, guint seconds, GError **error);

@@ -106,7 +106,7 @@ use_saved (Planner *p, gint op)
 static gsize
 use_parameters (Planner *p, gint op)
 {
-  if (!p->params->updates || !p->sizes->parameters[op])
+  if (!(p->params->updates || p->sizes->gathers[op]) || !p->sizes->parameters[op])
     return CNN3D_NOWHERE;
   if (p->parameters[op] == CNN3D_NOWHERE)
     p->parameters[op] = new_buffer (p, "parameters", op, p->sizes->parameters[op]);
@@ -321,6 +321,7 @@ add_backward_weights (Planner *p, gint i)
     s.first = first;
     s.clips = clips;
     s.adds = first > 0;
+    s.gathers = p->sizes->gathers[i] && !p->params->updates;
     s.in = use_slice (p, in);
     s.dout[0] = use_at (p, p->gradient[op->out][0], first * dout_clip);
     s.parameters = use_parameters (p, i);

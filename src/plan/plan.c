@@ -16,6 +16,7 @@ cnn3d_sizes_init (Cnn3dSizes *s, const Cnn3dNetwork *net, guint batch)
   s->parameters = g_new0 (gsize, net->n_ops);
   s->slice = g_new (guint, net->n_ops);
   s->adds = g_new0 (gboolean, net->n_ops);
+  s->gathers = g_new0 (gboolean, net->n_ops);
   s->statistics = g_new0 (gboolean, net->n_ops);
   for (guint i = 0; i < net->n_ops; i++)
     s->slice[i] = batch * cnn3d_op_views (net, i);
@@ -29,6 +30,7 @@ cnn3d_sizes_clear (Cnn3dSizes *s)
   g_free (s->saved);
   g_free (s->scratch);
   g_free (s->parameters);
+  g_free (s->gathers);
   g_free (s->slice);
   g_free (s->adds);
   g_free (s->statistics);

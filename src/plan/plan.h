@@ -40,6 +40,9 @@ typedef struct {
   gsize *parameters;
   guint *slice;   /* [op]: clips processed at once, see cnn3d_plan_slice() */
   gboolean *adds; /* [op]: a convolution can add to an existing gradient of its input */
+  /* [op]: a convolution's gradient of its parameters must be complete before it is added to that of
+   * other batches: its slices are added up in memory of their own */
+  gboolean *gathers;
   /* [op]: a convolution can compute its output's sums for the batch norm that follows */
   gboolean *statistics;
 } Cnn3dSizes;
@@ -63,6 +66,9 @@ typedef struct {
   gboolean defers;
   gsize parameters; /* gradients of the op's parameters; NOWHERE: stored outside the arena */
   gboolean adds;    /* add to them: an earlier slice wrote them */
+  /* `parameters` is where slices are added up; the last one adds the sum to what is stored outside
+   * the arena */
+  gboolean gathers;
   /* Gradient of out, as the sum of up to two buffers; of in; of residual. Batch norm writes `din`
    * over `in` or `dout[0]`; its `dresidual` is always dout[0]. A convolution's din may be its dout[0]:
    * it then works slice by slice through one slice of din at the end of its scratch. */

@@ -175,7 +175,7 @@ static Cnn3dSetting settings[] = {
   { UINT64 ("clipcache", "max-size", "Maximum size", 1e10), .unit = "bytes",
       .about = "Largest total size of the files in location; a full cache keeps its contents" },
   { UINT ("clipsrc", "rank", "Rank", 0, G_MAXINT, 0),
-      .about = "Number of this process, from 0 to world-size - 1; unused if world-size is 0" },
+      .about = "Number of this process, from 0 to world-size - 1" },
   { UINT ("clipsrc", "world-size", "World size", 0, G_MAXINT, 0), .unit = "processes",
       .about = "Processes that share each pass's clips: each takes one of clipbatch's batches by "
                "turns; 0: those that cnn3dtrain joins" },

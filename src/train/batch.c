@@ -462,6 +462,9 @@ cnn3d_trainer_close_group (
   if (!next || !t->now.pass.training || !t->now.pass.clips_listed || t->group_clips == 0
       || group_of (t, next) == t->group)
     return TRUE;
+  /* the clips that were skipped have passed, too */
+  t->now.position = t->now.pass.first
+      + MIN ((t->group + 1) * t->batch * t->params.accumulate, t->now.pass.clips_listed);
   if (!cnn3d_trainer_step_short_group (t, progress, error))
     return FALSE;
   progress->ready = TRUE;

@@ -327,17 +327,11 @@ keep_best (Cnn3dTrainer *t, GError **error)
   return TRUE;
 }
 
-gboolean
-cnn3d_trainer_save (Cnn3dTrainer *t, gchar **path, GError **error)
+static gboolean
+save (Cnn3dTrainer *t, gchar **path, GError **error)
 {
   g_autofree gchar *state = NULL, *state_path = NULL, *last = NULL;
-  Cnn3dProgress progress;
 
-  if (!cnn3d_trainer_wait (t, &progress, error))
-    return FALSE;
-  if (!t->params.checkpoint_dir || t->mark_saved || t->in_step
-      || (t->ranks && !cnn3d_ranks_agree (t->ranks)))
-    return TRUE;
   if (t->ranks && cnn3d_comm_rank (t->params.comm) > 0) {
     t->ended.unsaved = FALSE;
     t->mark_saved = TRUE;
@@ -359,6 +353,23 @@ cnn3d_trainer_save (Cnn3dTrainer *t, gchar **path, GError **error)
   if (path)
     *path = g_steal_pointer (&last);
   return TRUE;
+}
+
+gboolean
+cnn3d_trainer_save (Cnn3dTrainer *t, gchar **path, GError **error)
+{
+  Cnn3dProgress progress;
+
+  if (!cnn3d_trainer_wait (t, &progress, error))
+    return FALSE;
+  if (!t->params.checkpoint_dir || t->mark_saved || t->in_step
+      || (t->ranks && !cnn3d_ranks_agree (t->ranks)))
+    return TRUE;
+  if (save (t, path, error))
+    return TRUE;
+  if (t->ranks)
+    cnn3d_ranks_break (t->ranks);
+  return FALSE;
 }
 
 /* --- resuming --- */

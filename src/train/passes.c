@@ -111,6 +111,8 @@ cnn3d_trainer_end_pass (Cnn3dTrainer *t, guint64 position, Cnn3dPassResult *resu
   while (t->ranks && t->now.position < pass->first + pass->clips_listed)
     if (!cnn3d_ranks_idle (t, NULL, &result->last, error))
       return FALSE;
+  if (t->ranks && !cnn3d_ranks_close_pass (t, error))
+    return FALSE;
   if (t->ranks && !pass->training && t->confusion
       && !cnn3d_ranks_add_counts (t, t->confusion,
           (gsize) t->s.net->params.num_classes * t->s.net->params.num_classes, error))
@@ -154,9 +156,13 @@ cnn3d_trainer_end_pass (Cnn3dTrainer *t, guint64 position, Cnn3dPassResult *resu
 }
 
 gboolean
-cnn3d_trainer_leave (Cnn3dTrainer *t)
+cnn3d_trainer_add_up (Cnn3dTrainer *t, guint64 *count, GError **error)
 {
-  Cnn3dProgress progress;
+  return !t->ranks || cnn3d_ranks_end_pass (t, count, error);
+}
 
-  return t->ranks && cnn3d_trainer_wait (t, &progress, NULL) && cnn3d_ranks_leave (t, NULL);
+gboolean
+cnn3d_trainer_leave (Cnn3dTrainer *t, const gchar *reason)
+{
+  return t->ranks && cnn3d_ranks_leave (t, reason);
 }

@@ -20,7 +20,8 @@ typedef struct {
   guint32 state;
   guint32 epoch, training;
   TrainerShare share;
-  guint64 round;
+  guint64 round, step, position;
+  guint64 count;    /* see cnn3d_ranks_end_pass() */
   guint64 settings; /* hash of everything that must agree */
   gchar reason[240];
 } Report;
@@ -47,6 +48,7 @@ struct _TrainerRanks {
   guint64 rounds; /* of this pass that are over */
   guint64 settings;
   gboolean begun; /* all ranks have the same weights */
+  gboolean met;   /* at the pass's end */
   /* LEFT: no round follows, as a rank was stopped; FAILED: nor a save, as one has failed */
   enum {
     RANKS_TOGETHER,
@@ -134,7 +136,7 @@ cnn3d_ranks_sizes (const Cnn3dWeightLayout *layout, guint n_params, const gboole
 
 /* --- setup --- */
 
-/* A hash of what has to be the same for all ranks. */
+/* A hash of what has to be the same for all ranks, in the pass that begins. */
 static guint64
 settings_of (const Cnn3dTrainer *t)
 {
@@ -142,9 +144,11 @@ settings_of (const Cnn3dTrainer *t)
   const Cnn3dNetworkParams *n = &p->network;
   const gdouble numbers[] = { t->s.layout->trained, t->s.layout->total, t->batch, p->accumulate,
     p->optimizer, p->precision, p->momentum, p->weight_decay, p->lr.schedule, p->lr.lr,
-    p->lr.warmup_epochs, p->lr.step_size, p->lr.gamma, p->label_smoothing, p->gradient_clip,
-    t->fit.micro_batch, p->patience, p->monitor, p->checkpoint_interval, p->checkpoint_dir != NULL, n->frames,
-    n->height, n->width, n->num_classes, n->dropout, n->view_dropout };
+    p->lr.warmup_epochs, p->lr.epochs, p->lr.step_size, p->lr.gamma, p->label_smoothing,
+    p->gradient_clip, t->fit.micro_batch, p->patience, p->monitor, p->checkpoint_interval,
+    p->checkpoint_dir != NULL, p->convolution, t->class_weights != NULL, t->now.pass.clips_listed,
+    n->frames, n->height, n->width, n->num_classes, n->dropout, n->view_dropout, n->input,
+    n->fusion, n->views, n->view_fusion, n->points, n->persons, n->heatmap_size, n->heatmap_sigma };
   const gchar *const texts[] = { n->model, p->freeze, p->data.order };
   g_autoptr (GChecksum) sum = g_checksum_new (G_CHECKSUM_SHA256);
   guint64 words[4];
@@ -152,6 +156,9 @@ settings_of (const Cnn3dTrainer *t)
 
   g_checksum_update (sum, (const guchar *) numbers, sizeof numbers);
   g_checksum_update (sum, (const guchar *) &p->seed, sizeof p->seed);
+  if (t->class_weights)
+    g_checksum_update (
+        sum, (const guchar *) t->class_weights, n->num_classes * sizeof *t->class_weights);
   for (guint i = 0; i < G_N_ELEMENTS (texts); i++)
     g_checksum_update (sum, (const guchar *) (texts[i] ? texts[i] : ""), -1);
   g_checksum_get_digest (sum, (guint8 *) words, &size);
@@ -213,7 +220,6 @@ cnn3d_ranks_new (Cnn3dTrainer *t, GError **error)
   k->to = g_new0 (gpointer, k->size);
   k->sent = g_new0 (gsize, k->size);
   k->taken = g_new0 (gsize, k->size);
-  k->settings = settings_of (t);
   if (!take_memory (k, t, error))
     g_clear_pointer (&k, cnn3d_ranks_free);
   return k;
@@ -425,8 +431,10 @@ check_report (const Cnn3dTrainer *t, guint r, GError **error)
   const Report *own = &k->reports[k->rank], *other = &k->reports[r];
 
   if (other->state == STATE_FAILED) {
-    g_set_error (error, CNN3D_SESSION_ERROR, CNN3D_SESSION_ERROR_RANKS, "rank %u failed: %.*s", r,
-        (gint) sizeof other->reason, other->reason);
+    g_autofree gchar *reason = g_utf8_make_valid (other->reason, -1);
+
+    g_set_error (
+        error, CNN3D_SESSION_ERROR, CNN3D_SESSION_ERROR_RANKS, "rank %u failed: %s", r, reason);
     return FALSE;
   }
   if (other->settings != own->settings) {
@@ -436,33 +444,52 @@ check_report (const Cnn3dTrainer *t, guint r, GError **error)
         r, k->rank);
     return FALSE;
   }
-  if (other->epoch != own->epoch || other->training != own->training
-      || other->round != own->round) {
+  if (other->epoch != own->epoch || other->training != own->training || other->round != own->round
+      || other->step != own->step || other->position != own->position) {
     g_set_error (error, CNN3D_SESSION_ERROR, CNN3D_SESSION_ERROR_RANKS,
-        "rank %u is in round %" G_GUINT64_FORMAT " of epoch %u, rank %u in round %" G_GUINT64_FORMAT
-        " of epoch %u: all ranks need the same checkpoint-dir, on storage that they share",
-        r, other->round, other->epoch + 1, k->rank, own->round, own->epoch + 1);
+        "rank %u is at clip %" G_GUINT64_FORMAT " after step %" G_GUINT64_FORMAT
+        ", rank %u at clip %" G_GUINT64_FORMAT " after step %" G_GUINT64_FORMAT
+        ": all ranks need the same checkpoint-dir, on storage that they share",
+        r, other->position, other->step, k->rank, own->position, own->step);
     return FALSE;
   }
   return TRUE;
 }
 
+/* All ranks meet here: each tells where it is. FALSE with error: they do not go on together. */
 static gboolean
-report (
-    Cnn3dTrainer *t, State state, const TrainerShare *share, const gchar *reason, GError **error)
+meet (Cnn3dTrainer *t, State state, const TrainerShare *share, guint64 count, const gchar *reason,
+    GError **error)
 {
   TrainerRanks *k = t->ranks;
   Report own = { .state = state,
     .epoch = t->now.pass.epoch,
     .training = t->now.pass.training,
     .round = k->rounds,
+    .step = t->now.step,
+    .position = t->now.position,
+    .count = count,
     .settings = k->settings };
 
   if (share)
     own.share = *share;
   if (reason)
     g_strlcpy (own.reason, reason, sizeof own.reason);
-  return cnn3d_comm_share (k->comm, &own, sizeof own, k->reports, error);
+  /* unless all goes well */
+  k->state = RANKS_FAILED;
+  if (!cnn3d_comm_share (k->comm, &own, sizeof own, k->reports, error))
+    return FALSE;
+  for (guint r = 0; r < k->size; r++)
+    if (!check_report (t, r, error))
+      return FALSE;
+  for (guint r = 0; r < k->size; r++)
+    if (k->reports[r].state == STATE_LEAVES) {
+      k->state = RANKS_LEFT;
+      g_set_error (error, CNN3D_SESSION_ERROR, CNN3D_SESSION_ERROR_LEFT,
+          "rank %u was stopped, which ends training for all: start all of them again to go on", r);
+      return FALSE;
+    }
+  return TRUE;
 }
 
 /* The sum of the squares of the step's gradient, as one process computes it. */
@@ -536,20 +563,8 @@ end_round (Cnn3dTrainer *t, State state, const TrainerShare *share, Cnn3dProgres
   const TrainerPass *pass = &t->now.pass;
   guint64 end;
 
-  /* unless all goes well */
-  k->state = RANKS_FAILED;
-  if (!report (t, state, share, NULL, error))
+  if (!meet (t, state, share, 0, NULL, error))
     return FALSE;
-  for (guint r = 0; r < k->size; r++)
-    if (!check_report (t, r, error))
-      return FALSE;
-  for (guint r = 0; r < k->size; r++)
-    if (k->reports[r].state == STATE_LEAVES) {
-      k->state = RANKS_LEFT;
-      g_set_error (error, CNN3D_SESSION_ERROR, CNN3D_SESSION_ERROR_LEFT,
-          "rank %u was stopped, which ends training for all: start all of them again to go on", r);
-      return FALSE;
-    }
   if (pass->training && !reduce (t, error))
     return FALSE;
   if (pass->training && !t->norm_frozen) {
@@ -581,6 +596,7 @@ cnn3d_ranks_begin_pass (Cnn3dTrainer *t, GError **error)
 {
   TrainerRanks *k = t->ranks;
   const TrainerPass *pass = &t->now.pass;
+  gboolean saved;
 
   if (!pass->clips_listed) {
     g_set_error (error, CNN3D_SESSION_ERROR, CNN3D_SESSION_ERROR_SETTINGS,
@@ -590,12 +606,47 @@ cnn3d_ranks_begin_pass (Cnn3dTrainer *t, GError **error)
   }
   /* a batch that a resumed run has done already was a whole round then, or another rank's */
   k->rounds = (t->now.position - pass->first) / ((guint64) t->batch * k->size);
-  k->summed = FALSE;
+  k->summed = k->met = FALSE;
+  k->settings = settings_of (t);
   if (k->begun)
     return TRUE;
   k->begun = TRUE;
-  return send_weights (t, error) && cnn3d_session_refresh (&t->s, error)
-      && cnn3d_trainer_take_mark (t, error);
+  saved = t->mark_saved;
+  if (!send_weights (t, error) || !cnn3d_session_refresh (&t->s, error)
+      || !cnn3d_trainer_take_mark (t, error))
+    return FALSE;
+  t->mark_saved = saved; /* nothing was trained */
+  return TRUE;
+}
+
+gboolean
+cnn3d_ranks_end_pass (Cnn3dTrainer *t, guint64 *count, GError **error)
+{
+  TrainerRanks *k = t->ranks;
+
+  if (!meet (t, STATE_IDLE, NULL, *count, NULL, error))
+    return FALSE;
+  k->state = RANKS_TOGETHER;
+  k->met = TRUE;
+  *count = 0;
+  for (guint r = 0; r < k->size; r++)
+    *count += k->reports[r].count;
+  return TRUE;
+}
+
+gboolean
+cnn3d_ranks_close_pass (Cnn3dTrainer *t, GError **error)
+{
+  guint64 count = 0;
+
+  /* a pass that resuming ends */
+  if (!t->ranks->begun)
+    return TRUE;
+  if (!t->ranks->met && !cnn3d_ranks_end_pass (t, &count, error))
+    return FALSE;
+  t->ranks->met = FALSE;
+  t->ranks->rounds = 0;
+  return TRUE;
 }
 
 gboolean
@@ -665,18 +716,18 @@ cnn3d_ranks_leave (Cnn3dTrainer *t, const gchar *reason)
   /* before the first pass nobody listens; after the end the others know, or cannot be reached */
   if (!k->begun || k->state != RANKS_TOGETHER)
     return FALSE;
-  k->state = RANKS_FAILED;
-  if (!report (t, reason ? STATE_FAILED : STATE_LEAVES, NULL, reason, NULL))
-    return FALSE;
-  for (guint r = 0; r < k->size; r++)
-    if (!check_report (t, r, NULL))
-      return FALSE;
-  k->state = RANKS_LEFT;
-  return TRUE;
+  meet (t, reason ? STATE_FAILED : STATE_LEAVES, NULL, 0, reason, NULL);
+  return k->state == RANKS_LEFT;
 }
 
 gboolean
 cnn3d_ranks_agree (const TrainerRanks *k)
 {
-  return k->state != RANKS_FAILED;
+  return k->begun && k->state != RANKS_FAILED;
+}
+
+void
+cnn3d_ranks_break (TrainerRanks *k)
+{
+  k->state = RANKS_FAILED;
 }

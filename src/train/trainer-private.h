@@ -140,6 +140,11 @@ gboolean cnn3d_ranks_end_batch (
 /* A round without a batch of this rank, if there is one before `next`, or, NULL, the pass's end. */
 gboolean cnn3d_ranks_idle (
     Cnn3dTrainer *t, const Cnn3dBatch *next, Cnn3dProgress *progress, GError **error);
+/* All ranks are at the pass's end, or learn that one is not. *count: in and out, see
+ * cnn3d_trainer_add_up(). */
+gboolean cnn3d_ranks_end_pass (Cnn3dTrainer *t, guint64 *count, GError **error);
+/* The same, unless it was done; no round of the pass follows. */
+gboolean cnn3d_ranks_close_pass (Cnn3dTrainer *t, GError **error);
 /* Adds up counts, (n), of all ranks. */
 gboolean cnn3d_ranks_add_counts (Cnn3dTrainer *t, guint64 *counts, gsize n, GError **error);
 /* Slices of all ranks to rank 0's t->gradients, which are free between two batches. */
@@ -149,8 +154,10 @@ void cnn3d_ranks_take_slice (const Cnn3dTrainer *t, gfloat *slice);
 /* Tells the others that this rank ends here: without a reason, because it was stopped. FALSE: they
  * were not told, or one has failed. */
 gboolean cnn3d_ranks_leave (Cnn3dTrainer *t, const gchar *reason);
-/* Whether all ranks are at the same place, so that they can save. */
+/* Whether all ranks are at the same place, so that they can save; and that they are no longer, as
+ * something failed on the way. */
 gboolean cnn3d_ranks_agree (const TrainerRanks *ranks);
+void cnn3d_ranks_break (TrainerRanks *ranks);
 
 /* batch.c */
 Cnn3dArrays cnn3d_trainer_arrays (const Cnn3dTrainer *t);

@@ -293,7 +293,11 @@ cnn3d_trainer_new (const Cnn3dTrainerParams *params, guint batch, GError **error
   }
   t->scales = t->params.precision == CNN3D_PRECISION_16_MIXED;
   t->now.loss_scale = INITIAL_LOSS_SCALE;
-  t->budget = cnn3d_fit_budget (t->s.backend, t->s.device, params);
+  /* ranks of one machine share its memory */
+  if (t->params.ranks > 1 && !params->max_memory)
+    t->params.max_memory =
+        cnn3d_fit_budget (t->s.backend, t->s.device, params) / cnn3d_comm_neighbours ();
+  t->budget = cnn3d_fit_budget (t->s.backend, t->s.device, &t->params);
   if (!cnn3d_fit_choose (t->s.backend, t->s.device, &t->params, batch, &t->fit, error))
     goto failed;
   t->updates_early = cnn3d_trainer_updates_early (&t->params, batch, t->fit.micro_batch);

@@ -246,9 +246,12 @@ CNN3D_API gboolean cnn3d_trainer_begin_pass (
     Cnn3dTrainer *trainer, const Cnn3dPass *pass, GError **error);
 
 /* Tells the other ranks that this one ends here, after the batches so far; all then save once more
- * and end. FALSE: they were not told, because there are none, or no pass has begun, or one of them
- * has failed. */
-CNN3D_API gboolean cnn3d_trainer_leave (Cnn3dTrainer *trainer);
+ * and end. reason: why it failed; NULL: it was stopped. FALSE: they were not told, because there are
+ * none, or no pass has begun, or one of them has failed. */
+CNN3D_API gboolean cnn3d_trainer_leave (Cnn3dTrainer *trainer, const gchar *reason);
+/* At a pass's end, after cnn3d_trainer_close_group() and before cnn3d_trainer_end_pass(): adds up a
+ * count over all ranks. */
+CNN3D_API gboolean cnn3d_trainer_add_up (Cnn3dTrainer *trainer, guint64 *count, GError **error);
 
 /* A batch is trained or validated, as the pass requires, in several calls. It may be smaller than the
  * trainer's batch (the last of an epoch), never larger.

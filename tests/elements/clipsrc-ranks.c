@@ -62,14 +62,16 @@ share_clear (Share *share)
 }
 
 static void
-run_rank (Share *share, const gchar *csv, guint rank, guint world, guint batch, guint workers)
+run_rank (Share *share, const gchar *csv, guint rank, guint world, guint batch, guint workers,
+    const gchar *more)
 {
   gchar *line = g_strdup_printf (
       "clipsrc name=src location=%s epochs=%u seed=7 rank=%u world-size=%u num-workers=%u "
       "clip-bin=\"clipsample num-frames=2 ! videoconvertscale ! "
-      "video/x-raw,format=RGB,width=16,height=16\" ! clipbatch batch-size=%u ! fakesink name=sink "
+      "video/x-raw,format=RGB,width=16,height=16\" ! clipbatch batch-size=%u %s ! fakesink "
+      "name=sink "
       "sync=false",
-      csv, EPOCHS, rank, world, workers, batch);
+      csv, EPOCHS, rank, world, workers, batch, more);
   GstElement *pipeline, *sink;
   GstMessage *message;
   GError *error = NULL;
@@ -125,15 +127,15 @@ compare_lines (gconstpointer a, gconstpointer b)
 
 /* All ranks together get the batches of one process, and none of them twice. */
 static void
-check_ranks (const gchar *csv, guint world, guint batch, guint workers)
+check_ranks (const gchar *csv, guint world, guint batch, guint workers, const gchar *more)
 {
   GPtrArray *lines = g_ptr_array_new ();
   Share *shares = g_new (Share, world), whole;
 
-  run_rank (&whole, csv, 0, 1, batch, workers);
+  run_rank (&whole, csv, 0, 1, batch, workers, more);
   g_assert_null (whole.error);
   for (guint r = 0; r < world; r++) {
-    run_rank (&shares[r], csv, r, world, batch, workers);
+    run_rank (&shares[r], csv, r, world, batch, workers, more);
     g_assert_null (shares[r].error);
     g_test_message ("rank %u of %u: %s", r, world, shares[r].passes->str);
     for (guint i = 0; i < shares[r].batches->len; i++)
@@ -157,7 +159,7 @@ test_shares (void)
 
   for (guint world = 2; world <= 4; world++)
     for (guint batch = 1; batch <= 3; batch++)
-      check_ranks (csv, world, batch, world % 3);
+      check_ranks (csv, world, batch, world % 3, "");
   g_free (csv);
 }
 
@@ -168,7 +170,7 @@ test_passes (void)
   gchar *csv = write_rows (-1);
   Share share;
 
-  run_rank (&share, csv, 3, 4, 3, 0);
+  run_rank (&share, csv, 3, 4, 3, 0, "");
   g_assert_cmpstr (share.passes->str, ==, "T0:3 3-0/13 V0:0 0-0/16 T1:3 3-0/29 V1:0 0-0/32 ");
   share_clear (&share);
   g_free (csv);
@@ -182,10 +184,10 @@ test_skipped (void)
   guint others = 0, shorter = 0;
   Share good, bad;
 
-  run_rank (&good, csv, 0, 1, 3, 0);
+  run_rank (&good, csv, 0, 1, 3, 0, "");
   g_free (csv);
   broken = write_rows (4);
-  run_rank (&bad, broken, 0, 1, 3, 0);
+  run_rank (&bad, broken, 0, 1, 3, 0, "");
   g_assert_null (bad.error);
   g_assert_cmpuint (bad.batches->len, ==, good.batches->len);
   for (guint i = 0; i < good.batches->len; i++) {
@@ -205,7 +207,7 @@ test_skipped (void)
   }
   g_assert_cmpuint (shorter, ==, EPOCHS);
   g_assert_cmpuint (others, ==, good.batches->len - EPOCHS);
-  check_ranks (broken, 3, 3, 1);
+  check_ranks (broken, 3, 3, 1, "");
   share_clear (&good);
   share_clear (&bad);
   g_free (broken);
@@ -217,9 +219,21 @@ test_batch_left_out (void)
 {
   gchar *csv = write_rows (5);
 
-  check_ranks (csv, 2, 1, 0);
-  check_ranks (csv, 3, 2, 2);
+  check_ranks (csv, 2, 1, 0, "");
+  check_ranks (csv, 3, 2, 2, "");
   g_free (csv);
+}
+
+/* drop-last drops the pass's last batch where it is short, and no rank's own last one. */
+static void
+test_drop_last (void)
+{
+  for (gint bad = 0; bad < TRAINING; bad += 3) {
+    gchar *csv = write_rows (bad);
+
+    check_ranks (csv, 2, 3, 0, "drop-last=true");
+    g_free (csv);
+  }
 }
 
 static void
@@ -228,7 +242,7 @@ test_too_few (void)
   gchar *csv = write_rows (-1);
   Share share;
 
-  run_rank (&share, csv, 5, 6, 3, 0);
+  run_rank (&share, csv, 5, 6, 3, 0, "");
   g_assert_cmpstr (share.error, ==,
       "The training pass has 13 clips, 5 batches of 3, but world-size is 6: each process needs a "
       "batch. Reduce batch-size or world-size.");
@@ -247,6 +261,7 @@ main (int argc, char **argv)
   g_test_add_func ("/clipsrc-ranks/passes", test_passes);
   g_test_add_func ("/clipsrc-ranks/skipped", test_skipped);
   g_test_add_func ("/clipsrc-ranks/batch-left-out", test_batch_left_out);
+  g_test_add_func ("/clipsrc-ranks/drop-last", test_drop_last);
   g_test_add_func ("/clipsrc-ranks/too-few", test_too_few);
   result = g_test_run ();
   cliprun_deinit ();

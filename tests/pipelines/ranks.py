@@ -154,10 +154,24 @@ def refused(folder):
     run_ranks(2, folder, "videotestsrc num-buffers=64 ! video/x-raw,format=RGB,width=32,height=32 ! clipsample "
               "num-frames=4 ! clipbatch batch-size=2 ! cnn3dtrain base-width=4 num-classes=2 threads=1 device=cpu").refused(
                   "several ranks train together only on clips from clipsrc")
+    run_ranks(2, folder, line(folder="windows").replace("clipsample ", "clipsample clips-per-video=2 frame-interval=1 ")).refused(
+        "clips-per-video is 2, but several processes validate on one clip of each video")
+    launch.launch(line(folder="single"), folder, OMPI_COMM_WORLD_RANK="0", OMPI_COMM_WORLD_SIZE="2").refused(
+        "the launcher started 2 processes, but MPI knows of 1: ")
     shutil.copy(os.path.join(launch.BUILD, "src", "libcnn3d.so"), folder)
     shutil.copy(os.path.join(launch.BUILD, "src", "backend", "cpu", "libcnn3d-cpu.so"), folder)
     launch.launch(line(more="distributed=mpi"), folder, LD_LIBRARY_PATH=folder, CNN3D_BACKEND_PATH=folder).refused(
         "The other processes cannot be joined .*mpi transport is not installed or cannot be loaded")
+
+
+def too_many_skipped(folder):
+    """Skipped clips are counted over all ranks, which fail together"""
+    videos(folder, missing=True)
+    share = "max-skipped=%s checkpoint-dir=%s" # 1 of 23 is skipped, of the other rank's 11 or 12 more
+    run_ranks(2, folder, line(epochs=1, more=share % ("0.06", "fine"))).fine()
+    run = run_ranks(2, folder, line(epochs=1, more=share % ("0.02", "short")))
+    run.refused("1 of 23 training clips")
+    assert not os.path.exists(os.path.join(folder, "short", "last.safetensors"))
 
 
 def failing(folder):
@@ -243,4 +257,4 @@ def two_hosts(folder):
     return ["ended %.1f s after the cable was out" % seconds]
 
 
-launch.main(same_bits, killed, stopped, hangs, refused, failing, two_hosts)
+launch.main(same_bits, killed, stopped, hangs, refused, too_many_skipped, failing, two_hosts)

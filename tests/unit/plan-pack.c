@@ -142,6 +142,7 @@ draw_sizes (Cnn3dSizes *s, const Cnn3dNetwork *net, guint batch, guint64 *drawn)
       continue;
     s->parameters[i] = 64 * (1 + below (drawn, 1000));
     s->adds[i] = below (drawn, 2);
+    s->gathers[i] = below (drawn, 2);
     s->statistics[i] = below (drawn, 2);
     s->slice[i] = cnn3d_plan_slice (batch * cnn3d_op_views (net, i), 0, 64, 64 << below (drawn, 4));
   }

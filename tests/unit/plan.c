@@ -134,8 +134,13 @@ set_up (Setup *s, const TestNetwork *kind, const Size z, gboolean training,
   s->sizes = backend->program_sizes (s->program);
   g_assert_cmpuint (s->sizes->batch, ==, z[3]);
   /* as on a GPU, for every other size of whole batches */
-  for (guint i = 0; (most ? most : z[3]) % 2 == 0 && i < s->net->n_ops; i++)
-    s->sizes->adds[i] = s->sizes->statistics[i] = s->net->ops[i].kind == CNN3D_OP_CONV;
+  for (guint i = 0; i < s->net->n_ops; i++) {
+    const gboolean conv = s->net->ops[i].kind == CNN3D_OP_CONV;
+
+    s->sizes->gathers[i] = conv && i % 3 > 0;
+    if ((most ? most : z[3]) % 2 == 0)
+      s->sizes->adds[i] = s->sizes->statistics[i] = conv;
+  }
 }
 
 static void

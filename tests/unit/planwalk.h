@@ -263,13 +263,16 @@ scratch_bytes (const Walk *w, const Cnn3dStep *s)
   return bytes;
 }
 
-/* The gradient of the op's parameters: in the arena if and only if they are updated early. */
+/* The gradient of the op's parameters: in the arena if and only if they are updated early, or slices
+ * are added up there. */
 static inline void
 write_parameters (Walk *w, const Cnn3dStep *s, gboolean adds)
 {
   const gsize bytes = w->sizes->parameters[s->op];
 
-  if (!w->params->updates || !bytes) {
+  if (s->gathers != (w->sizes->gathers[s->op] && !w->params->updates))
+    complain (w, "gathers %d", s->gathers);
+  if (!(w->params->updates || s->gathers) || !bytes) {
     if (s->parameters != CNN3D_NOWHERE)
       complain (w, "has an unneeded place for its parameters' gradient");
     return;

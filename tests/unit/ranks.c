@@ -7,7 +7,7 @@
 typedef struct {
   const Cnn3dTrainerParams *params;
   guint size, rank;
-  gint skipped[3];
+  gint skipped[6];
   guint64 resume_at; /* stops at the first checkpoint from this position on; 0: never */
 } Job;
 
@@ -18,6 +18,29 @@ is_skipped (const Job *job, guint64 position)
     if (job->skipped[i] >= 0 && (guint64) job->skipped[i] == position % EPOCH_POSITIONS)
       return TRUE;
   return FALSE;
+}
+
+static void
+save_if_due (Cnn3dTrainer *t, const Cnn3dProgress *progress)
+{
+  g_autoptr (GError) error = NULL;
+
+  if (progress->checkpoint_due)
+    cnn3d_trainer_save (t, NULL, &error);
+  g_assert_no_error (error);
+}
+
+static void
+close_groups (Cnn3dTrainer *t, const Cnn3dBatch *next)
+{
+  g_autoptr (GError) error = NULL;
+  Cnn3dProgress progress;
+
+  do {
+    cnn3d_trainer_close_group (t, next, &progress, &error);
+    g_assert_no_error (error);
+    save_if_due (t, &progress);
+  } while (progress.ready);
 }
 
 /* Trains or validates the pass at `position`, of whose batches this rank has its own. */
@@ -48,15 +71,17 @@ run_pass (Cnn3dTrainer *t, const Cnn3dTrainerParams *p, const Job *job, guint64 
       }
     if (batch.n == 0)
       continue;
+    cnn3d_trainer_stage (t, &batch, &error);
+    g_assert_no_error (error);
+    close_groups (t, &batch);
     sent = p->comm ? cnn3d_comm_sent (p->comm) : 0;
-    cnn3d_trainer_run (t, &batch, &progress, &error);
+    cnn3d_trainer_start (t, &progress, &error);
     g_assert_no_error (error);
     if (p->comm && training && p->accumulate == 1 && progress.stepped)
       g_assert_cmpuint (cnn3d_comm_sent (p->comm) - sent, ==, cnn3d_trainer_sends (t));
-    if (progress.checkpoint_due)
-      cnn3d_trainer_save (t, NULL, &error);
-    g_assert_no_error (error);
+    save_if_due (t, &progress);
   }
+  close_groups (t, NULL);
   cnn3d_trainer_end_pass (t, end, &result, &error);
   g_assert_no_error (error);
   if (result.checkpoint_due)
@@ -104,7 +129,7 @@ run_ranks (const Cnn3dTrainerParams *params, guint size, const gint *skipped, gu
   p.checkpoint_dir = dir;
   hub.size = size;
   for (guint r = 0; r < size; r++) {
-    jobs[r] = (Job) { &p, size, r, { -1, -1, -1 }, resume_at };
+    jobs[r] = (Job) { &p, size, r, { -1, -1, -1, -1, -1, -1 }, resume_at };
     if (skipped)
       memcpy (jobs[r].skipped, skipped, sizeof jobs[r].skipped);
     threads[r] = g_thread_new ("rank", run_rank, &jobs[r]);
@@ -187,7 +212,8 @@ test_adamw (void)
 static void
 test_skipped (void)
 {
-  static const gint one[3] = { 4, -1, -1 }, all[3] = { 3, 4, 5 }, last[3] = { 9, 10, -1 };
+  static const gint one[6] = { 4, -1, -1, -1, -1, -1 }, all[6] = { 3, 4, 5, -1, -1, -1 },
+                    last[6] = { 9, 10, -1, -1, -1, -1 };
   Cnn3dTrainerParams p;
 
   params_init (&p, NULL);
@@ -195,6 +221,30 @@ test_skipped (void)
   check_same (&p, one);
   check_same (&p, all);
   check_same (&p, last);
+}
+
+/* An optimizer step whose last batch is left out altogether, or whose batches are all. */
+static void
+test_skipped_step (void)
+{
+  static const gint skipped[][6] = { { 3, 4, 5, -1, -1, -1 }, { 0, 1, 2, 3, 4, 5 },
+    { 6, 7, 8, 9, 10, -1 } };
+  Cnn3dTrainerParams p;
+
+  params_init (&p, NULL);
+  p.lr.schedule = CNN3D_LR_COSINE;
+  p.checkpoint_interval = 1;
+  for (guint i = 0; i < G_N_ELEMENTS (skipped); i++) {
+    gchar *alone, *two;
+
+    p.accumulate = 2;
+    alone = run_ranks (&p, 1, skipped[i], 0);
+    p.accumulate = 1;
+    two = run_ranks (&p, 2, skipped[i], 0);
+    assert_same_files (alone, two);
+    remove_dir (alone);
+    remove_dir (two);
+  }
 }
 
 /* A number of ranks that has no batch for each in the last round, and none in most validations. */
@@ -339,7 +389,7 @@ test_apart (void)
   go_wrong (w, be_elsewhere);
   for (guint r = 0; r < 2; r++) {
     assert_says (w[r].error, CNN3D_SESSION_ERROR,
-        "in round 0 of epoch 1|in round 0 of epoch 2|all ranks need the same checkpoint-dir, on "
+        "at clip 0 after step 0|at clip 15 after step 0|all ranks need the same checkpoint-dir, on "
         "storage "
         "that they share");
     g_error_free (w[r].error);
@@ -379,7 +429,7 @@ static void
 test_launchers (void)
 {
   static const gchar *const names[] = { "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", "PMI_RANK",
-    "PMI_SIZE", "SLURM_PROCID", "SLURM_NTASKS" };
+    "PMI_SIZE", "SLURM_PROCID", "SLURM_STEP_NUM_TASKS" };
   guint rank, size;
 
   for (guint i = 0; i < G_N_ELEMENTS (names); i++)
@@ -418,6 +468,7 @@ main (int argc, char **argv)
   g_test_add_func ("/ranks/sgd", test_sgd);
   g_test_add_func ("/ranks/adamw", test_adamw);
   g_test_add_func ("/ranks/skipped", test_skipped);
+  g_test_add_func ("/ranks/skipped-step", test_skipped_step);
   g_test_add_func ("/ranks/uneven", test_uneven);
   g_test_add_func ("/ranks/frozen", test_frozen);
   g_test_add_func ("/ranks/resume", test_resume);

@@ -37,12 +37,6 @@ cpu_conv_setup (Cnn3dProgram *p, gint i, gboolean accumulates, gboolean checks, 
       return FALSE;
     scratch[phases[pass]] = conv->passes[pass].scratch;
   }
-  /* A gradient is complete before it is added to that of other batches, so that its bits do not
-   * depend on them: slices' gradients are added up here. A whole batch may be one slice, but a short
-   * one, which has no more memory, is several. */
-  if (p->training && accumulates)
-    scratch[CNN3D_PHASE_BACKWARD_WEIGHTS] +=
-        cpu_align (m->layout.length[m->net->ops[i].weight] * sizeof (gfloat));
   scratch[CNN3D_PHASE_RECOMPUTE] = scratch[CNN3D_PHASE_FORWARD];
   return TRUE;
 }
@@ -76,13 +70,11 @@ cpu_conv_run (const CpuStep *s, GError **error)
   CpuConvOperands o = { .masters = s->binding->arrays.weights + m->layout.offset[s->op->weight],
     .copy = w->copy && m->params.keeps_copy ? (guint8 *) s->binding->arrays.copy + w->copy_offset
                                             : NULL };
-
-  const gboolean gathers = pass == CPU_BACKWARD_WEIGHTS && cpu_adds (s) && !s->step->adds
-      && s->step->clips > conv->slice;
+  /* the last of the batch's slices adds their sum to that of other batches */
+  const gboolean gathers = s->step->gathers && s->binding->accumulate;
 
   if (pass == CPU_BACKWARD_WEIGHTS)
-    o.gradient = gathers ? (gpointer) ((guint8 *) s->scratch + way->scratch)
-                         : cpu_gradient (s, s->op->weight);
+    o.gradient = cpu_gradient (s, s->op->weight);
   if (!cpu_conv_pass_prepare (m, way, &o, s->scratch, error))
     return FALSE;
   for (guint k = 0; k < s->step->clips; k += conv->slice) {
@@ -94,14 +86,14 @@ cpu_conv_run (const CpuStep *s, GError **error)
         : through                    ? (guint8 *) s->scratch + way->scratch
                                      : din;
     o.out = pass == CPU_FORWARD ? cpu_at (s->out, k * out_clip) : dout;
-    o.adds =
-        pass == CPU_BACKWARD_WEIGHTS ? k > 0 || (cpu_adds (s) && !gathers) : s->step->accumulate;
+    o.adds = pass == CPU_BACKWARD_WEIGHTS ? k > 0 || cpu_adds (s) : s->step->accumulate;
     if (!cpu_conv_pass_run (m, s->op, way, &o, s->scratch, error))
       return FALSE;
     if (through)
       cpu_copy (m->device, din, o.in, conv->slice * in_clip);
   }
-  if (gathers)
-    cpu_conv_add_gradient (m, s->op, cpu_gradient (s, s->op->weight), o.gradient);
+  if (gathers && s->step->first + s->step->clips == rows)
+    cpu_conv_add_gradient (
+        m, s->op, s->binding->arrays.gradients + m->layout.offset[s->op->weight], o.gradient);
   return TRUE;
 }

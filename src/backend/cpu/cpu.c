@@ -216,6 +216,7 @@ program_new (Cnn3dModel *m, const Cnn3dProgramParams *params, GError **error)
           ? cpu_conv_slice (m, &net->ops[i], batch * views, params->most * views)
           : 1;
       p->sizes.adds[i] = cnn3d_op_is_strided_pointwise (&net->ops[i]);
+      p->sizes.gathers[i] = params->accumulates;
       ok = cpu_conv_setup (p, i, params->accumulates, params->checks || !params->sizes_only, error);
     }
     if (net->ops[i].kind == CNN3D_OP_MAX_POOL)

@@ -108,9 +108,10 @@ cpu_gradient (const CpuStep *s, gint param)
 {
   const gsize *offset = s->program->model->layout.offset;
 
-  return s->step->parameters == CNN3D_NOWHERE ? s->binding->arrays.gradients + offset[param]
-                                              : (gfloat *) (s->binding->arena + s->step->parameters)
-          + (offset[param] - offset[s->op->weight]);
+  if (s->step->parameters == CNN3D_NOWHERE || (s->step->gathers && !s->binding->accumulate))
+    return s->binding->arrays.gradients + offset[param];
+  return (gfloat *) (s->binding->arena + s->step->parameters)
+      + (offset[param] - offset[s->op->weight]);
 }
 
 /* Whether the gradient is added to. */

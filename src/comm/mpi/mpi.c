@@ -19,10 +19,16 @@
 
 struct _Cnn3dLink {
   gint rank, size;
-  MPI_Comm world;        /* a copy: an application may use MPI itself */
-  MPI_Request *requests; /* 2 * size */
+  MPI_Comm world; /* a copy: an application may use MPI itself */
+  /* [2 * size]: of an exchange, receives first */
+  MPI_Request *requests;
+  MPI_Status *statuses;
+  gint *peers;
 };
 
+/* Calls of MPI come from several threads, one at a time. */
+static GMutex lock;
+static gint links; /* that were not left */
 static gboolean failed;
 
 G_MODULE_EXPORT const Cnn3dTransport *cnn3d_transport (void);
@@ -32,7 +38,7 @@ finalise (void)
 {
   gint done = 0;
 
-  if (!failed && MPI_Finalized (&done) == MPI_SUCCESS && !done)
+  if (!failed && links == 0 && MPI_Finalized (&done) == MPI_SUCCESS && !done)
     MPI_Finalize ();
 }
 
@@ -56,7 +62,7 @@ check (gint code, const gchar *what, GError **error)
 }
 
 static Cnn3dLink *
-join (GError **error)
+join_locked (GError **error)
 {
   gint ready = 0, level;
   Cnn3dLink *l;
@@ -83,6 +89,20 @@ join (GError **error)
   MPI_Comm_rank (l->world, &l->rank);
   MPI_Comm_size (l->world, &l->size);
   l->requests = g_new (MPI_Request, 2 * l->size);
+  l->statuses = g_new (MPI_Status, 2 * l->size);
+  l->peers = g_new (gint, 2 * l->size);
+  links++;
+  return l;
+}
+
+static Cnn3dLink *
+join (GError **error)
+{
+  Cnn3dLink *l;
+
+  g_mutex_lock (&lock);
+  l = join_locked (error);
+  g_mutex_unlock (&lock);
   return l;
 }
 
@@ -91,11 +111,16 @@ leave (Cnn3dLink **link, gboolean bad)
 {
   Cnn3dLink *l = g_steal_pointer (link);
 
+  g_mutex_lock (&lock);
+  links--;
   failed |= bad;
   /* after an error, others may never come to this collective call */
   if (!failed)
     MPI_Comm_free (&l->world);
+  g_mutex_unlock (&lock);
   g_free (l->requests);
+  g_free (l->statuses);
+  g_free (l->peers);
   g_free (l);
 }
 
@@ -114,7 +139,7 @@ size (const Cnn3dLink *l)
 /* The ranks with requests that are not done, such as "2, 5", which are given up: their memory will go.
  * Free with g_free(). */
 static gchar *
-give_up (Cnn3dLink *l, gint n, const gint *peers)
+give_up (Cnn3dLink *l, gint n)
 {
   GString *text = g_string_new (NULL);
 
@@ -124,7 +149,7 @@ give_up (Cnn3dLink *l, gint n, const gint *peers)
     for (gint i = 0; i < n; i++) {
       gint done = 0;
 
-      if (peers[i] != r || l->requests[i] == MPI_REQUEST_NULL
+      if (l->peers[i] != r || l->requests[i] == MPI_REQUEST_NULL
           || MPI_Test (&l->requests[i], &done, MPI_STATUS_IGNORE) != MPI_SUCCESS || done)
         continue;
       waits = TRUE;
@@ -137,61 +162,83 @@ give_up (Cnn3dLink *l, gint n, const gint *peers)
   return g_string_free (text, FALSE);
 }
 
-/* Waits for the first n requests. peers: their ranks. */
+/* Begins to receive and to send. *receives, *n: how many requests that made. */
 static gboolean
-wait_all (Cnn3dLink *l, gint n, const gint *peers, guint seconds, GError **error)
+post (Cnn3dLink *l, const gconstpointer *from, const gsize *sent, const gpointer *to,
+    const gsize *received, gint *receives, gint *n, GError **error)
 {
-  const gint64 end = g_get_monotonic_time () + seconds * (gint64) G_USEC_PER_SEC;
-  g_autofree gchar *ranks = NULL;
-  gboolean ok;
-  gint done = 0;
+  *n = 0;
+  for (gint step = 1; step < l->size; step++) {
+    const gint r = (l->rank - step + l->size) % l->size;
 
-  for (guint polls = 0;; polls++) {
-    ok = check (MPI_Testall (n, l->requests, &done, MPI_STATUSES_IGNORE), "MPI_Testall", error);
-    if (!ok || done || g_get_monotonic_time () > end)
-      break;
-    if (polls > POLLS)
-      g_usleep (PAUSE);
+    if (!received[r])
+      continue;
+    l->peers[*n] = r;
+    if (!check (MPI_Irecv (to[r], received[r], MPI_BYTE, r, TAG, l->world, &l->requests[*n]),
+            "MPI_Irecv", error))
+      return FALSE;
+    ++*n;
   }
-  if (ok && done)
-    return TRUE;
-  ranks = give_up (l, n, peers);
-  if (ok)
-    g_set_error (error, CNN3D_COMM_ERROR, CNN3D_COMM_ERROR_TIMEOUT,
-        "rank %s did not answer within %u s: it hangs, or cannot be reached", ranks, seconds);
-  return FALSE;
+  *receives = *n;
+  for (gint step = 1; step < l->size; step++) {
+    const gint r = (l->rank + step) % l->size;
+
+    if (!sent[r])
+      continue;
+    l->peers[*n] = r;
+    if (!check (MPI_Isend (from[r], sent[r], MPI_BYTE, r, TAG, l->world, &l->requests[*n]),
+            "MPI_Isend", error))
+      return FALSE;
+    ++*n;
+  }
+  return TRUE;
+}
+
+/* A rank that is elsewhere sends something else: what is too long is an error of MPI's, and what is
+ * too short must not pass for data. */
+static gboolean
+check_sizes (const Cnn3dLink *l, gint receives, const gsize *received, GError **error)
+{
+  for (gint i = 0; i < receives; i++) {
+    gint count = 0;
+
+    if (MPI_Get_count (&l->statuses[i], MPI_BYTE, &count) != MPI_SUCCESS
+        || (gsize) count != received[l->peers[i]])
+      return fail ("MPI_Get_count", "MPI_ERR_COUNT", error);
+  }
+  return TRUE;
 }
 
 static gboolean
 exchange (Cnn3dLink *l, const gconstpointer *from, const gsize *sent, const gpointer *to,
     const gsize *received, guint seconds, GError **error)
 {
-  g_autofree gint *peers = g_new (gint, 2 * l->size);
-  gint n = 0;
+  const gint64 end = g_get_monotonic_time () + seconds * (gint64) G_USEC_PER_SEC;
+  g_autofree gchar *ranks = NULL;
+  gint receives = 0, n, done = 0;
+  gboolean ok;
 
-  for (gint step = 1; step < l->size; step++) {
-    const gint r = (l->rank - step + l->size) % l->size;
-
-    if (!received[r])
-      continue;
-    peers[n] = r;
-    if (!check (MPI_Irecv (to[r], received[r], MPI_BYTE, r, TAG, l->world, &l->requests[n++]),
-            "MPI_Irecv", error))
-      return FALSE;
-  }
-  for (gint step = 1; step < l->size; step++) {
-    const gint r = (l->rank + step) % l->size;
-
-    if (!sent[r])
-      continue;
-    peers[n] = r;
-    if (!check (MPI_Isend (from[r], sent[r], MPI_BYTE, r, TAG, l->world, &l->requests[n++]),
-            "MPI_Isend", error))
-      return FALSE;
-  }
-  if (sent[l->rank] && to[l->rank] != from[l->rank])
+  g_mutex_lock (&lock);
+  ok = post (l, from, sent, to, received, &receives, &n, error);
+  g_mutex_unlock (&lock);
+  if (ok && sent[l->rank] && to[l->rank] != from[l->rank])
     memcpy (to[l->rank], from[l->rank], sent[l->rank]);
-  return wait_all (l, n, peers, seconds, error);
+  for (guint polls = 0; ok && !done && g_get_monotonic_time () < end; polls++) {
+    if (polls > POLLS)
+      g_usleep (PAUSE);
+    g_mutex_lock (&lock);
+    ok = check (MPI_Testall (n, l->requests, &done, l->statuses), "MPI_Testall", error);
+    g_mutex_unlock (&lock);
+  }
+  if (ok && done)
+    return check_sizes (l, receives, received, error);
+  g_mutex_lock (&lock);
+  ranks = give_up (l, n);
+  g_mutex_unlock (&lock);
+  if (ok)
+    g_set_error (error, CNN3D_COMM_ERROR, CNN3D_COMM_ERROR_TIMEOUT,
+        "rank %s did not answer within %u s: it hangs, or cannot be reached", ranks, seconds);
+  return FALSE;
 }
 
 static const Cnn3dTransport transport = { CNN3D_TRANSPORT_ABI, "mpi", join, leave, rank, size,
