@@ -72,7 +72,8 @@ def page(folder):
     metrics = [json.loads(part) for part in output.splitlines() if part.startswith("{")]
     assert {f["metric"] for f in metrics} == {"train/loss", "train/accuracy", "train/lr", "val/loss", "val/accuracy",
                                               "val/f1"}, output
-    assert all(f["step"] == 1 and isinstance(f["value"], float) for f in metrics), output
+    # five clips, one of them lost, are two batches of the order
+    assert all(f["step"] in (1, 2) and isinstance(f["value"], float) for f in metrics), output
     output = program(folder, "serve.py", texts["Serving"])
     match = re.search(r"^(ball|bars) \{'ball': ([\d.e-]+), 'bars': ([\d.e-]+)\}$", output, re.MULTILINE)
     assert match and abs(sum(map(float, match.groups()[1:])) - 1) < 1e-6, output
