@@ -187,7 +187,8 @@ def mpirun(*options):
     if shutil.which("mpirun") is None or not os.path.exists(
             os.path.join(BUILD, "src", "comm", "mpi", "libcnn3d-mpi.so")):
         raise Skip("built without MPI")
-    os.environ.update(OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1")
+    for name in "OMPI", "PRTE":
+        os.environ.update({name + "_ALLOW_RUN_AS_ROOT": "1", name + "_ALLOW_RUN_AS_ROOT_CONFIRM": "1"})
     return ["mpirun", "--oversubscribe", "--bind-to", "none", *options]
 
 

@@ -33,10 +33,18 @@ def run_ranks(ranks, folder, *lines):
     return launch.finish(start(ranks, folder, *lines))
 
 
-def pids(process):
-    """Those of the ranks."""
-    listed = subprocess.run(["ps", "-o", "pid=,args=", "--ppid", str(process.pid)], stdout=subprocess.PIPE, check=True)
-    return [int(row.split()[0]) for row in listed.stdout.decode().splitlines() if "gst-launch-1.0" in row]
+def pids(folder):
+    """Of the ranks that train in the folder, in their order."""
+    found = {}
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            if (os.readlink("/proc/%s/cwd" % pid) == os.path.realpath(folder)
+                    and os.path.basename(os.readlink("/proc/%s/exe" % pid)).startswith("gst-launch")):
+                rank = re.search(rb"OMPI_COMM_WORLD_RANK=(\d+)", launch.read("/proc/%s/environ" % pid))
+                found[int(rank.group(1))] = int(pid)
+        except OSError:
+            continue
+    return [found[rank] for rank in sorted(found)]
 
 
 def trains(process, folder, name="run"):
@@ -99,7 +107,7 @@ def killed(folder):
         name = "run%d" % victim
         process = start(2, folder, line(2, epochs=4, more="checkpoint-interval=1", folder=name))
         trains(process, folder, name)
-        os.kill(pids(process)[victim], signal.SIGKILL)
+        os.kill(pids(folder)[victim], signal.SIGKILL)
         began = time.monotonic()
         killed_run = launch.finish(process)
         seconds = time.monotonic() - began
@@ -116,7 +124,7 @@ def stopped(folder):
     launch.launch(line(4, epochs=4, folder="alone"), folder).fine()
     process = start(2, folder, line(2, epochs=4))
     trains(process, folder)
-    os.kill(pids(process)[1], signal.SIGINT)
+    os.kill(pids(folder)[1], signal.SIGINT)
     run = launch.finish(process).fine()
     run.need("rank 1 was stopped, which ends training for all" in run.out + run.err, "it does not say why")
     run_ranks(4, folder, line(1, epochs=4)).fine()
@@ -128,7 +136,7 @@ def hangs(folder):
     videos(folder)
     process = start(2, folder, line(epochs=1000, more="distributed-timeout=3"))
     trains(process, folder)
-    victim = pids(process)[1]
+    victim = pids(folder)[1]
     os.kill(victim, signal.SIGSTOP)
     began = time.monotonic()
     try:
@@ -181,6 +189,9 @@ def failing(folder):
     run.need(run.rc != 0 and re.search("became NaN or infinite", run.out + run.err), "it does not say why")
 
 
+NETWORK = "10.9.0.0/24"
+
+
 class TwoHosts:
     """Two network namespaces with a cable between them, each with a host name of its own."""
 
@@ -214,24 +225,13 @@ class TwoHosts:
         assert self.ip("-n", self.names[1], "link", "set", "two", state)
 
     def start(self, folder, line):
-        mpirun = launch.mpirun("-n", "2", "--mca", "plm_rsh_agent", self.agent, "--mca", "oob_tcp_if_include", "10.9.0.0/24",
-                               "--mca", "btl", "tcp,self", "--mca", "btl_tcp_if_include", "10.9.0.0/24",
-                               "-H", "10.9.0.1,10.9.0.2", "-x", "GST_PLUGIN_PATH", "-x", "GST_REGISTRY")
+        # Open MPI 4's names, and 5's
+        more = {"OMPI_MCA_plm_rsh_agent": self.agent, "PRTE_MCA_plm_ssh_agent": self.agent,
+                "OMPI_MCA_oob_tcp_if_include": NETWORK, "PRTE_MCA_prte_if_include": NETWORK,
+                "OMPI_MCA_btl": "tcp,self", "OMPI_MCA_btl_tcp_if_include": NETWORK}
+        mpirun = launch.mpirun("-n", "2", "-H", "10.9.0.1,10.9.0.2", "-x", "GST_PLUGIN_PATH", "-x", "GST_REGISTRY")
         inside = ["ip", "netns", "exec", self.names[0], "unshare", "-u", "sh", "-c", 'hostname one; exec "$@"', "sh"]
-        return launch.start(line, folder, before=inside + mpirun)
-
-
-def rank_pids(folder):
-    """Of all processes that train in the folder."""
-    found = []
-    for pid in filter(str.isdigit, os.listdir("/proc")):
-        try:
-            if (os.readlink("/proc/%s/cwd" % pid) == os.path.realpath(folder)
-                    and os.path.basename(os.readlink("/proc/%s/exe" % pid)).startswith("gst-launch")):
-                found.append(int(pid))
-        except OSError:
-            continue
-    return found
+        return launch.start(line, folder, before=inside + mpirun, **more)
 
 
 def two_hosts(folder):
@@ -244,9 +244,9 @@ def two_hosts(folder):
         trains(process, folder)
         hosts.plug("down")
         began = time.monotonic()
-        while rank_pids(folder) and time.monotonic() - began < launch.limit(30):
+        while pids(folder) and time.monotonic() - began < launch.limit(30):
             time.sleep(0.1)
-        seconds, left = time.monotonic() - began, rank_pids(folder)
+        seconds, left = time.monotonic() - began, pids(folder)
         hosts.plug("up")
         launch.kill(process)
         out, err = process.communicate()
