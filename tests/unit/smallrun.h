@@ -92,6 +92,29 @@ list_dir (const gchar *dir)
   return text;
 }
 
+/* All files of one run's folder are in the other's, to the byte. */
+static inline void
+assert_same_runs (const gchar *a, const gchar *b)
+{
+  GDir *d = g_dir_open (a, 0, NULL);
+  const gchar *name;
+  guint n = 0;
+
+  while ((name = g_dir_read_name (d))) {
+    g_autofree gchar *pa = path_in (a, name), *pb = path_in (b, name), *da = NULL, *db = NULL;
+    gsize na, nb;
+
+    g_assert_true (g_file_get_contents (pa, &da, &na, NULL));
+    if (!g_file_get_contents (pb, &db, &nb, NULL))
+      g_error ("there is no %s", pb);
+    if (na != nb || memcmp (da, db, na))
+      g_error ("%s and %s differ", pa, pb);
+    n++;
+  }
+  g_dir_close (d);
+  g_assert_cmpuint (n, >=, 3); /* last, its state, best */
+}
+
 static inline void
 params_init (Cnn3dTrainerParams *p, const gchar *dir)
 {
