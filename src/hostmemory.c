@@ -65,11 +65,14 @@ cnn3d_host_memory (guint64 *total, guint64 *available)
 {
   g_autofree gchar *info = NULL, *group = NULL;
   const gchar *path = NULL;
+  guint64 addresses;
 
   if (!g_file_get_contents ("/proc/meminfo", &info, NULL, NULL))
     info = NULL;
   *total = meminfo (info, "MemTotal:");
-  *available = MIN (meminfo (info, "MemAvailable:"), addresses_left ());
+  *available = meminfo (info, "MemAvailable:");
+  addresses = addresses_left ();
+  *available = MIN (*available, addresses);
   if (g_file_get_contents ("/proc/self/cgroup", &group, NULL, NULL))
     path = strstr (group, "0::/");
   if (!path)
@@ -82,12 +85,14 @@ cnn3d_host_memory (guint64 *total, guint64 *available)
     g_autofree gchar *limit = g_build_filename ("/sys/fs/cgroup", name, "memory.max", NULL);
     g_autofree gchar *used = g_build_filename ("/sys/fs/cgroup", name, "memory.current", NULL);
     const guint64 most = read_number (limit);
-    guint64 now = read_number (used);
+    guint64 now = read_number (used), pages;
     gchar *slash = strrchr (name, '/');
 
     *total = MIN (*total, most);
     if (most != G_MAXUINT64 && now != G_MAXUINT64) {
-      now -= MIN (now, cached ("/sys/fs/cgroup", name));
+      /* read once: MIN() evaluates its arguments twice, and the number changes */
+      pages = cached ("/sys/fs/cgroup", name);
+      now -= MIN (now, pages);
       *available = MIN (*available, most > now ? most - now : 0);
     }
     if (!*name)

@@ -207,14 +207,17 @@ static guint
 unit (const Planner *p, gint tensor)
 {
   const Cnn3dOp *op;
-  guint clips = 1;
+  guint clips = 1, in, residual;
 
   if (tensor < 0 || is_there (p, tensor, rows (p, tensor)))
     return 1;
   op = &p->net->ops[p->net->tensors[tensor].producer];
   if (op->kind == CNN3D_OP_CONV)
     clips = p->sizes->slice[p->net->tensors[tensor].producer];
-  return MAX (clips, MAX (unit (p, op->in), unit (p, op->residual)));
+  /* not in MAX(), which evaluates its arguments twice */
+  in = unit (p, op->in);
+  residual = unit (p, op->residual);
+  return MAX (clips, MAX (in, residual));
 }
 
 /* Recomputes clips of a tensor unless they are available. Convolutions of block `segment` fill
@@ -309,8 +312,8 @@ add_backward_weights (Planner *p, gint i)
   const guint whole = rows (p, op->in);
   const gsize dout_clip = p->sizes->gradient[op->out] / whole;
   const gint segment = p->segment[p->net->tensors[op->in].producer];
-  const guint clips =
-      is_there (p, op->in, whole) ? whole : MAX (p->sizes->slice[i], unit (p, op->in));
+  const guint needed = unit (p, op->in);
+  const guint clips = is_there (p, op->in, whole) ? whole : MAX (p->sizes->slice[i], needed);
 
   for (guint first = 0; first < whole; first = next_slice (p, first, clips, whole)) {
     const Slice in = make (p, op->in, first, clips, segment);

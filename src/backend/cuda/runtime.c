@@ -257,7 +257,8 @@ cuda_here_memory (Cnn3dDevice *d, Cnn3dDeviceMemory *memory)
   if (cuda_enter (d, NULL))
     cudaMemGetInfo (&available, &total);
   memory->total = total;
-  memory->available = MIN (total, available + cuda_context_measure (d->here->uuid));
+  available += cuda_context_measure (d->here->uuid);
+  memory->available = MIN (total, available);
 }
 
 /* FP16 multiply-adds, with FP32 sums, of a multiprocessor per clock cycle, from NVIDIA's tables of
