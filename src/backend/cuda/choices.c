@@ -60,7 +60,8 @@ folder (void)
   return g_build_filename (g_get_user_cache_dir (), "cnn3d", NULL);
 }
 
-/* Empty where there is none. It is only ever replaced whole, so reading needs no lock. */
+/* Empty where there is none. It is only ever replaced whole, so reading needs no lock. Values are
+ * taken as they stand: plans' names have nothing to escape, and GLib warns of some damaged escapes. */
 static GKeyFile *
 read_file (void)
 {
@@ -114,20 +115,20 @@ keep (const gchar *group, const gchar *key, const CudaProposal *p, gchar **plan)
   if (fd < 0)
     return FALSE;
   file = read_file ();
-  theirs = g_key_file_get_string (file, group, key, NULL);
+  theirs = g_key_file_get_value (file, group, key, NULL);
   if (theirs && (!strcmp (theirs, *plan) || (p->offers && p->offers (p->data, theirs)))) {
     g_free (*plan);
     *plan = g_steal_pointer (&theirs);
     kept = TRUE;
   } else {
-    g_key_file_set_string (file, group, key, *plan);
+    g_key_file_set_value (file, group, key, *plan);
     changed = TRUE;
   }
   if (p->like) {
-    g_autofree gchar *before = g_key_file_get_string (file, group, p->like, NULL);
+    g_autofree gchar *before = g_key_file_get_value (file, group, p->like, NULL);
 
     if (g_strcmp0 (before, *plan)) {
-      g_key_file_set_string (file, group, p->like, *plan);
+      g_key_file_set_value (file, group, p->like, *plan);
       changed = TRUE;
     }
   }
@@ -135,7 +136,7 @@ keep (const gchar *group, const gchar *key, const CudaProposal *p, gchar **plan)
     const Choice *c = g_ptr_array_index (choices, i);
 
     if (c->settled && !g_key_file_has_key (file, c->group, c->key, NULL)) {
-      g_key_file_set_string (file, c->group, c->key, c->plan);
+      g_key_file_set_value (file, c->group, c->key, c->plan);
       changed = TRUE;
     }
   }
@@ -156,7 +157,7 @@ cuda_choices_recall (const gchar *group, const gchar *key, gboolean *settled)
   (void) locker;
   if (!c) {
     g_autoptr (GKeyFile) file = read_file ();
-    g_autofree gchar *plan = g_key_file_get_string (file, group, key, NULL);
+    g_autofree gchar *plan = g_key_file_get_value (file, group, key, NULL);
 
     /* kept from now on: other threads must not find another */
     if (plan)
@@ -171,7 +172,7 @@ cuda_choices_like (const gchar *group, const gchar *like)
 {
   g_autoptr (GKeyFile) file = read_file ();
 
-  return g_key_file_get_string (file, group, like, NULL);
+  return g_key_file_get_value (file, group, like, NULL);
 }
 
 gchar *
