@@ -17,7 +17,10 @@ def losses(*run):
     """Of each step, the mean over both processes. run: model, x, y, batch, steps, lr"""
     with tempfile.TemporaryDirectory() as folder:
         torch.save(run, os.path.join(folder, "run.pt"))
-        ranks = [subprocess.Popen([sys.executable, os.path.abspath(__file__), str(rank), folder]) for rank in range(PROCESSES)]
+        # whether or not this machine's name can be resolved
+        env = dict(os.environ, GLOO_SOCKET_IFNAME="lo")
+        ranks = [subprocess.Popen([sys.executable, os.path.abspath(__file__), str(rank), folder], env=env)
+                 for rank in range(PROCESSES)]
         if any([rank.wait() for rank in ranks]):
             raise RuntimeError("a process of DistributedDataParallel failed")
         each = [torch.load(os.path.join(folder, "losses%d.pt" % rank)) for rank in range(PROCESSES)]
