@@ -280,15 +280,17 @@ reduce (Cnn3dTrainer *t, GError **error)
     gboolean summed = k->summed;
 
     for (guint r = 0; r < k->size; r++) {
-      k->from[r] = t->gradients + k->slices[r].from + c;
+      gfloat *gradient = t->gradients + k->slices[r].from + c;
+
+      k->from[r] = gradient;
       k->sent[r] = k->reports[own].state == STATE_BATCH ? chunk_of (k, r, c) * sizeof (gfloat) : 0;
-      k->to[r] = k->received + r * k->chunk;
+      k->to[r] = r == own ? gradient : k->received + r * k->chunk;
       k->taken[r] = k->reports[r].state == STATE_BATCH ? n * sizeof (gfloat) : 0;
     }
     if (!exchange (k, error))
       return FALSE;
     for (guint r = 0; r < k->size; r++) {
-      const gfloat *gradient = k->received + r * k->chunk;
+      const gfloat *gradient = k->to[r];
 
       if (!k->taken[r])
         continue;
