@@ -30,20 +30,36 @@ cnn3d_philox (uint32_t x[4], uint32_t k0, uint32_t k1)
   }
 }
 
-/* Number `index` of the stream that a Cnn3dRandomKey's members name. */
+/* Key of the stream that a Cnn3dRandomKey's members name. Six words do not fit Philox's two: a block
+ * turns epoch, purpose and clip into the numbers' own key, so that all count. */
+CNN3D_PHILOX void
+cnn3d_philox_stream (
+    uint32_t stream[4], uint64_t seed, uint32_t epoch, uint32_t purpose, uint64_t clip)
+{
+  stream[0] = epoch;
+  stream[1] = purpose;
+  stream[2] = (uint32_t) clip;
+  stream[3] = (uint32_t) (clip >> 32);
+  cnn3d_philox (stream, (uint32_t) seed, (uint32_t) (seed >> 32));
+}
+
+/* Number `index` of a stream. */
+CNN3D_PHILOX uint64_t
+cnn3d_philox_number (const uint32_t stream[4], uint64_t index)
+{
+  uint32_t x[4] = { (uint32_t) index, (uint32_t) (index >> 32), stream[2], stream[3] };
+
+  cnn3d_philox (x, stream[0], stream[1]);
+  return (uint64_t) x[1] << 32 | x[0];
+}
+
 CNN3D_PHILOX uint64_t
 cnn3d_philox_bits (uint64_t seed, uint32_t epoch, uint32_t purpose, uint64_t clip, uint64_t index)
 {
-  /* Six words of key do not fit Philox's two: the first block turns epoch,
-   * purpose and clip into the second block's key, so that all count. */
-  uint32_t k[4] = { epoch, purpose, (uint32_t) clip, (uint32_t) (clip >> 32) };
-  uint32_t x[4] = { (uint32_t) index, (uint32_t) (index >> 32), 0, 0 };
+  uint32_t stream[4];
 
-  cnn3d_philox (k, (uint32_t) seed, (uint32_t) (seed >> 32));
-  x[2] = k[2];
-  x[3] = k[3];
-  cnn3d_philox (x, k[0], k[1]);
-  return (uint64_t) x[1] << 32 | x[0];
+  cnn3d_philox_stream (stream, seed, epoch, purpose, clip);
+  return cnn3d_philox_number (stream, index);
 }
 
 /* Bits as a number in [0, 1): the upper 53. */

@@ -481,7 +481,7 @@ cnn3d_network_initial (const Cnn3dNetwork *n, guint param, guint64 seed, gfloat 
 {
   const Cnn3dParam *p = &n->weights[param];
   const Cnn3dRandomKey key = { seed, 0, CNN3D_RANDOM_WEIGHTS, param };
-  gdouble deviation = 0;
+  gdouble deviation = 0, normals[512];
   gfloat constant = 0;
 
   switch (p->role) {
@@ -498,8 +498,14 @@ cnn3d_network_initial (const Cnn3dNetwork *n, guint param, guint64 seed, gfloat 
     default:
       break;
   }
-  for (gint64 i = 0; i < p->count; i++)
-    values[i] = deviation > 0 ? (gfloat) (deviation * cnn3d_random_normal (&key, i)) : constant;
+  for (gint64 done = 0; done < p->count; done += G_N_ELEMENTS (normals)) {
+    const gsize some = MIN (p->count - done, (gint64) G_N_ELEMENTS (normals));
+
+    if (deviation > 0)
+      cnn3d_random_normals (&key, done, some, normals);
+    for (gsize i = 0; i < some; i++)
+      values[done + i] = deviation > 0 ? (gfloat) (deviation * normals[i]) : constant;
+  }
 }
 
 gint64

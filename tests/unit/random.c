@@ -44,11 +44,28 @@ test_distribution (void)
     g_assert_cmpfloat_with_epsilon (buckets[i] * 7. / n, 1, 0.03);
 }
 
+static void
+test_normals (void)
+{
+  const Cnn3dRandomKey key = { G_MAXUINT64 - 1, 5, CNN3D_RANDOM_WEIGHTS, 1 };
+  const guint64 first = G_MAXUINT32 - 10;
+  gdouble values[1000];
+
+  for (guint n = 0; n <= G_N_ELEMENTS (values); n += 125) {
+    for (guint i = 0; i < G_N_ELEMENTS (values); i++)
+      values[i] = 99;
+    cnn3d_random_normals (&key, first, n, values);
+    for (guint i = 0; i < G_N_ELEMENTS (values); i++)
+      g_assert_cmpfloat (values[i], ==, i < n ? cnn3d_random_normal (&key, first + i) : 99);
+  }
+}
+
 int
 main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   g_test_add_func ("/random/pure", test_pure);
   g_test_add_func ("/random/distribution", test_distribution);
+  g_test_add_func ("/random/normals", test_normals);
   return g_test_run ();
 }
