@@ -277,6 +277,45 @@ is_unknown_container (ClipChain *self, const GstCaps *caps)
   return n > 0 && at < n && (at < 2 || head[at] != 1);
 }
 
+/* The caps that an installed demuxer takes. NULL: it is not installed. */
+static GstCaps *
+demuxer_caps (const gchar *name)
+{
+  GstElementFactory *factory = gst_element_factory_find (name);
+  GstCaps *caps = NULL;
+
+  if (!factory)
+    return NULL;
+  for (const GList *l = gst_element_factory_get_static_pad_templates (factory); l; l = l->next) {
+    GstStaticPadTemplate *template = l->data;
+
+    if (template->direction == GST_PAD_SINK && !caps)
+      caps = gst_static_caps_get (&template->static_caps);
+  }
+  gst_object_unref (factory);
+
+  return caps;
+}
+
+/* Containers that only gst-libav reads. It names them differently from version to version, and
+ * with FFmpeg 7 it does not find their types. */
+static GstCaps *
+find_libav_type (ClipChain *self)
+{
+  static const gchar nut[] = "nut/multimedia container"; /* with its zero */
+  static const guint8 gxf[] = { 0, 0, 0, 0, 1, 0xbc }, gxf_end[] = { 0xe1, 0xe2 };
+  guint8 head[32];
+
+  if (pread (self->file, head, sizeof head, 0) != sizeof head)
+    return NULL;
+  if (!memcmp (head, nut, sizeof nut))
+    return demuxer_caps ("avdemux_nut");
+  if (!memcmp (head, gxf, sizeof gxf) && !memcmp (head + 14, gxf_end, sizeof gxf_end))
+    return demuxer_caps ("avdemux_gxf");
+
+  return NULL;
+}
+
 static GstCaps *
 find_type (ClipChain *self)
 {
@@ -289,8 +328,10 @@ find_type (ClipChain *self)
     clip_chain_set_error (self, g_strdup (g_strerror (errno)), FALSE);
     return NULL;
   }
-  caps = gst_type_find_helper_get_range (GST_OBJECT (self), NULL, read_range, self->size,
-      dot && !strchr (dot, '/') ? dot + 1 : NULL, &probability);
+  caps = find_libav_type (self);
+  if (!caps)
+    caps = gst_type_find_helper_get_range (GST_OBJECT (self), NULL, read_range, self->size,
+        dot && !strchr (dot, '/') ? dot + 1 : NULL, &probability);
   if (caps && gst_structure_has_name (gst_caps_get_structure (caps, 0), "video/x-msvideo")
       && is_joined_avi (self)) {
     clip_chain_set_error (self,
