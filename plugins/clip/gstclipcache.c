@@ -116,7 +116,10 @@ describe_property (GString *text, GObject *object, GParamSpec *spec)
     return;
   g_value_init (&value, spec->value_type);
   g_object_get_property (object, spec->name, &value);
-  shown = gst_value_serialize (&value);
+  /* serializing a structure that is NULL is a critical */
+  shown = G_VALUE_HOLDS_BOXED (&value) && !g_value_get_boxed (&value)
+      ? NULL
+      : gst_value_serialize (&value);
   if (shown)
     g_string_append_printf (text, " %s=%s", spec->name, shown);
   g_free (shown);

@@ -210,9 +210,28 @@ start_filter (GstElement *element, GstStateChange transition)
   return start (element, transition, fake_filter_parent_class, FILTER_DOES_NOT_START);
 }
 
+/* A property without a value, as videoconvertscale has them. */
+static void
+get_nothing (GObject *object, guint id, GValue *value, GParamSpec *spec)
+{
+  gst_value_set_structure (value, NULL);
+}
+
+static void
+set_nothing (GObject *object, guint id, const GValue *value, GParamSpec *spec)
+{
+}
+
 static void
 fake_filter_class_init (FakeFilterClass *klass)
 {
+  GObjectClass *object_class = G_OBJECT_CLASS (klass);
+
+  object_class->get_property = get_nothing;
+  object_class->set_property = set_nothing;
+  g_object_class_install_property (object_class, 1,
+      g_param_spec_boxed ("config", "Config", "A structure", GST_TYPE_STRUCTURE,
+          G_PARAM_READWRITE | G_PARAM_STATIC_STRINGS));
   gst_element_class_set_static_metadata (
       klass, "Fake filter", "Filter", "Changes nothing", "The tests");
   gst_element_class_add_static_pad_template (klass, &frames_in_template);
@@ -331,6 +350,32 @@ test_clip_bin (void)
   fault = NOTHING_IS_WRONG;
 }
 
+static void
+test_cache (void)
+{
+  gchar *text = g_strdup_printf ("%s,x,val\n%s,y,train\n", video, video);
+  gchar *csv = write_text ("one.csv", text), *cache = in_dir ("cache");
+  gchar *properties = g_strdup_printf ("location=%s passes=val num-workers=0 clip-bin=\"fakefilter "
+                                       "! clipcache location=%s\"",
+      csv, cache);
+  guint frames = 0;
+
+  for (guint i = 0; i < 2; i++) {
+    Run *run = run_new (properties);
+
+    run_play (run);
+    g_assert_true (run->eos);
+    g_assert_cmpuint (run->frames->len, >, 0);
+    g_assert_true (i == 0 || run->frames->len == frames);
+    frames = run->frames->len;
+    run_free (run);
+  }
+  g_free (properties);
+  g_free (csv);
+  g_free (cache);
+  g_free (text);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -341,6 +386,7 @@ main (int argc, char **argv)
   g_test_add_func ("/clipsrc-elements/files", test_files);
   g_test_add_func ("/clipsrc-elements/no-reader", test_no_reader);
   g_test_add_func ("/clipsrc-elements/clip-bin", test_clip_bin);
+  g_test_add_func ("/clipsrc-elements/cache", test_cache);
   ret = g_test_run ();
   cliprun_deinit ();
 
