@@ -21,7 +21,7 @@ build="build-essential pkg-config meson ninja-build libglib2.0-dev
   gstreamer1.0-tools gstreamer1.0-plugins-base
   gstreamer1.0-plugins-good gstreamer1.0-x fonts-dejavu-core gstreamer1.0-plugins-bad gstreamer1.0-plugins-ugly
   gstreamer1.0-libav"
-test="iproute2 python3 python3-numpy python3-pip python3-torch python3-torchvision python3-gi
+test="iproute2 locales python3 python3-numpy python3-pip python3-torch python3-torchvision python3-gi
   gir1.2-gstreamer-1.0"
 fuzz="clang libclang-rt-dev"
 

@@ -179,13 +179,12 @@ def comma(folder):
     # it warns about characters without a mapping
     subprocess.run(["localedef", "-c", "-i", "de_DE", "-f", "UTF-8", os.path.join(locales, "de_DE.UTF-8")],
                    stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
-    if not os.path.exists(os.path.join(locales, "de_DE.UTF-8")):
-        raise launch.Skip("localedef makes no locale here")
     launch.two_classes(os.path.join(folder, "clips"), 4)
     german = {"LC_ALL": "de_DE.UTF-8", "LOCPATH": locales}
     env = launch.environment(**german)
-    assert subprocess.run(["/usr/bin/printf", "%.1f", "0,5"], env=env, stdout=subprocess.PIPE,
-                          check=True).stdout == b"0,5", "the locale has no decimal comma"
+    if subprocess.run(["/usr/bin/printf", "%.1f", "0,5"], env=env, stdout=subprocess.PIPE,
+                      stderr=subprocess.DEVNULL, check=False).stdout != b"0,5":
+        raise launch.Skip("localedef makes no locale with a decimal comma: install locales")
     run = launch.launch(line("lr=0.001 checkpoint-dir=run log-dir=run", 2), folder, options="", **german).fine()
     run.need(re.search(r"loss \d+\.\d+", run.out) and not re.search(r"\d,\d", run.out), run.out)
     test = launch.launch("clipsrc location=clips passes=test %s ! clipbatch ! cnn3deval threads=1 "

@@ -37,7 +37,8 @@ def pids(folder):
     found = {}
     for pid in filter(str.isdigit, os.listdir("/proc")):
         try:
-            if (os.readlink("/proc/%s/cwd" % pid) == os.path.realpath(folder)
+            # the path of the folder may differ within a network namespace
+            if (os.path.samefile("/proc/%s/cwd" % pid, folder)
                     and os.path.basename(os.readlink("/proc/%s/exe" % pid)).startswith("gst-launch")):
                 rank = re.search(rb"OMPI_COMM_WORLD_RANK=(\d+)", launch.read("/proc/%s/environ" % pid))
                 found[int(rank.group(1))] = int(pid)
