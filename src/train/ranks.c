@@ -34,15 +34,16 @@ typedef struct {
 struct _TrainerRanks {
   Cnn3dComm *comm;
   guint rank, size;
-  GArray *pieces;                      /* of Piece */
-  Slice *slices;                       /* [size] */
-  gfloat *sum;                         /* of this rank's slice: the gradient of the step so far */
-  gboolean summed;                     /* there is one */
-  gsize chunk;                         /* floats that are sent to a rank at once */
-  gfloat *received;                    /* (size, chunk) */
-  gfloat *statistics, *all_statistics; /* before the batch; what each rank's batch adds */
-  Report *reports;                     /* [size] */
-  gconstpointer *from;                 /* arguments of cnn3d_comm_exchange(), [size] */
+  GArray *pieces;           /* of Piece */
+  Slice *slices;            /* [size] */
+  gfloat *sum;              /* of this rank's slice: the gradient of the step so far */
+  gboolean summed;          /* there is one */
+  gsize chunk;              /* floats that are sent to a rank at once */
+  gfloat *received;         /* (size, chunk) */
+  gfloat *statistics;       /* before the batch, and then after all ranks' */
+  gfloat *added_statistics; /* what each rank's batch adds to this one's part of them */
+  Report *reports;          /* [size] */
+  gconstpointer *from;      /* arguments of cnn3d_comm_exchange(), [size] */
   gpointer *to;
   gsize *sent, *taken;
   guint64 rounds; /* of this pass that are over */
@@ -102,6 +103,19 @@ slice_of (const GArray *pieces, guint rank, guint size, gsize *from)
   return last->first + last->n - first->first;
 }
 
+/* Where rank `r`'s part of `n` statistics begins. */
+static gsize
+statistics_from (gsize n, guint r, guint size)
+{
+  return (guint64) n * r / size;
+}
+
+static gsize
+most_statistics (gsize n, guint size)
+{
+  return (n + size - 1) / size;
+}
+
 /* The most pieces that a rank has. */
 static guint
 most_pieces (const GArray *pieces, guint size)
@@ -116,6 +130,8 @@ cnn3d_ranks_sizes (const Cnn3dWeightLayout *layout, guint n_params, const gboole
   g_autoptr (GArray) pieces = pieces_of (layout, n_params, trained);
   const guint size = params->size;
   const gsize statistics = layout->total - layout->trained;
+  const gsize part = statistics_from (statistics, params->rank + 1, size)
+      - statistics_from (statistics, params->rank, size);
   TrainerRanksSizes sizes = { 0 };
 
   for (guint r = 0; r < size; r++) {
@@ -125,12 +141,15 @@ cnn3d_ranks_sizes (const Cnn3dWeightLayout *layout, guint n_params, const gboole
     if (r == params->rank)
       sizes.step = (size - 1) * count * sizeof (gfloat);
     else
-      sizes.round +=
-          (count + (params->statistics ? statistics : 0)) * sizeof (gfloat) + sizeof (Report);
+      sizes.round += count * sizeof (gfloat) + sizeof (Report);
   }
+  if (params->statistics)
+    sizes.round += (statistics - part + (size - 1) * part) * sizeof (gfloat);
   if (params->norms)
     sizes.step += (size - 1) * most_pieces (pieces, size) * sizeof (gdouble);
-  sizes.extra = (size * MIN (CHUNK, sizes.slice) + (size + 1) * statistics) * sizeof (gfloat);
+  sizes.extra =
+      (size * MIN (CHUNK, sizes.slice) + statistics + size * most_statistics (statistics, size))
+      * sizeof (gfloat);
   return sizes;
 }
 
@@ -199,7 +218,7 @@ take_memory (TrainerRanks *k, Cnn3dTrainer *t, GError **error)
   k->chunk = MIN (CHUNK, sizes.slice);
   k->received = extra;
   k->statistics = k->received + k->size * k->chunk;
-  k->all_statistics = k->statistics + n_statistics (t);
+  k->added_statistics = k->statistics + n_statistics (t);
   return TRUE;
 }
 
@@ -344,23 +363,31 @@ cnn3d_ranks_take_slice (const Cnn3dTrainer *t, gfloat *slice)
       slice, t->gradients + k->slices[k->rank].from, k->slices[k->rank].count * sizeof (gfloat));
 }
 
-/* Rank 0's weights to all. */
+/* Rank 0's weights to all: a part to each rank, which passes it on, so that rank 0 does not send as
+ * many copies as there are ranks. */
 static gboolean
 send_weights (Cnn3dTrainer *t, GError **error)
 {
   TrainerRanks *k = t->ranks;
+  const gsize total = t->s.layout->total;
 
-  for (gsize c = 0; c < t->s.layout->total; c += k->chunk) {
-    const gsize bytes = MIN (k->chunk, t->s.layout->total - c) * sizeof (gfloat);
+  for (gsize c = 0; c < total; c += k->size * k->chunk)
+    for (guint pass = 0; pass < 2; pass++) {
+      const gsize from = MIN (total, c + k->rank * k->chunk);
+      const gsize own = MIN (k->chunk, total - from) * sizeof (gfloat);
 
-    for (guint r = 0; r < k->size; r++) {
-      k->from[r] = k->to[r] = t->s.weights + c;
-      k->sent[r] = k->rank == 0 ? bytes : 0;
-      k->taken[r] = r == 0 ? bytes : 0;
+      for (guint r = 0; r < k->size; r++) {
+        const gsize at = MIN (total, c + r * k->chunk);
+        const gsize part = MIN (k->chunk, total - at) * sizeof (gfloat);
+
+        k->from[r] = t->s.weights + (pass ? from : at);
+        k->to[r] = t->s.weights + (pass ? at : from);
+        k->sent[r] = pass ? own : k->rank == 0 ? part : 0;
+        k->taken[r] = pass ? part : r == 0 ? own : 0;
+      }
+      if (!exchange (k, error))
+        return FALSE;
     }
-    if (!exchange (k, error))
-      return FALSE;
-  }
   return TRUE;
 }
 
@@ -378,42 +405,74 @@ clear_statistics (Cnn3dTrainer *t)
 
 /* keep: what a micro-batch leaves of the statistics before it; passes: micro-batches. */
 static void
-apply (gfloat *to, const gfloat *added, gint64 n, gfloat keep, guint passes)
+apply (gfloat *to, const gfloat *added, gsize n, gfloat keep, guint passes)
 {
   gfloat kept = keep;
 
   for (guint i = 1; i < passes; i++)
     kept *= keep;
-  for (gint64 i = 0; i < n; i++)
+  for (gsize i = 0; i < n; i++)
     to[i] = added[i] + kept * to[i];
 }
 
+/* Applies what rank r's batch adds to the statistics [from, end). */
+static void
+apply_rank (Cnn3dTrainer *t, guint r, gsize from, gsize end)
+{
+  const TrainerRanks *k = t->ranks;
+  const Cnn3dWeightLayout *l = t->s.layout;
+  const gfloat *added = k->added_statistics + r * (end - from);
+
+  for (guint i = 0; i < t->s.net->n_ops; i++) {
+    const Cnn3dOp *op = &t->s.net->ops[i];
+    const gint params[2] = { op->mean, op->var };
+
+    for (guint p = 0; op->kind == CNN3D_OP_NORM && p < 2; p++) {
+      const gsize at = l->offset[params[p]] - l->trained;
+      const gsize first = MAX (at, from), last = MIN (at + t->s.net->weights[params[p]].count, end);
+
+      if (first < last)
+        apply (k->statistics + first, added + (first - from), last - first, 1 - op->momentum,
+            k->reports[r].share.passes);
+    }
+  }
+}
+
+/* Each rank applies its part of what all batches add, in rank order, and sends it to all. */
 static gboolean
 share_statistics (Cnn3dTrainer *t, GError **error)
 {
   TrainerRanks *k = t->ranks;
-  const Cnn3dWeightLayout *l = t->s.layout;
-  gfloat *now = t->s.weights + l->trained;
+  gfloat *now = t->s.weights + t->s.layout->trained;
   const gsize n = n_statistics (t);
+  const gsize from = statistics_from (n, k->rank, k->size),
+              end = statistics_from (n, k->rank + 1, k->size);
 
   if (n == 0)
     return TRUE;
-  if (!cnn3d_comm_share (k->comm, now, n * sizeof (gfloat), k->all_statistics, error))
+  for (guint r = 0; r < k->size; r++) {
+    const gsize at = statistics_from (n, r, k->size);
+    const gsize part = statistics_from (n, r + 1, k->size) - at;
+
+    k->from[r] = now + at;
+    k->sent[r] = k->reports[k->rank].state == STATE_BATCH ? part * sizeof (gfloat) : 0;
+    k->to[r] = k->added_statistics + r * (end - from);
+    k->taken[r] = k->reports[r].state == STATE_BATCH ? (end - from) * sizeof (gfloat) : 0;
+  }
+  if (!exchange (k, error))
     return FALSE;
   for (guint r = 0; r < k->size; r++)
-    for (guint i = 0; k->reports[r].state == STATE_BATCH && i < t->s.net->n_ops; i++) {
-      const Cnn3dOp *op = &t->s.net->ops[i];
-      const gint params[2] = { op->mean, op->var };
+    if (k->reports[r].state == STATE_BATCH)
+      apply_rank (t, r, from, end);
+  for (guint r = 0; r < k->size; r++) {
+    const gsize at = statistics_from (n, r, k->size);
 
-      for (guint p = 0; op->kind == CNN3D_OP_NORM && p < 2; p++) {
-        const gsize at = l->offset[params[p]] - l->trained;
-
-        apply (k->statistics + at, k->all_statistics + r * n + at,
-            t->s.net->weights[params[p]].count, 1 - op->momentum, k->reports[r].share.passes);
-      }
-    }
-  memcpy (now, k->statistics, n * sizeof (gfloat));
-  return TRUE;
+    k->from[r] = k->statistics + from;
+    k->sent[r] = (end - from) * sizeof (gfloat);
+    k->to[r] = now + at;
+    k->taken[r] = (statistics_from (n, r + 1, k->size) - at) * sizeof (gfloat);
+  }
+  return exchange (k, error);
 }
 
 /* --- rounds --- */
