@@ -112,7 +112,7 @@ typedef struct {
 
 /* Floats that are updated as one piece: the squares of a gradient are added up in such pieces, and
  * then the pieces' sums in order. */
-#define CNN3D_UPDATE_PIECE 65536
+#define CNN3D_UPDATE_PIECE 16384
 
 /* The arrays of a model in training. */
 typedef struct {
