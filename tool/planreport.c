@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "src/bytes.h"
+#include "src/comm/links.h"
 #include "tool/plan.h"
 
 static guint64
@@ -123,17 +124,20 @@ print_copied (const ToolPlan *plan, const gchar *what, const Cnn3dFit *fit)
 static void
 print_sent (const ToolPlan *plan)
 {
-  static const guint gigabits[] = { 1, 10, 25, 100 };
   g_autofree gchar *bytes = cnn3d_format_bytes (plan->fit.sent);
 
   if (plan->params.ranks <= 1)
     return;
   printf (
-      "Each of %u processes sends %s for a step; by count that takes", plan->params.ranks, bytes);
-  for (guint i = 0; i < G_N_ELEMENTS (gigabits); i++)
-    printf (
-        "%s %.3g s at %u Gbit/s", i ? "," : "", plan->fit.sent * 8e-9 / gigabits[i], gigabits[i]);
-  puts (".");
+      "Each of %u processes sends %s for a step, when its gradient is complete: nothing of that "
+      "is hidden behind the computation.\n\n  %-14s %16s   %s\n",
+      plan->params.ranks, bytes, "by count", "seconds a step", "at least 90 % of the speed if");
+  for (const Cnn3dLinkSpeed *l = cnn3d_links; l->name; l++) {
+    const gdouble seconds = plan->fit.sent / l->bytes_per_second;
+
+    printf ("  %-14s %16.3g   a step computes for %.3g s or more\n", l->name, seconds, 9 * seconds);
+  }
+  puts ("");
 }
 
 /* What recompute=offload takes beside the device's memory. */
@@ -286,6 +290,16 @@ tool_plan_json (const ToolPlan *plan, const Cnn3dNetwork *net, JsonBuilder *b)
   add_int (b, "width", n->width);
   add_int (b, "clips-per-step", (guint64) plan->batch * plan->params.accumulate);
   add_int (b, "accumulate-grad-batches", plan->params.accumulate);
+  json_builder_set_member_name (b, "links");
+  json_builder_begin_array (b);
+  for (const Cnn3dLinkSpeed *l = cnn3d_links; l->name; l++) {
+    json_builder_begin_object (b);
+    add_text (b, "link", l->name);
+    json_builder_set_member_name (b, "sent-seconds");
+    json_builder_add_double_value (b, plan->fit.sent / l->bytes_per_second);
+    json_builder_end_object (b);
+  }
+  json_builder_end_array (b);
   json_builder_set_member_name (b, "asked");
   json_builder_begin_object (b);
   add_fit (b, plan, &plan->fit);

@@ -164,6 +164,9 @@ def ranks(folder):
         assert abs(asked["optimizer-bytes"] * n / alone["optimizer-bytes"] - 1) < 0.03, asked
         # the gradient of two batches, and the weights
         assert abs(asked["sent-bytes"] / ((2 + 1) * trained * (n - 1) / n) - 1) < 0.03, asked
+        seconds = {link["link"]: link["sent-seconds"] for link in told[n]["links"]}
+        assert list(seconds) == ["10 Gbit/s", "25 Gbit/s", "100 Gbit/s", "PCIe 4.0 x16", "NVLink 4"], seconds
+        assert abs(seconds["25 Gbit/s"] * 25e9 / 8 / asked["sent-bytes"] - 1) < 1e-9, seconds
     for wrong, said in ((("--world-size", "0"), "give a number of processes from 1 to 65536"), (("--world-size", "2", "--gpu", "rtx3070"), "several processes train together on CPUs")):
         refused = tool(*wrong)
         assert refused.returncode == 2 and said in refused.stderr.decode(), refused
