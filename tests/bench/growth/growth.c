@@ -1,0 +1,71 @@
+/* growth.c: how a step grows with the number of ranks, in virtual time: a table.
+ *
+ * usage: growth [SECONDS]... : of a batch's forward and backward pass (default: 0.4 0.01). The messages are
+ * those that the trainer sends for r3d_18, see ranksim.h; the links are links.h's, to a switch that
+ * never blocks.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "src/comm/links.h"
+#include "tests/unit/ranksim.h"
+
+/* Of a message, in cnn3d_links' order: MPI over TCP, over RDMA, and inside a machine. */
+static const struct {
+  gdouble latency, gap;
+} costs[] = { { 30e-6, 3e-6 }, { 30e-6, 3e-6 }, { 5e-6, 1e-6 }, { 5e-6, 1e-6 }, { 5e-6, 1e-6 } };
+
+static const guint sizes[] = { 8, 64, 1024 };
+
+static void
+print_growth (SimSchedule *const *schedules, gdouble computes)
+{
+  printf ("\n%g s of computation a batch:\n\n| link |", computes);
+  for (guint i = 0; i < G_N_ELEMENTS (sizes); i++)
+    printf (" %u ranks, s a step |", sizes[i]);
+  printf ("\n|---|");
+  for (guint i = 0; i < G_N_ELEMENTS (sizes); i++)
+    printf ("---|");
+  for (guint l = 0; cnn3d_links[l].name; l++) {
+    const SimLink link = { cnn3d_links[l].bytes_per_second, costs[l].latency, costs[l].gap };
+
+    printf ("\n| %s |", cnn3d_links[l].name);
+    for (guint i = 0; i < G_N_ELEMENTS (sizes); i++) {
+      const SimSchedule *s = schedules[i];
+      const gdouble step =
+          computes + sim_seconds (s, s->ranks[0]->start, s->ranks[0]->calls->len, &link);
+
+      printf (" %.4g (%.0f %%) |", step, 100 * computes / step);
+    }
+  }
+  puts ("");
+}
+
+int
+main (int argc, char **argv)
+{
+  SimSchedule *schedules[G_N_ELEMENTS (sizes)];
+  Cnn3dTrainerParams params;
+
+  cnn3d_trainer_params_init (&params);
+  params.network = (Cnn3dNetworkParams) { "r3d_18", 400, 64, 3, 4, 16, 16, 0 };
+  params.device = "cpu";
+  puts ("| ranks | messages of a rank a step | it sends, MiB | at the start, s at 10 Gbit/s |\n"
+        "|---|---|---|---|");
+  for (guint i = 0; i < G_N_ELEMENTS (sizes); i++) {
+    const SimLink slowest = { cnn3d_links[0].bytes_per_second, costs[0].latency, costs[0].gap };
+    SimSchedule *s = schedules[i] = sim_schedule (&params, sizes[i], FALSE);
+    const guint calls = s->ranks[0]->calls->len - s->ranks[0]->start;
+
+    printf ("| %u | %u x %u | %.1f | %.3g |\n", sizes[i], calls, sizes[i] - 1,
+        sim_sent (s, 0) / 1048576.0, sim_seconds (s, 0, s->ranks[0]->start, &slowest));
+  }
+  print_growth (schedules, argc > 1 ? g_ascii_strtod (argv[1], NULL) : 0.4);
+  for (gint i = 2; i < argc; i++)
+    print_growth (schedules, g_ascii_strtod (argv[i], NULL));
+  if (argc < 2)
+    print_growth (schedules, 0.01);
+  for (guint i = 0; i < G_N_ELEMENTS (sizes); i++)
+    sim_schedule_free (schedules[i]);
+  return 0;
+}
