@@ -12,7 +12,7 @@
 #include "src/network/network.h"
 #include "src/plan/plan.h"
 
-#define CNN3D_BACKEND_ABI 11
+#define CNN3D_BACKEND_ABI 12
 
 #define CNN3D_BACKEND_ERROR (cnn3d_backend_error_quark ())
 CNN3D_API GQuark cnn3d_backend_error_quark (void);
@@ -128,6 +128,14 @@ typedef struct {
   gsize from, count;
 } Cnn3dArrays;
 
+/* How several processes' batches become one for batch norm. */
+typedef struct {
+  /* Replaces `n` values by their sums over all processes, which are the same bits for each of them.
+   * All call it at the same steps, with as many values, from run()'s thread. */
+  gboolean (*add) (gpointer data, gdouble *values, gsize n, GError **error);
+  gpointer data;
+} Cnn3dSync;
+
 /* Everything that a step reads and writes outside the arena. */
 typedef struct {
   guint8 *arena;
@@ -150,6 +158,9 @@ typedef struct {
   gboolean training;           /* enables dropout, of features and of views */
   /* batch norm normalises with the batch's statistics and updates the running ones */
   gboolean batch_statistics;
+  /* with batch_statistics: they are those of all processes' batches; NULL: of this one's. Its program
+   * must have `syncs` */
+  const Cnn3dSync *sync;
   /* dropout's key: the number of the first sample; the others are consecutive */
   guint64 seed, step;
   const Cnn3dUpdate *update; /* for update steps, which change nothing if the loss is not finite */
@@ -182,6 +193,7 @@ typedef struct {
    * needs no more memory. 0: this is a whole one. */
   guint most;
   gboolean checks; /* see program_replaced(): even if it will not run */
+  gboolean syncs;  /* bindings may have a sync, which needs memory for batch norm's sums */
 } Cnn3dProgramParams;
 
 typedef struct {
@@ -281,6 +293,7 @@ typedef struct {
   /* The sums of squares of the pieces of a slice of gradients, in order. NULL: there are no slices
    * here. */
   void (*square_pieces) (Cnn3dModel *model, const Cnn3dArrays *arrays, gdouble *pieces);
+  gboolean syncs; /* programs may have `syncs` */
 } Cnn3dBackend;
 
 /* From parameter *param on, the next range of the arrays that trains as a whole; its pieces begin at

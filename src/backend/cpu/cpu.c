@@ -188,6 +188,7 @@ program_new (Cnn3dModel *m, const Cnn3dProgramParams *params, GError **error)
   p->model = m;
   p->batch = batch;
   p->training = params->training;
+  p->syncs = params->syncs;
   p->conv = g_new0 (CpuConv, net->n_ops);
   p->pool = g_new0 (CpuPool, net->n_ops);
   cnn3d_sizes_init (&p->sizes, net, batch);
@@ -417,11 +418,8 @@ run_step (Cnn3dProgram *p, const Cnn3dStep *step, const Cnn3dBinding *b, GError 
     case CNN3D_OP_CONV:
       return cpu_conv_run (&s, error);
     case CNN3D_OP_NORM:
-      if (step->phase == CNN3D_PHASE_BACKWARD)
-        cpu_norm_backward (&s);
-      else
-        cpu_norm_forward (&s);
-      return TRUE;
+      return step->phase == CNN3D_PHASE_BACKWARD ? cpu_norm_backward (&s, error)
+                                                 : cpu_norm_forward (&s, error);
     case CNN3D_OP_MAX_POOL:
       return cpu_max_pool_run (&s, error);
     case CNN3D_OP_GLOBAL_POOL:
@@ -496,6 +494,7 @@ static const Cnn3dBackend backend = {
   .read_activation = cpu_read_activation,
   .update = update,
   .square_pieces = square_pieces,
+  .syncs = TRUE,
 };
 
 G_MODULE_EXPORT const Cnn3dBackend *cnn3d_backend (void);

@@ -83,7 +83,7 @@ typedef struct {
 struct _Cnn3dProgram {
   Cnn3dModel *model;
   guint batch; /* samples */
-  gboolean training;
+  gboolean training, syncs;
   Cnn3dSizes sizes;
   CpuConv *conv;     /* [op] */
   CpuPool *pool;     /* [op] */
@@ -205,8 +205,8 @@ gboolean cpu_conv_run (const CpuStep *s, GError **error);
 
 /* norm.c */
 void cpu_norm_setup (Cnn3dProgram *program, gint op);
-void cpu_norm_forward (const CpuStep *s);
-void cpu_norm_backward (const CpuStep *s);
+gboolean cpu_norm_forward (const CpuStep *s, GError **error);
+gboolean cpu_norm_backward (const CpuStep *s, GError **error);
 
 /* input.c */
 void cpu_input_forward (const CpuStep *s);

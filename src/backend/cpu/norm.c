@@ -6,7 +6,8 @@
 
 /* Saved: mean and 1 / sqrt (var + eps), a vector of padded channels each; with a residual before
  * ReLU, ReLU's mask, so that neither y nor the residual is needed. Scratch: two sums for each chunk
- * and lane, and three vectors a channel block.
+ * and lane, three vectors a channel block, and, to add them to other processes', two sums a channel and
+ * their count.
  *
  * The forward pass sums in double and rounds where PyTorch does. A difference in the last bit
  * before ReLU occasionally changes the sign of a number, and one such change affects a gradient in
@@ -25,6 +26,9 @@ typedef struct {
   gsize mask_slab;
   gdouble *partial; /* [block][clip][chunk][2][lanes] */
   gfloat *vectors;  /* [block][3][lanes] */
+  gdouble count;    /* of numbers in a sum */
+  gdouble *shared;  /* [2 * c + 1], the sums of all processes; NULL: this one is alone */
+  gboolean summed;  /* they are complete */
   gfloat *weight, *bias;
 } Norm;
 
@@ -61,6 +65,10 @@ norm_init (Norm *o, const CpuStep *s)
     o->mask = (guint8 *) (o->inverse + c) + s->step->first * o->blocks * o->mask_slab;
   else
     o->mask = NULL;
+  o->count = (gdouble) o->n * o->points;
+  o->shared =
+      s->binding->sync && s->binding->batch_statistics ? (gdouble *) (o->vectors + 3 * c) : NULL;
+  o->summed = FALSE;
   o->weight = s->binding->arrays.weights + m->layout.offset[s->op->weight];
   o->bias = s->binding->arrays.weights + m->layout.offset[s->op->bias];
 }
@@ -73,7 +81,8 @@ cpu_norm_setup (Cnn3dProgram *p, gint i)
   const gsize c = cpu_round_up (t->c, m->lanes);
   const gsize chunks = (cpu_points (t) + CPU_CHUNK - 1) / CPU_CHUNK;
   const gsize rows = cpu_rows (p, m->net->ops[i].in);
-  const gsize bytes = 3 * c * sizeof (gfloat) + c * rows * chunks * 2 * sizeof (gdouble);
+  const gsize bytes = 3 * c * sizeof (gfloat) + c * rows * chunks * 2 * sizeof (gdouble)
+      + (p->training && p->syncs ? (2 * t->c + 1) * sizeof (gdouble) : 0);
 
   if (p->training) {
     p->sizes.saved[i] = 2 * c * sizeof (gfloat);
@@ -151,7 +160,14 @@ run_stages (const Norm *o, const Stage *stages, gint n_stages)
   }
 }
 
-/* Adds up a block's pieces, in order: their first or second sum. */
+/* A block's real channels. */
+static gint
+channels_of (const Norm *o, gint block)
+{
+  return MIN (o->lanes, o->s->in_tensor->c - block * o->lanes);
+}
+
+/* A block's first or second sum of all pieces, added up in order. */
 static void
 total (const Norm *o, gint block, gint which, gdouble *sum)
 {
@@ -159,9 +175,53 @@ total (const Norm *o, gint block, gint which, gdouble *sum)
 
   for (gint l = 0; l < o->lanes; l++)
     sum[l] = 0;
+  if (o->summed) {
+    memcpy (sum, o->shared + which * o->s->in_tensor->c + block * o->lanes,
+        channels_of (o, block) * sizeof *sum);
+    return;
+  }
   for (gint i = 0; i < o->n * o->chunks; i++, p += 2 * o->lanes)
     for (gint l = 0; l < o->lanes; l++)
       sum[l] += p[l];
+}
+
+static void
+share (const Norm *o, gint block, gint which)
+{
+  gdouble sum[16];
+
+  total (o, block, which, sum);
+  memcpy (o->shared + which * o->s->in_tensor->c + block * o->lanes, sum,
+      channels_of (o, block) * sizeof *sum);
+}
+
+static void
+share_first (const Norm *o, gint block)
+{
+  share (o, block, 0);
+}
+
+static void
+share_second (const Norm *o, gint block)
+{
+  share (o, block, 1);
+}
+
+/* Adds `n` shared sums from `first` on to those of the other processes. counts: a count follows. */
+static gboolean
+add_up (Norm *o, gint first, gint n, gboolean counts, GError **error)
+{
+  const Cnn3dSync *sync = o->s->binding->sync;
+  gdouble *values = o->shared + first;
+
+  if (counts)
+    values[n] = o->count;
+  if (!sync->add (sync->data, values, n + counts, error))
+    return FALSE;
+  if (counts)
+    o->count = values[n];
+  o->summed = TRUE;
+  return TRUE;
 }
 
 /* --- forward --- */
@@ -180,7 +240,7 @@ forward_mean (const Norm *o, gint block)
 
   total (o, block, 0, sum);
   for (gint l = 0; l < o->lanes; l++)
-    o->mean[block * o->lanes + l] = sum[l] / ((gdouble) o->n * o->points);
+    o->mean[block * o->lanes + l] = sum[l] / o->count;
 }
 
 static void
@@ -194,7 +254,7 @@ forward_deviations (const Norm *o, gint block, const Piece *p)
 static void
 forward_vectors (const Norm *o, gint block, gfloat *scale, gfloat *bias)
 {
-  const gint first = block * o->lanes, channels = MIN (o->lanes, o->s->in_tensor->c - first);
+  const gint first = block * o->lanes, channels = channels_of (o, block);
 
   memset (scale, 0, o->lanes * sizeof *scale);
   memset (bias, 0, o->lanes * sizeof *bias);
@@ -211,8 +271,7 @@ forward_finish (const Norm *o, gint block)
   gfloat *running_mean = o->s->binding->arrays.weights + o->m->layout.offset[op->mean];
   gfloat *running_var = o->s->binding->arrays.weights + o->m->layout.offset[op->var];
   gfloat *scale = o->vectors + (gsize) block * 3 * o->lanes, *bias = scale + o->lanes;
-  const gint channels = MIN (o->lanes, o->s->in_tensor->c - block * o->lanes);
-  const gdouble count = (gdouble) o->n * o->points;
+  const gint channels = channels_of (o, block);
   gdouble squares[16];
 
   if (o->s->binding->batch_statistics)
@@ -225,8 +284,8 @@ forward_finish (const Norm *o, gint block)
       continue;
     }
     if (o->s->binding->batch_statistics) {
-      const gfloat deviations = squares[l], var = deviations / (gfloat) count;
-      const gfloat unbiased = deviations / (gfloat) MAX (count - 1, 1);
+      const gfloat deviations = squares[l], var = deviations / (gfloat) o->count;
+      const gfloat unbiased = deviations / (gfloat) MAX (o->count - 1, 1);
       const gfloat keep = 1 - op->momentum, take = op->momentum;
 
       o->inverse[c] = 1 / sqrt (var + op->eps);
@@ -258,8 +317,28 @@ recompute_vectors (const Norm *o, gint block)
   forward_vectors (o, block, scale, scale + o->lanes);
 }
 
-void
-cpu_norm_forward (const CpuStep *s)
+static gboolean
+forward_together (Norm *o, GError **error)
+{
+  static const Stage sums = { forward_sum, share_first }, mean = { NULL, forward_mean },
+                     deviations = { forward_deviations, share_second },
+                     applies[] = { { NULL, forward_finish }, { forward_apply, NULL } };
+  const gint c = o->s->in_tensor->c;
+
+  run_stages (o, &sums, 1);
+  if (!add_up (o, 0, c, TRUE, error))
+    return FALSE;
+  run_stages (o, &mean, 1);
+  o->summed = FALSE;
+  run_stages (o, &deviations, 1);
+  if (!add_up (o, c, c, FALSE, error))
+    return FALSE;
+  run_stages (o, applies, 2);
+  return TRUE;
+}
+
+gboolean
+cpu_norm_forward (const CpuStep *s, GError **error)
 {
   static const Stage stages[] = { { forward_sum, forward_mean },
     { forward_deviations, forward_finish }, { forward_apply, NULL } };
@@ -270,10 +349,13 @@ cpu_norm_forward (const CpuStep *s)
   norm_init (&o, s);
   if (s->step->phase == CNN3D_PHASE_RECOMPUTE)
     run_stages (&o, again, 2);
+  else if (o.shared)
+    return forward_together (&o, error);
   else if (s->binding->batch_statistics)
     run_stages (&o, stages, 3);
   else
     run_stages (&o, with_running, 2);
+  return TRUE;
 }
 
 /* --- backward --- */
@@ -306,18 +388,36 @@ backward_sum (const Norm *o, gint block, const Piece *p)
 
 /* With g the gradient after ReLU, x^ = (x - mean) * inverse and M numbers a channel: dbias = sum g,
  * dweight = sum g x^, dx = weight * inverse * (g - dbias / M - x^ * dweight / M); with running
- * statistics dx = weight * inverse * g. Ioffe and Szegedy, "Batch normalization", 2015. */
+ * statistics dx = weight * inverse * g. Ioffe and Szegedy, "Batch normalization", 2015. In dx, M and
+ * the sums are those of all processes; dweight and dbias are this one's share. */
 static void
-backward_finish (const Norm *o, gint block)
+backward_parameters (const Norm *o, gint block)
 {
-  const Cnn3dBinding *b = o->s->binding;
   gfloat *dweight = cpu_gradient (o->s, o->s->op->weight),
          *dbias = cpu_gradient (o->s, o->s->op->bias);
   const gboolean adds = cpu_adds (o->s);
+  const gint channels = channels_of (o, block);
+  gdouble sum[16], product[16];
+
+  total (o, block, 0, sum);
+  total (o, block, 1, product);
+  for (gint l = 0; l < channels; l++) {
+    const gint c = block * o->lanes + l;
+    /* rounded, before they are added to other batches' */
+    const gfloat weight = product[l] * (gdouble) o->inverse[c], bias = sum[l];
+
+    dweight[c] = adds ? dweight[c] + weight : weight;
+    dbias[c] = adds ? dbias[c] + bias : bias;
+  }
+}
+
+static void
+backward_vectors (const Norm *o, gint block)
+{
+  const Cnn3dBinding *b = o->s->binding;
   gfloat *a = o->vectors + (gsize) block * 3 * o->lanes, *slope = a + o->lanes,
          *constant = slope + o->lanes;
-  const gint channels = MIN (o->lanes, o->s->in_tensor->c - block * o->lanes);
-  const gdouble count = (gdouble) o->n * o->points;
+  const gint channels = channels_of (o, block);
   gdouble sum[16], product[16];
 
   total (o, block, 0, sum);
@@ -330,15 +430,10 @@ backward_finish (const Norm *o, gint block)
       continue;
     const gdouble inverse = o->inverse[c];
 
-    /* rounded, before they are added to other batches' */
-    const gfloat weight = product[l] * inverse, bias = sum[l];
-
-    dweight[c] = adds ? dweight[c] + weight : weight;
-    dbias[c] = adds ? dbias[c] + bias : bias;
     a[l] = o->weight[c] * inverse;
     if (b->batch_statistics) {
-      slope[l] = -o->weight[c] * inverse * inverse * inverse * product[l] / count;
-      constant[l] = -o->weight[c] * inverse * sum[l] / count;
+      slope[l] = -o->weight[c] * inverse * inverse * inverse * product[l] / o->count;
+      constant[l] = -o->weight[c] * inverse * sum[l] / o->count;
     }
   }
 }
@@ -358,12 +453,37 @@ backward_apply (const Norm *o, gint block, const Piece *p)
       a, a + o->lanes, a + 2 * o->lanes);
 }
 
-void
-cpu_norm_backward (const CpuStep *s)
+static void
+backward_share (const Norm *o, gint block)
 {
-  static const Stage stages[] = { { backward_sum, backward_finish }, { backward_apply, NULL } };
+  backward_parameters (o, block);
+  share (o, block, 0);
+  share (o, block, 1);
+}
+
+static void
+backward_finish (const Norm *o, gint block)
+{
+  backward_parameters (o, block);
+  backward_vectors (o, block);
+}
+
+gboolean
+cpu_norm_backward (const CpuStep *s, GError **error)
+{
+  static const Stage alone[] = { { backward_sum, backward_finish }, { backward_apply, NULL } };
+  static const Stage together[] = { { backward_sum, backward_share }, { NULL, backward_vectors },
+    { backward_apply, NULL } };
   Norm o;
 
   norm_init (&o, s);
-  run_stages (&o, stages, s->din ? 2 : 1);
+  if (!o.shared || !s->din) {
+    run_stages (&o, alone, s->din ? 2 : 1);
+    return TRUE;
+  }
+  run_stages (&o, together, 1);
+  if (!add_up (&o, 0, 2 * s->in_tensor->c, TRUE, error))
+    return FALSE;
+  run_stages (&o, together + 1, 2);
+  return TRUE;
 }
