@@ -29,6 +29,7 @@ static const struct {
   { "recompute", "train.recompute" },
   { "optimizer", "loss.optimizer" },
   { "gradient-clip-val", "trainer.gradient_clip_val" },
+  { "sync-batch-norm", "trainer.sync_batchnorm" },
   { "freeze", "model.freeze" },
   { "load-rgb", "data.load_rgb" },
   { "load-kpt", "data.load_kpt" },
@@ -215,6 +216,7 @@ to_params (const Options *o, const Cnn3dConfig *config, Cnn3dTrainerParams *p)
   p->optimizer = get_choice (config, "loss.optimizer");
   p->accumulate = get_int (config, "train.accumulate_grad_batches");
   p->gradient_clip = get_double (config, "trainer.gradient_clip_val");
+  p->sync_batch_norm = get_boolean (config, "trainer.sync_batchnorm");
   p->momentum = get_double (config, "loss.momentum");
   p->threads = get_int (config, "trainer.threads");
   p->micro_batch = get_boolean (config, "train.use_chunking_in_train")

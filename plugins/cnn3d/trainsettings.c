@@ -43,6 +43,7 @@ static const SettingsField fields[] = {
   { "device", FIELD (device) },
   { "distributed", FIELD (distributed) },
   { "distributed-timeout", FIELD (distributed_timeout) },
+  { "sync-batch-norm", FIELD (sync_batch_norm) },
   { "threads", FIELD (threads) },
   { "convolution", FIELD (convolution) },
   { "deterministic", FIELD (deterministic) },
@@ -162,6 +163,7 @@ train_settings_fill (const TrainSettings *settings, Cnn3dTrainerParams *params)
   params->lr.gamma = settings->lr_gamma;
   params->label_smoothing = settings->label_smoothing;
   params->gradient_clip = settings->gradient_clip;
+  params->sync_batch_norm = settings->sync_batch_norm;
   params->seed = settings->seed;
   params->checkpoint_dir = settings->checkpoint_dir;
   params->checkpoint_interval = settings->checkpoint_interval;

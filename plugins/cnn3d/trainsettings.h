@@ -40,6 +40,7 @@ typedef struct {
   gchar *device;
   gint distributed; /* Cnn3dDistributed */
   guint distributed_timeout;
+  gboolean sync_batch_norm;
   gint threads;
   gint convolution; /* Cnn3dConvolution */
   gboolean deterministic, allow_tf32, benchmark;

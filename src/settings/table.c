@@ -376,6 +376,10 @@ static Cnn3dSetting settings[] = {
                "does so where there are several" },
   { UINT ("cnn3dtrain", "distributed-timeout", "Distributed timeout", 1, 86400, 300),
       .unit = "seconds", .about = "The longest that another process is waited for" },
+  { BOOLEAN ("cnn3dtrain", "sync-batch-norm", "Synchronize batch norm", FALSE),
+      .key = "trainer.sync_batchnorm",
+      .about = "With several processes, batch norm sees the batches of all of them as one; one "
+               "process ignores this" },
   { INT ("cnn3dtrain cnn3deval cnn3dinfer", "threads", "Threads", 0, 1024, 0), .unit = "threads",
       .key = "trainer.threads", .tests = TRUE,
       .about = "Threads for computing on a CPU; 0: one for each core that the process may use" },

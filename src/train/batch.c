@@ -202,6 +202,7 @@ start_passes (Cnn3dTrainer *t, const TrainerStaged *staged, gboolean training, g
       .loss_scale = loss_scale (t),
       .training = training,
       .batch_statistics = training && !t->norm_frozen,
+      .sync = training ? cnn3d_ranks_sync (t) : NULL,
       .seed = t->params.seed,
       .step = batch->position - batch->n + first,
       .update = update,
@@ -273,11 +274,8 @@ start (Cnn3dTrainer *t, GError **error)
   }
   if (!training && t->labels)
     memcpy (t->labels, labels, batch->n * sizeof *labels);
-  if (t->ranks) {
-    if (!cnn3d_ranks_check (t, batch, error))
-      return FALSE;
-    cnn3d_ranks_begin_batch (t);
-  }
+  if (t->ranks && !(cnn3d_ranks_check (t, batch, error) && cnn3d_ranks_begin_batch (t, error)))
+    return FALSE;
   if (!start_passes (
           t, staged, training, training ? NULL : t->logits, early ? &update : NULL, error))
     return FALSE;

@@ -23,6 +23,12 @@ cnn3d_trainer_updates_early (const Cnn3dTrainerParams *p, guint batch, guint mic
       && p->ranks <= 1 && !p->keep_gradients && p->precision != CNN3D_PRECISION_16_MIXED;
 }
 
+gboolean
+cnn3d_trainer_syncs (const Cnn3dTrainerParams *p)
+{
+  return p->sync_batch_norm && p->ranks > 1 && !cnn3d_freezes_norm (p->freeze);
+}
+
 gsize
 cnn3d_trainer_slot_bytes (const Cnn3dTrainerParams *p, guint batch)
 {
@@ -62,8 +68,15 @@ measure_within (const Cnn3dBackend *backend, Cnn3dDevice *device, const Cnn3dTra
   const Cnn3dPlanParams plan_params = { TRUE, trained, recompute, early },
                         forward_params = { FALSE };
   Cnn3dProgramParams program = { micro_batch, TRUE,
-    cnn3d_trainer_accumulates (params, batch, micro_batch) };
+    cnn3d_trainer_accumulates (params, batch, micro_batch), .syncs = cnn3d_trainer_syncs (params) };
 
+  if (program.syncs && micro_batch < batch) {
+    g_set_error (error, CNN3D_SESSION_ERROR, CNN3D_SESSION_ERROR_SETTINGS,
+        "sync-batch-norm computes with whole batches, of %u clips, but they are to be split into "
+        "chunks of %u: set use-chunking-in-train=false, or clipbatch's batch-size to %u",
+        batch, micro_batch, micro_batch);
+    goto done;
+  }
   model = backend->model_new (device, net, &model_params, error);
   if (!model
       || !(training = cnn3d_session_plan (backend, model, net, &program, &plan_params, error)))
@@ -87,8 +100,13 @@ measure_within (const Cnn3dBackend *backend, Cnn3dDevice *device, const Cnn3dTra
   m->gradients = early ? 0 : layout->trained * sizeof (gfloat);
   m->optimizer = states * layout->trained * sizeof (gfloat);
   if (params->ranks > 1) {
-    const TrainerRanksParams place = { 0, params->ranks, params->gradient_clip > 0, !norm_frozen };
+    const TrainerRanksParams place = { 0, params->ranks, params->gradient_clip > 0, !norm_frozen,
+      program.syncs ? cnn3d_ranks_most_sums (net) : 0,
+      program.syncs ? cnn3d_ranks_sums (net, training, &fit->sum_calls) : 0 };
     const TrainerRanksSizes sizes = cnn3d_ranks_sizes (layout, net->n_weights, trained, &place);
+
+    fit->most_sums = place.most_sums;
+    fit->sums = place.sums;
 
     fit->sent = params->accumulate * sizes.round + sizes.step;
     m->gradients += sizes.slice * sizeof (gfloat) + sizes.extra;
@@ -153,10 +171,11 @@ check (const Cnn3dBackend *backend, Cnn3dDevice *device, const Cnn3dTrainerParam
   const Cnn3dModelParams model_params = { fit->precision,
     CNN3D_RECOMPUTE_KEEPS_COPY (fit->recompute) };
   const gboolean accumulates = cnn3d_trainer_accumulates (params, batch, fit->micro_batch);
+  const gboolean syncs = cnn3d_trainer_syncs (params);
   const Cnn3dProgramParams programs[] = {
-    { fit->micro_batch, TRUE, accumulates },
+    { fit->micro_batch, TRUE, accumulates, .syncs = syncs },
     { fit->evaluation_batch, FALSE, FALSE },
-    { 1, TRUE, accumulates, .most = fit->micro_batch },
+    { 1, TRUE, accumulates, .most = fit->micro_batch, .syncs = syncs },
   };
   Cnn3dNetwork *net = cnn3d_network_new (&params->network, error);
   Cnn3dModel *model = net ? backend->model_new (device, net, &model_params, error) : NULL;
@@ -323,7 +342,7 @@ search (Search *s, const Cnn3dTrainerParams *params, guint batch, GError **error
   memset (&s->least, 0, sizeof s->least);
   if (!try_micro (s, params, batch, most, error))
     return FALSE;
-  if (!params->auto_fit)
+  if (!params->auto_fit || cnn3d_trainer_syncs (params))
     return TRUE;
   if (cnn3d_freezes_norm (params->freeze))
     return (s->best.micro_batch && s->best.recompute == CNN3D_RECOMPUTE_NONE)
@@ -454,7 +473,7 @@ add_ways (GArray *ways, Search *s, const Cnn3dTrainerParams *base, guint batch, 
     p.recompute = r;
     add_way (ways, s, &p, batch, changes, text);
   }
-  if (!base->auto_fit && batch > 1) {
+  if (!base->auto_fit && batch > 1 && !cnn3d_trainer_syncs (base)) {
     Cnn3dTrainerParams p = *base;
     g_autofree gchar *text = g_strdup_printf ("%sauto-fit=true recompute=auto", prefix);
 

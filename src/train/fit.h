@@ -16,10 +16,12 @@ typedef struct {
   Cnn3dMemory memory;
   /* estimated time of a batch; only comparable between configurations on one device */
   gdouble seconds;
-  gdouble macs, bytes; /* of a batch: multiply-adds, and bytes of activations moved */
-  gdouble copied;      /* of a batch: bytes to the store and back */
-  gdouble stall;       /* the part of `seconds` in which the computation waits for these */
-  guint64 sent;        /* of a step, with ranks: bytes that each sends to the others */
+  gdouble macs, bytes;   /* of a batch: multiply-adds, and bytes of activations moved */
+  gdouble copied;        /* of a batch: bytes to the store and back */
+  gdouble stall;         /* the part of `seconds` in which the computation waits for these */
+  guint64 sent;          /* of a step, with ranks: bytes that each sends to the others */
+  gsize most_sums, sums; /* see TrainerRanksParams */
+  guint sum_calls;       /* see cnn3d_ranks_sums() */
 } Cnn3dFit;
 
 /* What `params` with this micro-batch and recompute (not auto) need on an open device. An evaluation

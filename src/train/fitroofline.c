@@ -28,7 +28,8 @@ cnn3d_fit_roofline (const Cnn3dBackend *backend, Cnn3dDevice *device,
   const Cnn3dModelParams model_params = { fit->precision,
     CNN3D_RECOMPUTE_KEEPS_COPY (fit->recompute) };
   const Cnn3dProgramParams program_params = { fit->micro_batch, TRUE,
-    cnn3d_trainer_accumulates (params, batch, fit->micro_batch), TRUE };
+    cnn3d_trainer_accumulates (params, batch, fit->micro_batch), TRUE,
+    .syncs = cnn3d_trainer_syncs (params) };
   const Cnn3dPlanParams plan_params = { TRUE, trained, fit->recompute,
     cnn3d_trainer_updates_early (&resolved, batch, fit->micro_batch) };
   const Cnn3dRooflineParams counted = {

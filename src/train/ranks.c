@@ -1,62 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "src/train/ranks.h"
-#include "src/train/trainer-private.h"
+#include "src/train/ranks-private.h"
 
 #include <math.h>
 #include <string.h>
 
 /* The most floats that are sent to a rank at once. */
 #define CHUNK ((gsize) 1 << 18)
-
-typedef enum {
-  STATE_IDLE, /* it has no batch in this round */
-  STATE_BATCH,
-  STATE_LEAVES, /* it was stopped */
-  STATE_FAILED
-} State;
-
-/* What each rank tells the others at the end of a round. */
-typedef struct {
-  guint32 state;
-  guint32 epoch, training;
-  TrainerShare share;
-  guint64 round, step, position;
-  guint64 count;    /* see cnn3d_ranks_end_pass() */
-  guint64 settings; /* hash of everything that must agree */
-  gchar reason[240];
-} Report;
-
-/* A rank's part of the trained floats. */
-typedef struct {
-  gsize from, count;
-} Slice;
-
-struct _TrainerRanks {
-  Cnn3dComm *comm;
-  guint rank, size;
-  GArray *pieces;           /* of Piece */
-  Slice *slices;            /* [size] */
-  gfloat *sum;              /* of this rank's slice: the gradient of the step so far */
-  gboolean summed;          /* there is one */
-  gsize chunk;              /* floats that are sent to a rank at once */
-  gfloat *received;         /* (size, chunk) */
-  gfloat *statistics;       /* before the batch, and then after all ranks' */
-  gfloat *added_statistics; /* what each rank's batch adds to this one's part of them */
-  Report *reports;          /* [size] */
-  gconstpointer *from;      /* arguments of cnn3d_comm_exchange(), [size] */
-  gpointer *to;
-  gsize *sent, *taken;
-  guint64 rounds; /* of this pass that are over */
-  guint64 settings;
-  gboolean begun; /* all ranks have the same weights */
-  gboolean met;   /* at the pass's end */
-  /* LEFT: no round follows, as a rank was stopped; FAILED: nor a save, as one has failed */
-  enum {
-    RANKS_TOGETHER,
-    RANKS_LEFT,
-    RANKS_FAILED
-  } state;
-};
 
 /* A piece of the arrays that is updated as a whole; the pieces of a stretch are consecutive. */
 typedef struct {
@@ -103,19 +52,6 @@ slice_of (const GArray *pieces, guint rank, guint size, gsize *from)
   return last->first + last->n - first->first;
 }
 
-/* Where rank `r`'s part of `n` statistics begins. */
-static gsize
-statistics_from (gsize n, guint r, guint size)
-{
-  return (guint64) n * r / size;
-}
-
-static gsize
-most_statistics (gsize n, guint size)
-{
-  return (n + size - 1) / size;
-}
-
 /* The most pieces that a rank has. */
 static guint
 most_pieces (const GArray *pieces, guint size)
@@ -143,13 +79,18 @@ cnn3d_ranks_sizes (const Cnn3dWeightLayout *layout, guint n_params, const gboole
     else
       sizes.round += count * sizeof (gfloat) + sizeof (Report);
   }
+  /* what all ranks' batches give together, rank 0 sends */
   if (params->statistics)
-    sizes.round += (statistics - part + (size - 1) * part) * sizeof (gfloat);
+    sizes.round += ((params->sums && params->rank > 0 ? 0 : statistics - part) + (size - 1) * part)
+        * sizeof (gfloat);
+  if (params->sums)
+    sizes.round += (size - 1) * (params->sums * sizeof (gdouble) + sizeof (Report));
   if (params->norms)
     sizes.step += (size - 1) * most_pieces (pieces, size) * sizeof (gdouble);
   sizes.extra =
       (size * MIN (CHUNK, sizes.slice) + statistics + size * most_statistics (statistics, size))
-      * sizeof (gfloat);
+          * sizeof (gfloat)
+      + size * params->most_sums * sizeof (gdouble);
   return sizes;
 }
 
@@ -165,9 +106,10 @@ settings_of (const Cnn3dTrainer *t)
     p->optimizer, p->precision, p->momentum, p->weight_decay, p->lr.schedule, p->lr.lr,
     p->lr.warmup_epochs, p->lr.epochs, p->lr.step_size, p->lr.gamma, p->label_smoothing,
     p->gradient_clip, t->fit.micro_batch, p->patience, p->monitor, p->checkpoint_interval,
-    p->checkpoint_dir != NULL, p->convolution, t->class_weights != NULL, t->now.pass.clips_listed,
-    n->frames, n->height, n->width, n->num_classes, n->dropout, n->view_dropout, n->input,
-    n->fusion, n->views, n->view_fusion, n->points, n->persons, n->heatmap_size, n->heatmap_sigma };
+    p->checkpoint_dir != NULL, p->convolution, p->sync_batch_norm, t->class_weights != NULL,
+    t->now.pass.clips_listed, n->frames, n->height, n->width, n->num_classes, n->dropout,
+    n->view_dropout, n->input, n->fusion, n->views, n->view_fusion, n->points, n->persons,
+    n->heatmap_size, n->heatmap_sigma };
   const gchar *const texts[] = { n->model, p->freeze, p->data.order };
   g_autoptr (GChecksum) sum = g_checksum_new (G_CHECKSUM_SHA256);
   guint64 words[4];
@@ -184,17 +126,11 @@ settings_of (const Cnn3dTrainer *t)
   return words[0];
 }
 
-static gsize
-n_statistics (const Cnn3dTrainer *t)
-{
-  return t->s.layout->total - t->s.layout->trained;
-}
-
 TrainerRanksSizes
 cnn3d_ranks_sizes_of (const Cnn3dTrainer *t)
 {
   const TrainerRanksParams params = { cnn3d_comm_rank (t->params.comm), t->params.ranks,
-    t->params.gradient_clip > 0, !t->norm_frozen };
+    t->params.gradient_clip > 0, !t->norm_frozen, t->fit.most_sums, t->fit.sums };
 
   return cnn3d_ranks_sizes (t->s.layout, t->s.net->n_weights, t->trained, &params);
 }
@@ -210,13 +146,16 @@ static gboolean
 take_memory (TrainerRanks *k, Cnn3dTrainer *t, GError **error)
 {
   const TrainerRanksSizes sizes = cnn3d_ranks_sizes_of (t);
-  gfloat *extra;
+  guint8 *extra;
 
   if (!(k->sum = cnn3d_ranks_alloc_slice (t, error))
       || !(extra = cnn3d_session_alloc (&t->s, sizes.extra, error)))
     return FALSE;
   k->chunk = MIN (CHUNK, sizes.slice);
-  k->received = extra;
+  k->most_sums = t->fit.most_sums;
+  if (k->most_sums)
+    k->sums = (gdouble *) extra;
+  k->received = (gfloat *) (extra + k->size * k->most_sums * sizeof (gdouble));
   k->statistics = k->received + k->size * k->chunk;
   k->added_statistics = k->statistics + n_statistics (t);
   return TRUE;
@@ -239,6 +178,7 @@ cnn3d_ranks_new (Cnn3dTrainer *t, GError **error)
   k->to = g_new0 (gpointer, k->size);
   k->sent = g_new0 (gsize, k->size);
   k->taken = g_new0 (gsize, k->size);
+  k->sync = (Cnn3dSync) { cnn3d_ranks_add_sums, t };
   if (!take_memory (k, t, error))
     g_clear_pointer (&k, cnn3d_ranks_free);
   return k;
@@ -280,12 +220,6 @@ longest (const TrainerRanks *k)
   return most;
 }
 
-static gboolean
-exchange (TrainerRanks *k, GError **error)
-{
-  return cnn3d_comm_exchange (k->comm, k->from, k->sent, k->to, k->taken, error);
-}
-
 /* Adds this rank's slices of the gradients of all ranks that had a batch to the step's. */
 static gboolean
 reduce (Cnn3dTrainer *t, GError **error)
@@ -306,7 +240,7 @@ reduce (Cnn3dTrainer *t, GError **error)
       k->to[r] = r == own ? gradient : k->received + r * k->chunk;
       k->taken[r] = k->reports[r].state == STATE_BATCH ? n * sizeof (gfloat) : 0;
     }
-    if (!exchange (k, error))
+    if (!cnn3d_ranks_exchange (k, error))
       return FALSE;
     for (guint r = 0; r < k->size; r++) {
       const gfloat *gradient = k->to[r];
@@ -340,7 +274,7 @@ gather (Cnn3dTrainer *t, const gfloat *slice, gfloat *array, gboolean to_all, GE
       k->to[r] = array + k->slices[r].from + c;
       k->taken[r] = to_all || k->rank == 0 ? chunk_of (k, r, c) * sizeof (gfloat) : 0;
     }
-    if (!exchange (k, error))
+    if (!cnn3d_ranks_exchange (k, error))
       return FALSE;
   }
   return TRUE;
@@ -385,94 +319,10 @@ send_weights (Cnn3dTrainer *t, GError **error)
         k->sent[r] = pass ? own : k->rank == 0 ? part : 0;
         k->taken[r] = pass ? part : r == 0 ? own : 0;
       }
-      if (!exchange (k, error))
+      if (!cnn3d_ranks_exchange (k, error))
         return FALSE;
     }
   return TRUE;
-}
-
-/* --- running statistics --- */
-
-/* The batch is to begin with zeros: what it leaves is what it adds. */
-static void
-clear_statistics (Cnn3dTrainer *t)
-{
-  gfloat *statistics = t->s.weights + t->s.layout->trained;
-
-  memcpy (t->ranks->statistics, statistics, n_statistics (t) * sizeof (gfloat));
-  memset (statistics, 0, n_statistics (t) * sizeof (gfloat));
-}
-
-/* keep: what a micro-batch leaves of the statistics before it; passes: micro-batches. */
-static void
-apply (gfloat *to, const gfloat *added, gsize n, gfloat keep, guint passes)
-{
-  gfloat kept = keep;
-
-  for (guint i = 1; i < passes; i++)
-    kept *= keep;
-  for (gsize i = 0; i < n; i++)
-    to[i] = added[i] + kept * to[i];
-}
-
-/* Applies what rank r's batch adds to the statistics [from, end). */
-static void
-apply_rank (Cnn3dTrainer *t, guint r, gsize from, gsize end)
-{
-  const TrainerRanks *k = t->ranks;
-  const Cnn3dWeightLayout *l = t->s.layout;
-  const gfloat *added = k->added_statistics + r * (end - from);
-
-  for (guint i = 0; i < t->s.net->n_ops; i++) {
-    const Cnn3dOp *op = &t->s.net->ops[i];
-    const gint params[2] = { op->mean, op->var };
-
-    for (guint p = 0; op->kind == CNN3D_OP_NORM && p < 2; p++) {
-      const gsize at = l->offset[params[p]] - l->trained;
-      const gsize first = MAX (at, from), last = MIN (at + t->s.net->weights[params[p]].count, end);
-
-      if (first < last)
-        apply (k->statistics + first, added + (first - from), last - first, 1 - op->momentum,
-            k->reports[r].share.passes);
-    }
-  }
-}
-
-/* Each rank applies its part of what all batches add, in rank order, and sends it to all. */
-static gboolean
-share_statistics (Cnn3dTrainer *t, GError **error)
-{
-  TrainerRanks *k = t->ranks;
-  gfloat *now = t->s.weights + t->s.layout->trained;
-  const gsize n = n_statistics (t);
-  const gsize from = statistics_from (n, k->rank, k->size),
-              end = statistics_from (n, k->rank + 1, k->size);
-
-  if (n == 0)
-    return TRUE;
-  for (guint r = 0; r < k->size; r++) {
-    const gsize at = statistics_from (n, r, k->size);
-    const gsize part = statistics_from (n, r + 1, k->size) - at;
-
-    k->from[r] = now + at;
-    k->sent[r] = k->reports[k->rank].state == STATE_BATCH ? part * sizeof (gfloat) : 0;
-    k->to[r] = k->added_statistics + r * (end - from);
-    k->taken[r] = k->reports[r].state == STATE_BATCH ? (end - from) * sizeof (gfloat) : 0;
-  }
-  if (!exchange (k, error))
-    return FALSE;
-  for (guint r = 0; r < k->size; r++)
-    if (k->reports[r].state == STATE_BATCH)
-      apply_rank (t, r, from, end);
-  for (guint r = 0; r < k->size; r++) {
-    const gsize at = statistics_from (n, r, k->size);
-
-    k->from[r] = k->statistics + from;
-    k->sent[r] = (end - from) * sizeof (gfloat);
-    k->to[r] = now + at;
-    k->taken[r] = (statistics_from (n, r + 1, k->size) - at) * sizeof (gfloat);
-  }
-  return exchange (k, error);
 }
 
 /* --- rounds --- */
@@ -615,6 +465,21 @@ step (Cnn3dTrainer *t, Cnn3dProgress *progress, GError **error)
   return cnn3d_trainer_take_step (t, progress, error);
 }
 
+/* With sums to share, each rank says before a round whether it has a batch: one that was stopped, or has
+ * failed, must not be waited for in the middle of the others' batches. */
+static gboolean
+begin_round (Cnn3dTrainer *t, State state, GError **error)
+{
+  TrainerRanks *k = t->ranks;
+
+  if (!k->sums || !t->now.pass.training)
+    return TRUE;
+  if (!meet (t, state, NULL, 0, NULL, error))
+    return FALSE;
+  k->state = RANKS_TOGETHER;
+  return state == STATE_BATCH || cnn3d_ranks_attend_sums (t, error);
+}
+
 /* Ends a round, with or without a batch of this rank. */
 static gboolean
 end_round (Cnn3dTrainer *t, State state, const TrainerShare *share, Cnn3dProgress *progress,
@@ -631,16 +496,21 @@ end_round (Cnn3dTrainer *t, State state, const TrainerShare *share, Cnn3dProgres
   if (pass->training && !t->norm_frozen) {
     /* without a batch, they are still what they were */
     if (state != STATE_BATCH)
-      clear_statistics (t);
-    if (!share_statistics (t, error))
+      cnn3d_ranks_clear_statistics (t);
+    if (!cnn3d_ranks_share_statistics (t, error))
       return FALSE;
   }
   k->rounds++;
   end = pass->first + MIN (k->rounds * t->batch * k->size, pass->clips_listed);
-  for (guint r = 0; r < k->size; r++)
+  for (guint r = 0; r < k->size; r++) {
+    TrainerShare one = k->reports[r].share;
+
+    if (!cnn3d_ranks_changes_statistics (k, r))
+      one.passes = 0;
     if (k->reports[r].state == STATE_BATCH
-        && !cnn3d_trainer_take_share (t, &k->reports[r].share, end, progress, error))
+        && !cnn3d_trainer_take_share (t, &one, end, progress, error))
       return FALSE;
+  }
   t->now.position = end;
   progress->ready = TRUE;
   if (pass->training && t->group_clips > 0
@@ -732,14 +602,24 @@ cnn3d_ranks_idle (Cnn3dTrainer *t, const Cnn3dBatch *next, Cnn3dProgress *progre
   const guint64 before =
       next ? rounds_of (t, next->position - pass->first) - 1 : rounds_of (t, pass->clips_listed);
 
-  return t->ranks->rounds >= before || end_round (t, STATE_IDLE, NULL, progress, error);
+  return t->ranks->rounds >= before
+      || (begin_round (t, STATE_IDLE, error) && end_round (t, STATE_IDLE, NULL, progress, error));
 }
 
-void
-cnn3d_ranks_begin_batch (Cnn3dTrainer *t)
+gboolean
+cnn3d_ranks_begin_batch (Cnn3dTrainer *t, GError **error)
 {
+  if (!begin_round (t, STATE_BATCH, error))
+    return FALSE;
   if (t->now.pass.training && !t->norm_frozen)
-    clear_statistics (t);
+    cnn3d_ranks_clear_statistics (t);
+  return TRUE;
+}
+
+const Cnn3dSync *
+cnn3d_ranks_sync (const Cnn3dTrainer *t)
+{
+  return t->ranks && t->ranks->sums && t->now.pass.training ? &t->ranks->sync : NULL;
 }
 
 gboolean

@@ -7,6 +7,9 @@
  * updates its slice, whose optimizer state it alone has, and sends the weights to all. Running
  * statistics and metrics are applied by all ranks, in rank order.
  *
+ * With sync_batch_norm the ranks meet before a round, too, and those with a batch add up batch norm's
+ * sums, in rank order, while they compute.
+ *
  * Source: slices as in Rajbhandari et al., "ZeRO: Memory optimizations toward training trillion
  * parameter models" (2020), stage 2. Private to this folder.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
@@ -29,15 +32,21 @@ typedef struct {
 typedef struct {
   gsize slice; /* the most trained floats that one of them updates */
   gsize extra; /* bytes that each has in addition, beside its slices of gradient and state */
-  /* bytes that `rank` sends to the others: for a round in which it has a batch, and for a step */
+  /* bytes that `rank` sends to the others: for a round in which all have a batch, and for a step */
   gsize round, step;
 } TrainerRanksSizes;
 /* norms: the norm of the gradient is needed; statistics: batches change running statistics. */
 typedef struct {
   guint rank, size;
   gboolean norms, statistics;
+  /* numbers that batch norm adds to other ranks': the most at once, and in a round; 0: none */
+  gsize most_sums, sums;
 } TrainerRanksParams;
 TrainerRanksSizes cnn3d_ranks_sizes (const Cnn3dWeightLayout *layout, guint n_params,
     const gboolean *trained, const TrainerRanksParams *params);
+/* Of TrainerRanksParams, for a training pass over a whole batch. */
+gsize cnn3d_ranks_most_sums (const Cnn3dNetwork *net);
+/* calls: in how many calls of Cnn3dSync's add(). */
+gsize cnn3d_ranks_sums (const Cnn3dNetwork *net, const Cnn3dPlan *plan, guint *calls);
 
 #endif

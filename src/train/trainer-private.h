@@ -134,7 +134,9 @@ gboolean cnn3d_ranks_begin_pass (Cnn3dTrainer *t, GError **error);
 /* Whether a batch is this rank's. */
 gboolean cnn3d_ranks_check (const Cnn3dTrainer *t, const Cnn3dBatch *batch, GError **error);
 /* Before and after the passes of a batch. */
-void cnn3d_ranks_begin_batch (Cnn3dTrainer *t);
+gboolean cnn3d_ranks_begin_batch (Cnn3dTrainer *t, GError **error);
+/* For the passes; NULL: batch norm's statistics are those of this rank's batch. */
+const Cnn3dSync *cnn3d_ranks_sync (const Cnn3dTrainer *t);
 gboolean cnn3d_ranks_end_batch (
     Cnn3dTrainer *t, const TrainerShare *share, Cnn3dProgress *progress, GError **error);
 /* A round without a batch of this rank, if there is one before `next`, or, NULL, the pass's end. */
@@ -182,6 +184,8 @@ gboolean cnn3d_trainer_accumulates (
 gboolean cnn3d_trainer_updates_early (
     const Cnn3dTrainerParams *params, guint batch, guint micro_batch);
 
+/* fit.c: whether batch norm's statistics are those of all ranks' batches, which are not split then. */
+gboolean cnn3d_trainer_syncs (const Cnn3dTrainerParams *params);
 /* fit.c: sets an error with what `fit` needs, the `there` bytes that are available, and what would
  * fit. */
 void cnn3d_fit_refuse (const Cnn3dBackend *backend, Cnn3dDevice *device,

@@ -233,9 +233,10 @@ set_programs (Cnn3dTrainer *t)
 
   t->s.most_clips = t->fit.micro_batch;
   for (guint training = 0; training < 2; training++) {
-    t->s.program[training] = (Cnn3dProgramParams) {
-      .training = training, .accumulates = accumulates, .most = t->fit.micro_batch
-    };
+    t->s.program[training] = (Cnn3dProgramParams) { .training = training,
+      .accumulates = accumulates,
+      .most = t->fit.micro_batch,
+      .syncs = cnn3d_trainer_syncs (&t->params) };
     t->s.plan[training] =
         (Cnn3dPlanParams) { training, t->trained, t->fit.recompute, t->updates_early };
   }
@@ -288,6 +289,13 @@ cnn3d_trainer_new (const Cnn3dTrainerParams *params, guint batch, GError **error
     g_set_error (error, CNN3D_SESSION_ERROR, CNN3D_SESSION_ERROR_SETTINGS,
         "several ranks train one model on the CPU only, not on %s: set device=cpu, or "
         "distributed=none",
+        t->s.backend->describe (t->s.device));
+    goto failed;
+  }
+  if (cnn3d_trainer_syncs (&t->params) && !t->s.backend->syncs) {
+    g_set_error (error, CNN3D_SESSION_ERROR, CNN3D_SESSION_ERROR_SETTINGS,
+        "sync-batch-norm works on the CPU only, not on %s: set sync-batch-norm=false, or "
+        "device=cpu",
         t->s.backend->describe (t->s.device));
     goto failed;
   }

@@ -62,6 +62,8 @@ typedef struct {
   guint micro_batch;        /* most clips at once; 0: whole batches */
   /* of the ranks that train the model together; must outlive the trainer. NULL: this process alone */
   Cnn3dComm *comm;
+  /* batch norm's statistics are those of all ranks' batches; one process alone ignores it */
+  gboolean sync_batch_norm;
   guint
       ranks; /* how many; with `comm` it is set by cnn3d_trainer_new(). 0, 1: this process alone */
   /* for cnn3d_trainer_get_gradient() after a step; disables updates layer by layer */

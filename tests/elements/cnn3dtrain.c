@@ -525,7 +525,7 @@ test_blurbs (void)
       g_assert_nonnull (strstr (g_param_spec_get_blurb (specs[i]), "default "));
   }
   g_free (specs);
-  g_assert_cmpuint (seen, ==, 63);
+  g_assert_cmpuint (seen, ==, 64);
 
   gst_util_set_object_arg (G_OBJECT (element), "precision", "16");
   g_object_get (element, "precision", &precision, NULL);

@@ -1,7 +1,12 @@
-/* The time that ranks' messages take, in virtual time: ranksim.h.
+/* The time that ranks' messages take, in virtual time: ranksim.h. And a rank's memory.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "counting/counting.h"
 #include "ranksim.h"
 #include "smallrun.h"
+
+static const Cnn3dBackend *backend;
+static Cnn3dDevice *device;
+static Counting *counting;
 
 /* By hand: two messages, of 1 s each and a gap of 0.5 s, that arrive 1 s later. */
 static void
@@ -60,6 +65,7 @@ test_schedule (void)
   params_init (&p, NULL);
   p.gradient_clip = 1;
   for (guint size = 2; size <= 9; size += size < 4 ? 1 : 5) {
+    p.sync_batch_norm = size % 2;
     SimSchedule *every = sim_schedule (&p, size, TRUE), *few = sim_schedule (&p, size, FALSE);
     const guint start = every->ranks[0]->start, end = every->ranks[0]->calls->len;
     guint64 most = 0;
@@ -81,11 +87,72 @@ test_schedule (void)
   }
 }
 
+static Cnn3dTrainer *
+new_rank (gboolean syncs, guint size, Cnn3dTrainerParams *p, GError **error)
+{
+  GError *reason = NULL;
+
+  params_init (p, NULL);
+  p->sync_batch_norm = syncs;
+  p->optimizer = CNN3D_UPDATE_ADAMW;
+  sim_next = (Cnn3dLink) { 1, size, NULL };
+  p->comm = cnn3d_comm_join_by (&sim_transport, 60, &reason);
+  g_assert_no_error (reason);
+  return cnn3d_trainer_new (p, BATCH, error);
+}
+
+/* A rank takes what the plan says, to the byte; batch norm's sums over all ranks take more. */
+static void
+test_memory (void)
+{
+  for (guint size = 2; size <= 33; size += 31) {
+    gsize bytes[2];
+
+    for (guint syncs = 0; syncs < 2; syncs++) {
+      g_autoptr (GError) error = NULL;
+      Cnn3dTrainerParams p;
+      Cnn3dMemory memory;
+      Cnn3dTrainer *t = new_rank (syncs, size, &p, &error);
+
+      g_assert_no_error (error);
+      cnn3d_trainer_memory (t, &memory);
+      g_assert_cmpuint (counting->bytes, ==, memory.total);
+      bytes[syncs] = memory.total;
+      cnn3d_trainer_free (&t);
+      cnn3d_comm_leave (&p.comm, FALSE);
+    }
+    /* (size, 2 c + 1) in double, of at most 4 x 8 channels */
+    g_assert_cmpuint (bytes[1], >=, bytes[0] + size * 65 * sizeof (gdouble));
+  }
+}
+
+/* A back end without it refuses, before any memory is taken. */
+static void
+test_unsupported (void)
+{
+  g_autoptr (GError) error = NULL;
+  Cnn3dTrainerParams p;
+
+  ((Cnn3dBackend *) backend)->syncs = FALSE;
+  g_assert_null (new_rank (TRUE, 2, &p, &error));
+  ((Cnn3dBackend *) backend)->syncs = TRUE;
+  assert_says (error, CNN3D_SESSION_ERROR, "sync-batch-norm works on the CPU only|device=cpu");
+  g_assert_cmpuint (counting->bytes, ==, 0);
+  cnn3d_comm_leave (&p.comm, FALSE);
+}
+
 int
 main (int argc, char **argv)
 {
+  int status;
+
   g_test_init (&argc, &argv, NULL);
+  counting = counting_load (&backend, &device);
   g_test_add_func ("/ranksim/call", test_call);
   g_test_add_func ("/ranksim/schedule", test_schedule);
-  return g_test_run ();
+  g_test_add_func ("/ranksim/memory", test_memory);
+  g_test_add_func ("/ranksim/unsupported", test_unsupported);
+  status = g_test_run ();
+  backend->close (&device);
+  return status;
 }

@@ -1,0 +1,181 @@
+/* ranknorm.c: what ranks send each other for batch norm: the running statistics that a round leaves, and,
+ * with sync_batch_norm, the sums of all batches while they are computed.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "src/train/ranks-private.h"
+
+#include <string.h>
+
+/* A sum and its deviations, or, backwards, two sums; and a count. */
+static gsize
+sums_of (const Cnn3dNetwork *net, const Cnn3dOp *op)
+{
+  return 2 * (gsize) net->tensors[op->in].c + 1;
+}
+
+gsize
+cnn3d_ranks_most_sums (const Cnn3dNetwork *net)
+{
+  gsize most = 0;
+
+  for (guint i = 0; i < net->n_ops; i++)
+    if (net->ops[i].kind == CNN3D_OP_NORM) {
+      const gsize sums = sums_of (net, &net->ops[i]);
+
+      most = MAX (most, sums);
+    }
+  return most;
+}
+
+gsize
+cnn3d_ranks_sums (const Cnn3dNetwork *net, const Cnn3dPlan *plan, guint *calls)
+{
+  gsize sums = 0;
+
+  *calls = 0;
+
+  for (guint i = 0; i < plan->n_steps; i++) {
+    const Cnn3dStep *s = &plan->steps[i];
+
+    const gboolean forward = s->phase == CNN3D_PHASE_FORWARD,
+                   backward = s->phase == CNN3D_PHASE_BACKWARD && s->din != CNN3D_NOWHERE;
+
+    if ((!forward && !backward) || net->ops[s->op].kind != CNN3D_OP_NORM)
+      continue;
+    sums += sums_of (net, &net->ops[s->op]);
+    *calls += forward ? 2 : 1;
+  }
+  return sums;
+}
+
+gboolean
+cnn3d_ranks_add_sums (gpointer data, gdouble *values, gsize n, GError **error)
+{
+  Cnn3dTrainer *t = data;
+  TrainerRanks *k = t->ranks;
+
+  g_return_val_if_fail (n <= k->most_sums, FALSE);
+  for (guint r = 0; r < k->size; r++) {
+    const gboolean adds = k->reports[r].state == STATE_BATCH;
+
+    k->from[r] = values;
+    k->to[r] = k->sums + r * k->most_sums;
+    k->sent[r] = k->taken[r] = adds ? n * sizeof *values : 0;
+  }
+  if (!cnn3d_ranks_exchange (k, error)) {
+    k->state = RANKS_FAILED;
+    return FALSE;
+  }
+  memset (values, 0, n * sizeof *values);
+  for (guint r = 0; r < k->size; r++)
+    for (gsize i = 0; k->taken[r] && i < n; i++)
+      values[i] += k->sums[r * k->most_sums + i];
+  return TRUE;
+}
+
+gboolean
+cnn3d_ranks_attend_sums (Cnn3dTrainer *t, GError **error)
+{
+  TrainerRanks *k = t->ranks;
+  gboolean computes = FALSE;
+
+  for (guint r = 0; r < k->size; r++)
+    computes |= k->reports[r].state == STATE_BATCH;
+  memset (k->sent, 0, k->size * sizeof *k->sent);
+  memset (k->taken, 0, k->size * sizeof *k->taken);
+  for (guint i = 0; computes && i < t->fit.sum_calls; i++)
+    if (!cnn3d_ranks_exchange (k, error)) {
+      k->state = RANKS_FAILED;
+      return FALSE;
+    }
+  return TRUE;
+}
+
+void
+cnn3d_ranks_clear_statistics (Cnn3dTrainer *t)
+{
+  gfloat *statistics = t->s.weights + t->s.layout->trained;
+
+  memcpy (t->ranks->statistics, statistics, n_statistics (t) * sizeof (gfloat));
+  memset (statistics, 0, n_statistics (t) * sizeof (gfloat));
+}
+
+/* keep: what a micro-batch leaves of the statistics before it; passes: micro-batches. */
+static void
+apply (gfloat *to, const gfloat *added, gsize n, gfloat keep, guint passes)
+{
+  gfloat kept = keep;
+
+  for (guint i = 1; i < passes; i++)
+    kept *= keep;
+  for (gsize i = 0; i < n; i++)
+    to[i] = added[i] + kept * to[i];
+}
+
+/* Applies what rank r's batch adds to the statistics [from, end). */
+static void
+apply_rank (Cnn3dTrainer *t, guint r, gsize from, gsize end)
+{
+  const TrainerRanks *k = t->ranks;
+  const Cnn3dWeightLayout *l = t->s.layout;
+  const gfloat *added = k->added_statistics + r * (end - from);
+
+  for (guint i = 0; i < t->s.net->n_ops; i++) {
+    const Cnn3dOp *op = &t->s.net->ops[i];
+    const gint params[2] = { op->mean, op->var };
+
+    for (guint p = 0; op->kind == CNN3D_OP_NORM && p < 2; p++) {
+      const gsize at = l->offset[params[p]] - l->trained;
+      const gsize first = MAX (at, from), last = MIN (at + t->s.net->weights[params[p]].count, end);
+
+      if (first < last)
+        apply (k->statistics + first, added + (first - from), last - first, 1 - op->momentum,
+            k->reports[r].share.passes);
+    }
+  }
+}
+
+gboolean
+cnn3d_ranks_changes_statistics (const TrainerRanks *k, guint r)
+{
+  guint first = 0;
+
+  while (k->sums && first < r && k->reports[first].state != STATE_BATCH)
+    first++;
+  return k->reports[r].state == STATE_BATCH && (!k->sums || first == r);
+}
+
+gboolean
+cnn3d_ranks_share_statistics (Cnn3dTrainer *t, GError **error)
+{
+  TrainerRanks *k = t->ranks;
+  gfloat *now = t->s.weights + t->s.layout->trained;
+  const gsize n = n_statistics (t);
+  const gsize from = statistics_from (n, k->rank, k->size),
+              end = statistics_from (n, k->rank + 1, k->size);
+
+  if (n == 0)
+    return TRUE;
+  for (guint r = 0; r < k->size; r++) {
+    const gsize at = statistics_from (n, r, k->size);
+    const gsize part = statistics_from (n, r + 1, k->size) - at;
+
+    k->from[r] = now + at;
+    k->sent[r] = cnn3d_ranks_changes_statistics (k, k->rank) ? part * sizeof (gfloat) : 0;
+    k->to[r] = k->added_statistics + r * (end - from);
+    k->taken[r] = cnn3d_ranks_changes_statistics (k, r) ? (end - from) * sizeof (gfloat) : 0;
+  }
+  if (!cnn3d_ranks_exchange (k, error))
+    return FALSE;
+  for (guint r = 0; r < k->size; r++)
+    if (cnn3d_ranks_changes_statistics (k, r))
+      apply_rank (t, r, from, end);
+  for (guint r = 0; r < k->size; r++) {
+    const gsize at = statistics_from (n, r, k->size);
+
+    k->from[r] = k->statistics + from;
+    k->sent[r] = (end - from) * sizeof (gfloat);
+    k->to[r] = now + at;
+    k->taken[r] = (statistics_from (n, r + 1, k->size) - at) * sizeof (gfloat);
+  }
+  return cnn3d_ranks_exchange (k, error);
+}
