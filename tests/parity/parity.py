@@ -407,6 +407,39 @@ def check_data_parallel(steps=20, batch=2, classes=10):
          [(f"loss of step {i}", off[i], bounds[i]) for i in range(steps)])
 
 
+def check_sync_batch_norm(steps=5, ranks=2, batch=2, classes=10):
+    """Batch norm over all ranks is, by SyncBatchNorm's definition, batch norm over the batches of all in one process."""
+    x, y = make_clips(2 * ranks * batch, 4, 32, classes)
+    start = make_model("r3d_18", classes)
+
+    def torch_losses(x):
+        model = copy.deepcopy(start).train()
+        rule = torch.optim.SGD(model.parameters(), 0.0001, momentum=0.9)
+        losses = []
+        for step in range(steps):
+            first = step * ranks * batch % len(x)
+            rule.zero_grad()
+            loss = loss_of(model, x[first:first + ranks * batch], y[first:first + ranks * batch])
+            loss.backward()
+            rule.step()
+            losses.append(loss.item())
+        return losses
+
+    options = "--batch", batch, "--steps", steps, "--lr", 0.0001, "--convolution", "direct", "--threads", 1
+    got = run_tool(start, x, y, "--ranks", ranks, *options, classes=classes)["losses"]
+    apart = run_tool(start, x, y, "--accumulate", ranks, *options, classes=classes)["losses"]
+    theirs = torch_losses(x)
+    off = [abs(a - b) / b for a, b in zip(got, theirs)]
+    bounds = [1e-3] * steps
+    if max(off) > 1e-3:
+        # as in check_steps()
+        bounds = [max(1e-3, 2 * abs(a - b) / b) for a, b in zip(torch_losses(nudged(x)), theirs)]
+    # each rank's own statistics give something else
+    assert min(abs(a - b) / b for a, b in zip(apart, theirs)) > 10 * bounds[0], (apart, theirs)
+    test(f"{steps} steps of {ranks} ranks with sync-batch-norm",
+         [(f"loss of step {i}", off[i], bounds[i]) for i in range(steps)])
+
+
 def check_heat_maps():
     """Through a first convolution that copies its input: the device's heat maps equal MMAction2's."""
     device = ARGS.device or "cpu"
@@ -638,6 +671,8 @@ def main():
         check_accumulation()
     if wanted("ddp"):
         check_data_parallel()
+    if wanted("sync"):
+        check_sync_batch_norm()
     for name in ("r3d_18", "slow_r50"):
         if wanted("bf16"):
             check_bf16(name, 8, 112)

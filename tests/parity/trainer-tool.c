@@ -11,14 +11,16 @@
 #include "src/train/fit.h"
 #include "src/model/safetensors.h"
 #include "src/train/trainer.h"
+#include "tests/unit/threadcomm.h"
 
 static gchar *model = (gchar *) "r3d_18", *pretrained, *input, *output, *precision = (gchar *) "32",
              *optimizer = (gchar *) "sgd", *freeze, *recompute = (gchar *) "none", *max_memory,
              *device = (gchar *) "cpu", *convolution = (gchar *) "auto",
              *input_type = (gchar *) "rgb", *fusion = (gchar *) "concat",
              *view_fusion = (gchar *) "logits", *layer;
-static gint batch = 2, accumulate = 1, steps, classes = 400, base_width = 64, threads = 2,
-            frames = 16, size = 112, seed = 1, micro_batch, heatmap_size = 56, views = 1;
+static gint batch = 2, accumulate = 1, ranks = 1, steps, classes = 400, base_width = 64,
+            threads = 2, frames = 16, size = 112, seed = 1, micro_batch, heatmap_size = 56,
+            views = 1;
 static gdouble lr = 0.01, momentum = 0.9, weight_decay, smoothing, clip;
 static gchar *class_weights;
 static gboolean timing, memory, auto_fit, serve, left_out, tf32 = TRUE, deterministic = TRUE;
@@ -45,6 +47,8 @@ static const GOptionEntry entries[] = { { "model", 0, 0, G_OPTION_ARG_STRING, &m
   { "freeze", 0, 0, G_OPTION_ARG_STRING, &freeze, "as the property", NULL },
   { "batch", 0, 0, G_OPTION_ARG_INT, &batch, "clips in a batch", NULL },
   { "accumulate", 0, 0, G_OPTION_ARG_INT, &accumulate, "batches in a step", NULL },
+  { "ranks", 0, 0, G_OPTION_ARG_INT, &ranks,
+      "as many ranks, threads of this process, with batch norm over all of them", NULL },
   { "steps", 0, 0, G_OPTION_ARG_INT, &steps, "optimizer steps; 0: gradients of one group", NULL },
   { "classes", 0, 0, G_OPTION_ARG_INT, &classes, "classes", NULL },
   { "base-width", 0, 0, G_OPTION_ARG_INT, &base_width, "channels after the stem", NULL },
@@ -303,6 +307,79 @@ serve_rounds (Cnn3dTrainer *t, const Clips *c, GError **error)
   return TRUE;
 }
 
+/* --- ranks --- */
+
+typedef struct {
+  const Cnn3dTrainerParams *params;
+  const Clips *clips;
+  guint rank;
+  GArray *losses;
+  Cnn3dComm *comm;
+  Cnn3dTrainer *trainer;
+  GError *error;
+} Rank;
+
+static gpointer
+run_rank (gpointer data)
+{
+  const guint64 of_step = (guint64) ranks * batch;
+  const Cnn3dPass pass = { 0, TRUE, 0, 0, steps * of_step, 1, FALSE };
+  Rank *r = data;
+  Cnn3dTrainerParams p = *r->params;
+  Cnn3dProgress progress;
+  gboolean ok;
+
+  own_rank = r->rank;
+  r->comm = p.comm = cnn3d_comm_join_by (&thread_transport, 60, &r->error);
+  p.sync_batch_norm = TRUE;
+  r->trainer = p.comm ? cnn3d_trainer_new (&p, batch, &r->error) : NULL;
+  ok = r->trainer && cnn3d_trainer_begin_pass (r->trainer, &pass, &r->error);
+  for (gint s = 0; ok && s < steps; s++) {
+    const guint64 at = s * of_step + r->rank * batch;
+    const Cnn3dBatch b = batch_of (r->clips, at % r->clips->n, at);
+    gfloat loss;
+
+    ok = cnn3d_trainer_run (r->trainer, &b, &progress, &r->error);
+    loss = progress.loss;
+    g_array_append_val (r->losses, loss);
+  }
+  return NULL;
+}
+
+/* Every step uses the next `ranks` batches, cyclically, and rank 0's results are written. */
+static gboolean
+run_ranks (const Cnn3dTrainerParams *params, const Clips *clips, GError **error)
+{
+  g_autofree gfloat *logits = g_new0 (gfloat, clips->n * classes);
+  Rank all[MOST_RANKS] = { { NULL } };
+  GThread *threads[MOST_RANKS];
+  gboolean ok = TRUE;
+
+  hub.size = ranks;
+  for (gint r = 0; r < ranks; r++) {
+    all[r] =
+        (Rank) { params, clips, r, g_array_new (FALSE, FALSE, sizeof (gfloat)), NULL, NULL, NULL };
+    threads[r] = g_thread_new ("rank", run_rank, &all[r]);
+  }
+  for (gint r = 0; r < ranks; r++)
+    g_thread_join (threads[r]);
+  for (gint r = 0; r < ranks; r++) {
+    if (all[r].error && ok)
+      g_propagate_error (error, g_steal_pointer (&all[r].error));
+    ok = ok && !*error;
+    g_clear_error (&all[r].error);
+  }
+  if (ok && output)
+    ok = write_results (all[0].trainer, logits, clips->n, (gfloat *) all[0].losses->data,
+        all[0].losses->len, error);
+  for (gint r = 0; r < ranks; r++) {
+    cnn3d_trainer_free (&all[r].trainer);
+    cnn3d_comm_leave (&all[r].comm, !ok);
+    g_array_unref (all[r].losses);
+  }
+  return ok;
+}
+
 /* One per class; NULL: not given. */
 static gfloat *
 parse_weights (void)
@@ -429,6 +506,11 @@ run (GError **error)
     r++;
   if (max_memory)
     cnn3d_parse_bytes (max_memory, &params.max_memory);
+  if (ranks > 1) {
+    ok = run_ranks (&params, &clips, error);
+    clips_clear (&clips);
+    return ok;
+  }
   reset_peak ();
   before = resident ("VmRSS:");
   t = cnn3d_trainer_new (&params, batch, error);

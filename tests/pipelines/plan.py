@@ -167,6 +167,13 @@ def ranks(folder):
         seconds = {link["link"]: link["sent-seconds"] for link in told[n]["links"]}
         assert list(seconds) == ["10 Gbit/s", "25 Gbit/s", "100 Gbit/s", "PCIe 4.0 x16", "NVLink 4"], seconds
         assert abs(seconds["25 Gbit/s"] * 25e9 / 8 / asked["sent-bytes"] - 1) < 1e-9, seconds
+    small = "--device", "cpu", "--base-width", "8", "--num-frames", "4", "--size", "32", "--world-size", "8"
+    apart, synced = (plan(*small, "--sync-batch-norm", sync)[0]["asked"] for sync in ("false", "true"))
+    # for batch norm 2 c + 1 numbers forwards, as many backwards, of r3d_18's layers; and where each rank is
+    channels = [8] * 5 + [16] * 5 + [32] * 5 + [64] * 5
+    sums = 7 * 8 * sum(2 * (2 * c + 1) for c in channels)
+    assert sums < synced["sent-bytes"] - apart["sent-bytes"] < sums + 7 * 512, (sums, apart, synced)
+    assert synced["predicted-bytes"] >= apart["predicted-bytes"] + 8 * 8 * (2 * 64 + 1), (apart, synced)
     for wrong, said in ((("--world-size", "0"), "give a number of processes from 1 to 65536"), (("--world-size", "2", "--gpu", "rtx3070"), "several processes train together on CPUs")):
         refused = tool(*wrong)
         assert refused.returncode == 2 and said in refused.stderr.decode(), refused

@@ -131,6 +131,19 @@ def stopped(folder):
     same_files(folder, "alone", "run")
 
 
+def synced(folder):
+    """With batch norm over all ranks, of which some have no batch at the end, a run that is stopped goes on to the same files"""
+    videos(folder, missing=True)
+    more = "sync-batch-norm=true checkpoint-interval=1"
+    run_ranks(3, folder, line(epochs=2, more=more, folder="whole")).fine()
+    process = start(3, folder, line(epochs=2, more=more))
+    trains(process, folder)
+    os.kill(pids(folder)[2], signal.SIGINT)
+    launch.finish(process).fine()
+    run_ranks(3, folder, line(epochs=2, more=more)).fine()
+    same_files(folder, "whole", "run")
+
+
 def hangs(folder):
     """A rank that hangs ends all after the time limit, and is named"""
     videos(folder)
@@ -259,4 +272,4 @@ def two_hosts(folder):
     return ["ended %.1f s after the cable was out" % seconds]
 
 
-launch.main(same_bits, killed, stopped, hangs, refused, too_many_skipped, failing, two_hosts)
+launch.main(same_bits, killed, stopped, synced, hangs, refused, too_many_skipped, failing, two_hosts)
