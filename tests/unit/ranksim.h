@@ -14,8 +14,9 @@
 #include "src/comm/comm.h"
 #include "src/train/trainer.h"
 
-/* A longer message has weights or sums, whose values do not matter here. */
-#define SIM_REPORT_BYTES 1024
+/* A longer message has weights or their gradient, whose values do not matter here; reports and batch
+ * norm's sums are shorter. */
+#define SIM_REPORT_BYTES 16384
 
 /* One call of exchange(), bytes by rank. */
 typedef struct {

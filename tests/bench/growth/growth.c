@@ -1,8 +1,8 @@
 /* growth.c: how a step grows with the number of ranks, in virtual time: a table.
  *
- * usage: growth [SECONDS]... : of a batch's forward and backward pass (default: 0.4 0.01). The messages are
- * those that the trainer sends for r3d_18, see ranksim.h; the links are links.h's, to a switch that
- * never blocks.
+ * usage: growth [sync] [SECONDS]... : of a batch's forward and backward pass (default: 0.4 0.01); sync: with
+ * sync-batch-norm. The messages are those that the trainer sends for r3d_18, see ranksim.h; the links
+ * are links.h's, to a switch that never blocks.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <stdio.h>
 #include <stdlib.h>
@@ -46,10 +46,14 @@ main (int argc, char **argv)
 {
   SimSchedule *schedules[G_N_ELEMENTS (sizes)];
   Cnn3dTrainerParams params;
+  const gboolean syncs = argc > 1 && !strcmp (argv[1], "sync");
 
+  argc -= syncs;
+  argv += syncs;
   cnn3d_trainer_params_init (&params);
   params.network = (Cnn3dNetworkParams) { "r3d_18", 400, 64, 3, 4, 16, 16, 0 };
   params.device = "cpu";
+  params.sync_batch_norm = syncs;
   puts ("| ranks | messages of a rank a step | it sends, MiB | at the start, s at 10 Gbit/s |\n"
         "|---|---|---|---|");
   for (guint i = 0; i < G_N_ELEMENTS (sizes); i++) {
