@@ -5,11 +5,21 @@
 
 #include <string.h>
 
-/* A sum and its deviations, or, backwards, two sums; and a count. */
-static gsize
-sums_of (const Cnn3dNetwork *net, const Cnn3dOp *op)
+/* The sums that a step adds up, call by call: a count and sums, and then deviations; backwards, two
+ * sums and a count. Returns the calls. */
+static guint
+sums_of (const Cnn3dNetwork *net, const Cnn3dStep *s, gsize sizes[2])
 {
-  return 2 * (gsize) net->tensors[op->in].c + 1;
+  const Cnn3dOp *op = &net->ops[s->op];
+  const gsize c = op->kind == CNN3D_OP_NORM ? net->tensors[op->in].c : 0;
+
+  if (c && s->phase == CNN3D_PHASE_FORWARD) {
+    sizes[0] = c + 1;
+    sizes[1] = c;
+    return 2;
+  }
+  sizes[0] = 2 * c + 1;
+  return c && s->phase == CNN3D_PHASE_BACKWARD && s->din != CNN3D_NOWHERE;
 }
 
 gsize
@@ -18,11 +28,8 @@ cnn3d_ranks_most_sums (const Cnn3dNetwork *net)
   gsize most = 0;
 
   for (guint i = 0; i < net->n_ops; i++)
-    if (net->ops[i].kind == CNN3D_OP_NORM) {
-      const gsize sums = sums_of (net, &net->ops[i]);
-
-      most = MAX (most, sums);
-    }
+    if (net->ops[i].kind == CNN3D_OP_NORM)
+      most = MAX (most, 2 * (gsize) net->tensors[net->ops[i].in].c + 1);
   return most;
 }
 
@@ -34,17 +41,31 @@ cnn3d_ranks_sums (const Cnn3dNetwork *net, const Cnn3dPlan *plan, guint *calls)
   *calls = 0;
 
   for (guint i = 0; i < plan->n_steps; i++) {
-    const Cnn3dStep *s = &plan->steps[i];
+    gsize sizes[2];
+    const guint n = sums_of (net, &plan->steps[i], sizes);
 
-    const gboolean forward = s->phase == CNN3D_PHASE_FORWARD,
-                   backward = s->phase == CNN3D_PHASE_BACKWARD && s->din != CNN3D_NOWHERE;
-
-    if ((!forward && !backward) || net->ops[s->op].kind != CNN3D_OP_NORM)
-      continue;
-    sums += sums_of (net, &net->ops[s->op]);
-    *calls += forward ? 2 : 1;
+    for (guint j = 0; j < n; j++)
+      sums += sizes[j];
+    *calls += n;
   }
   return sums;
+}
+
+/* This rank's values to all others. */
+static gboolean
+exchange_sums (TrainerRanks *k, const gdouble *values, gsize n, GError **error)
+{
+  g_assert (n <= k->most_sums);
+  for (guint r = 0; r < k->size; r++) {
+    k->from[r] = values;
+    k->to[r] = k->sums + r * k->most_sums;
+    k->sent[r] = k->taken[r] = values == k->to[r] ? 0 : n * sizeof *values;
+  }
+  k->sum_calls++;
+  if (cnn3d_ranks_exchange (k, error))
+    return TRUE;
+  k->state = RANKS_FAILED;
+  return FALSE;
 }
 
 gboolean
@@ -53,21 +74,11 @@ cnn3d_ranks_add_sums (gpointer data, gdouble *values, gsize n, GError **error)
   Cnn3dTrainer *t = data;
   TrainerRanks *k = t->ranks;
 
-  g_return_val_if_fail (n <= k->most_sums, FALSE);
-  for (guint r = 0; r < k->size; r++) {
-    const gboolean adds = k->reports[r].state == STATE_BATCH;
-
-    k->from[r] = values;
-    k->to[r] = k->sums + r * k->most_sums;
-    k->sent[r] = k->taken[r] = adds ? n * sizeof *values : 0;
-  }
-  if (!cnn3d_ranks_exchange (k, error)) {
-    k->state = RANKS_FAILED;
+  if (!exchange_sums (k, values, n, error))
     return FALSE;
-  }
   memset (values, 0, n * sizeof *values);
   for (guint r = 0; r < k->size; r++)
-    for (gsize i = 0; k->taken[r] && i < n; i++)
+    for (gsize i = 0; i < n; i++)
       values[i] += k->sums[r * k->most_sums + i];
   return TRUE;
 }
@@ -76,17 +87,22 @@ gboolean
 cnn3d_ranks_attend_sums (Cnn3dTrainer *t, GError **error)
 {
   TrainerRanks *k = t->ranks;
-  gboolean computes = FALSE;
+  gdouble *zeros = k->sums + k->rank * k->most_sums;
+  const guint done = k->sum_calls;
+  const Cnn3dSessionProgram *p = cnn3d_session_program (&t->s, t->fit.micro_batch, TRUE, error);
+  guint call = 0;
 
-  for (guint r = 0; r < k->size; r++)
-    computes |= k->reports[r].state == STATE_BATCH;
-  memset (k->sent, 0, k->size * sizeof *k->sent);
-  memset (k->taken, 0, k->size * sizeof *k->taken);
-  for (guint i = 0; computes && i < t->fit.sum_calls; i++)
-    if (!cnn3d_ranks_exchange (k, error)) {
-      k->state = RANKS_FAILED;
-      return FALSE;
-    }
+  if (!p)
+    return FALSE;
+  memset (zeros, 0, k->most_sums * sizeof *zeros);
+  for (guint i = 0; i < p->plan->n_steps; i++) {
+    gsize sizes[2];
+    const guint n = sums_of (t->s.net, &p->plan->steps[i], sizes);
+
+    for (guint j = 0; j < n; j++)
+      if (call++ >= done && !exchange_sums (k, zeros, sizes[j], error))
+        return FALSE;
+  }
   return TRUE;
 }
 

@@ -42,6 +42,8 @@ struct _TrainerRanks {
   gfloat *added_statistics; /* what each rank's batch adds to this one's part of them */
   gdouble *sums;            /* (size, most_sums) of batch norm; NULL: each batch has its own */
   gsize most_sums;
+  guint sum_calls;      /* of this round so far */
+  gboolean sums_follow; /* of this round */
   Cnn3dSync sync;
   Report *reports;     /* [size] */
   gconstpointer *from; /* arguments of cnn3d_comm_exchange(), [size] */
@@ -85,10 +87,9 @@ cnn3d_ranks_exchange (TrainerRanks *k, GError **error)
   return cnn3d_comm_exchange (k->comm, k->from, k->sent, k->to, k->taken, error);
 }
 
-/* ranknorm.c. A Cnn3dSync's add(), of a Cnn3dTrainer: sums over the ranks that have a batch, in rank
- * order. */
+/* ranknorm.c. A Cnn3dSync's add(), of a Cnn3dTrainer: sums over the ranks, in their order. */
 gboolean cnn3d_ranks_add_sums (gpointer trainer, gdouble *values, gsize n, GError **error);
-/* For a rank without a batch: all ranks take part in an exchange. */
+/* For a rank without a batch, or whose batch failed: adds zeros to the sums that follow in this round. */
 gboolean cnn3d_ranks_attend_sums (Cnn3dTrainer *t, GError **error);
 /* A batch is to begin with zeros: what it leaves is what it adds. */
 void cnn3d_ranks_clear_statistics (Cnn3dTrainer *t);

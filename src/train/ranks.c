@@ -477,7 +477,11 @@ begin_round (Cnn3dTrainer *t, State state, GError **error)
   if (!meet (t, state, NULL, 0, NULL, error))
     return FALSE;
   k->state = RANKS_TOGETHER;
-  return state == STATE_BATCH || cnn3d_ranks_attend_sums (t, error);
+  k->sums_follow = FALSE;
+  k->sum_calls = 0;
+  for (guint r = 0; r < k->size; r++)
+    k->sums_follow |= k->reports[r].state == STATE_BATCH;
+  return state == STATE_BATCH || !k->sums_follow || cnn3d_ranks_attend_sums (t, error);
 }
 
 /* Ends a round, with or without a batch of this rank. */
@@ -489,6 +493,7 @@ end_round (Cnn3dTrainer *t, State state, const TrainerShare *share, Cnn3dProgres
   const TrainerPass *pass = &t->now.pass;
   guint64 end;
 
+  k->sums_follow = FALSE;
   if (!meet (t, state, share, 0, NULL, error))
     return FALSE;
   if (pass->training && !reduce (t, error))
@@ -656,6 +661,9 @@ cnn3d_ranks_leave (Cnn3dTrainer *t, const gchar *reason)
 
   /* before the first pass nobody listens; after the end the others know, or cannot be reached */
   if (!k->begun || k->state != RANKS_TOGETHER)
+    return FALSE;
+  /* the others are computing, and would take the report for sums */
+  if (k->sums_follow && !cnn3d_ranks_attend_sums (t, NULL))
     return FALSE;
   meet (t, reason ? STATE_FAILED : STATE_LEAVES, NULL, 0, reason, NULL);
   return k->state == RANKS_LEFT;

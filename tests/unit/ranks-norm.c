@@ -1,6 +1,7 @@
 /* With sync_batch_norm several ranks compute what one process does with all their clips in one batch.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "smallrun.h"
+#include "src/train/trainer-private.h"
 #include "threadcomm.h"
 
 /* A run of one epoch after another over CLIPS clips in batches of `batch`, without validation. */
@@ -270,11 +271,30 @@ test_alone (void)
 
 /* --- what goes wrong --- */
 
+/* What rank 1 does in the second round. */
+typedef enum {
+  BRINGS_FOREIGN_BATCH,
+  IS_STOPPED,
+  FAILS_HALFWAY,
+  N_FAULTS
+} Fault;
+
 typedef struct {
   guint rank;
-  gboolean stopped; /* rank 1: or it brings a batch that is not its own */
+  Fault fault;
   GError *error;
 } Wrong;
+
+static const Cnn3dBackend *real;
+
+static gboolean
+run_half (Cnn3dProgram *program, const Cnn3dStep *steps, guint n, const Cnn3dBinding *binding,
+    Cnn3dResults *results, GError **error)
+{
+  if (real->run (program, steps, n / 2, binding, results, error))
+    g_set_error (error, CNN3D_BACKEND_ERROR, CNN3D_BACKEND_ERROR_FAILED, "the disk is full");
+  return FALSE;
+}
 
 static gpointer
 run_wrong (gpointer data)
@@ -300,11 +320,20 @@ run_wrong (gpointer data)
   draw_batch (&job, 0, w->rank * BATCH, &batch, frames, labels);
   cnn3d_trainer_run (t, &batch, &progress, &error);
   g_assert_no_error (error);
-  if (w->rank == 1 && w->stopped) {
+  if (w->rank == 1 && w->fault == IS_STOPPED) {
     g_assert_true (cnn3d_trainer_leave (t, NULL));
   } else {
-    batch.position = 3 * BATCH;
+    Cnn3dBackend half = *t->s.backend;
+
+    half.run = run_half;
+    if (w->rank == 1 && w->fault == FAILS_HALFWAY) {
+      real = t->s.backend;
+      t->s.backend = &half;
+    }
+    batch.position = (w->fault == FAILS_HALFWAY ? 3 + w->rank : 3) * BATCH;
     cnn3d_trainer_run (t, &batch, &progress, &w->error);
+    if (w->rank == 1 && real)
+      t->s.backend = real;
   }
   cnn3d_trainer_free (&t);
   cnn3d_comm_leave (&p.comm, TRUE);
@@ -315,19 +344,24 @@ run_wrong (gpointer data)
 static void
 test_ends (void)
 {
-  for (guint stopped = 0; stopped < 2; stopped++) {
+  static const gchar *const words[N_FAULTS] = {
+    "rank 1 failed: batch 2 of the pass came to rank 1",
+    "rank 1 was stopped",
+    "rank 1 failed: the disk is full",
+  };
+
+  for (Fault fault = 0; fault < N_FAULTS; fault++) {
     Wrong w[2];
     GThread *threads[2];
 
     hub.size = 2;
     for (guint r = 0; r < 2; r++) {
-      w[r] = (Wrong) { r, stopped, NULL };
+      w[r] = (Wrong) { r, fault, NULL };
       threads[r] = g_thread_new ("rank", run_wrong, &w[r]);
     }
     for (guint r = 0; r < 2; r++)
       g_thread_join (threads[r]);
-    assert_says (w[0].error, CNN3D_SESSION_ERROR,
-        stopped ? "rank 1 was stopped" : "rank 1 failed: batch 2 of the pass came to rank 1");
+    assert_says (w[0].error, CNN3D_SESSION_ERROR, words[fault]);
     for (guint r = 0; r < 2; r++)
       g_clear_error (&w[r].error);
   }
