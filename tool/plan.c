@@ -273,7 +273,8 @@ gchar *
 tool_plan_changes (const ToolPlan *plan, const Cnn3dFit *fit, const gchar *changes)
 {
   const gboolean fewer = fit->micro_batch < micro_batch (&plan->params, plan->batch);
-  const guint clips = fit->micro_batch * cnn3d_network_views (&plan->params.network);
+  const guint batches = plan->params.sync_batch_norm ? MAX (plan->params.ranks, 1) : 1;
+  const guint clips = batches * fit->micro_batch * cnn3d_network_views (&plan->params.network);
   g_autofree gchar *norm = NULL;
 
   if (!fewer)

@@ -128,10 +128,14 @@ print_sent (const ToolPlan *plan)
 
   if (plan->params.ranks <= 1)
     return;
-  printf (
-      "Each of %u processes sends %s for a step, when its gradient is complete: nothing of that "
-      "is hidden behind the computation.\n\n  %-14s %16s   %s\n",
-      plan->params.ranks, bytes, "by count", "seconds a step", "at least 90 % of the speed if");
+  printf ("Each of %u processes sends %s for a step, %s: nothing of that is hidden behind the "
+          "computation.\n\n  %-14s %16s   %s\n",
+      plan->params.ranks, bytes,
+      plan->fit.sum_calls
+          ? "batch norm's sums between its layers and the rest when its gradient is "
+            "complete"
+          : "when its gradient is complete",
+      "by count", "seconds a step", "at least 90 % of the speed if");
   for (const Cnn3dLinkSpeed *l = cnn3d_links; l->name; l++) {
     const gdouble seconds = plan->fit.sent / l->bytes_per_second;
 

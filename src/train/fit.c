@@ -410,9 +410,11 @@ cnn3d_fit_refuse (const Cnn3dBackend *backend, Cnn3dDevice *device,
 
   g_set_error (error, CNN3D_SESSION_ERROR, CNN3D_SESSION_ERROR_MEMORY,
       "training needs %s (%" G_GUINT64_FORMAT
-      " bytes, %s of it for libraries), but %s %s (%" G_GUINT64_FORMAT " bytes)%s%s",
+      " bytes, %s of it for libraries), but %s %s (%" G_GUINT64_FORMAT " bytes)%s%s%s",
       needed, cnn3d_memory_needs (&fit->memory), context,
       params->max_memory == there ? "max-memory allows" : "there is only", have, there,
+      params->auto_fit && cnn3d_trainer_syncs (params) ? ", and sync-batch-norm splits no batches"
+                                                       : "",
       ways[0] ? "; what would fit:\n  "
               : "; no setting fits with this model and these clips: try fewer frames, a smaller "
                 "size or a smaller base-width",
