@@ -46,11 +46,14 @@ pack () {
   for file in src/libcnn3d.so src/backend/cpu/libcnn3d-cpu.so \
     src/backend/cuda/libcnn3d-cuda.so plugins/clip/libgstclipmeta-1.0.so.0 \
     plugins/clip/libgstclip.so plugins/cnn3d/libgstcnn3d.so tool/cnn3d \
+    src/comm/nccl/libcnn3d-nccl.so \
     tests/parity/trainer-tool pipelines/demo/make-demo-videos tests/cuda/gpu-kernels; do
     if [ -e "$build/$file" ]; then
       files+=("$build/$file")
     elif [ "$file" = src/backend/cuda/libcnn3d-cuda.so ]; then
       complain "$build has no CUDA back end: the bundle will not have it either"
+    elif [ "$file" = src/comm/nccl/libcnn3d-nccl.so ]; then
+      complain "$build is without NCCL: the bundle will not train on several GPUs"
     elif [ "$file" = tests/cuda/gpu-kernels ]; then
       complain "$build has no kernels for a GPU: the bundle will not test them"
     else

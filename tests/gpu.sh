@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # All GPU tests in one go: parity with PyTorch, compute-sanitizer, a step's time and
-# memory compared with PyTorch, learning the demonstration set. Needs no network;
+# memory compared with PyTorch, learning the demonstration set, two ranks. Needs no network;
 # parts that cannot run are skipped, and the table at the end gives the reason.
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
@@ -11,9 +11,9 @@
 #                                     machine that has GStreamer
 #   tests/gpu.sh --lease              what one learns most from in 9 minutes (SECONDS
 #                                     in LEASE), in steps with their own time limits
-#   tests/gpu.sh --only PART[,PART]   some of: parity sanitizer bench demo; of
-#                                     --lease: load kernels tiny parity bench profile
-#                                     memcheck racecheck initcheck
+#   tests/gpu.sh --only PART[,PART]   some of: parity sanitizer bench demo ranks;
+#                                     of --lease: load kernels tiny parity bench
+#                                     profile memcheck racecheck initcheck
 #   tests/gpu.sh --try                the same commands on the CPU with tiny sizes,
 #                                     to test the script itself; TRY_DEVICE=cuda:
 #                                     not on the CPU
@@ -29,7 +29,7 @@ case " $* " in
   *" --help "* | *" -h "*) sed -n '/SPDX/d;2,/^[^#]/s/^# \{0,1\}//p' "$0"; exit ;;
 esac
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-all="parity sanitizer bench demo"
+all="parity sanitizer bench demo ranks"
 bundle='' out='' only='' parts='' lease='' try=''
 
 usage () {
@@ -156,7 +156,7 @@ fi
 for folder in $("$python" -c 'import nvidia, os
 for base in nvidia.__path__:
     for name, _, files in os.walk(base):
-        if any(f.startswith(("libcudnn.so", "libcudart.so", "libnvrtc.so")) for f in files):
+        if any(f.startswith(("libcudnn.so", "libcudart.so", "libnvrtc.so", "libnccl.so")) for f in files):
             print(name)' 2>/dev/null) /usr/local/cuda/lib64; do
   [ ! -d "$folder" ] || LD_LIBRARY_PATH=${LD_LIBRARY_PATH:+$LD_LIBRARY_PATH:}$folder
 done
@@ -328,17 +328,23 @@ bench () {
   bench_one slow_r50 16 8 224 1.3
 }
 
-demo () {
-  local log=$results/demo.log line accuracy few=()
-  if [ ! -f "$demo/train.csv" ]; then
-    demo=$results/demo
-    [ -z "$try" ] || few=(--train 10 --test 4)
-    if ! "$maker" "${few[@]}" "$demo" >"$results/make-demo.log" 2>&1; then
-      tail -n 3 "$results/make-demo.log"
-      skip "demonstration set" "it cannot be made: see make-demo.log"
-      return
-    fi
+# has_demo WHAT: makes the demonstration set if there is none; or skips
+has_demo () {
+  local few=()
+  [ ! -f "$demo/train.csv" ] || return 0
+  demo=$results/demo
+  [ -z "$try" ] || few=(--train 10 --test 4)
+  [ ! -f "$demo/train.csv" ] || return 0
+  if ! "$maker" "${few[@]}" "$demo" >"$results/make-demo.log" 2>&1; then
+    tail -n 3 "$results/make-demo.log"
+    skip "$1" "the demonstration set cannot be made: see make-demo.log"
+    return 1
   fi
+}
+
+demo () {
+  local log=$results/demo.log line accuracy
+  has_demo "demonstration set" || return
   line=$(sed -n "s/^line='gst-launch-1.0 \(.*\)'\$/\1/p" "$top/pipelines/quickstart.sh")
   line=${line//runs\/quickstart/$results/run}
   line="$launch ${line//=demo\//=$demo/} device=$device precision=$precision"
@@ -350,6 +356,52 @@ demo () {
   }
   accuracy=$(tr '\r' '\n' <"$log" | grep -o 'val-accuracy [0-9.]* %' | cut -d ' ' -f 2 | sort -g | tail -n 1)
   judge "demonstration set: validation accuracy" "$accuracy" least 95 " %"
+}
+
+# train_clips ACCUMULATE FOLDER: a few steps
+train_clips () {
+  local size=112 width=64 clips=32
+  [ -z "$try" ] || size=16 width=4 clips=8
+  timeout "$(limit 300)" "$launch" clipsrc "location=$demo/train.csv" "limit-clips=$clips" epochs=2 seed=3 \
+    clip-bin="clipsample num-frames=4 ! videoconvertscale add-borders=false ! video/x-raw,format=RGB,width=$size,height=$size" \
+    ! clipbatch batch-size=2 ! queue ! cnn3dtrain "base-width=$width" device=cuda "precision=$precision" benchmark=false seed=3 \
+    optimizer=adamw lr=0.001 gradient-clip-val=1 "accumulate-grad-batches=$1" "checkpoint-dir=$2" distributed-timeout=60 \
+    progress=false </dev/null
+}
+
+# Two ranks over NCCL: on two GPUs, or on one where NCCL allows that
+ranks () {
+  local what="2 ranks over NCCL: bits of 1 that accumulates" port=$((20000 + RANDOM % 20000)) pids=() status=0 r
+  if [ -n "$try" ] && [ "$device" = cpu ]; then
+    skip "$what" "there is no GPU in --try"
+    return
+  fi
+  has_demo "$what" || return
+  if ! train_clips 2 "$results/rank-alone" >"$results/rank-alone.log" 2>&1; then
+    tail -n 3 "$results/rank-alone.log"
+    row "$what" - - "fail (see rank-alone.log)"
+    return
+  fi
+  for r in 0 1; do
+    RANK=$r WORLD_SIZE=2 LOCAL_RANK=$r MASTER_ADDR=localhost MASTER_PORT=$port \
+      train_clips 1 "$results/rank-both" >"$results/rank-$r.log" 2>&1 &
+    pids+=($!)
+  done
+  for r in 0 1; do
+    wait "${pids[$r]}" || status=$?
+  done
+  if grep -q 'NCCL 2 cannot be loaded' "$results"/rank-[01].log; then
+    skip "$what" "there is no libnccl.so.2"
+  elif grep -qi 'duplicate GPU' "$results"/rank-[01].log; then
+    skip "$what" "this NCCL allows no two ranks on one GPU"
+  elif [ $status != 0 ]; then
+    tail -n 3 "$results"/rank-[01].log
+    row "$what" "exit status $status" 0 "fail (see rank-0.log)"
+  elif cmp "$results/rank-alone/last.safetensors" "$results/rank-both/last.safetensors"; then
+    row "$what" "the same" - pass
+  else
+    row "$what" "others" - "fail"
+  fi
 }
 
 if [ -n "$lease" ]; then
@@ -368,6 +420,7 @@ for part in $parts; do
     sanitizer) sanitizer ;;
     bench) bench ;;
     demo) demo ;;
+    ranks) ranks ;;
   esac
 done
 finish

@@ -445,25 +445,16 @@ open_device (ToolPlan *plan, const gchar *gpu, const gchar *device, GError **err
     .deterministic = plan->params.deterministic,
     .tf32 = plan->params.tf32,
     .benchmark = plan->params.benchmark };
-  const gboolean alone = plan->params.ranks == 1;
   const gboolean any = !gpu && (!device || !strcmp (device, "auto"));
 
   if (gpu && !profile)
     return FALSE;
-  if (!alone && (gpu || (!any && !strcmp (device, "cuda")))) {
-    g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
-        "--world-size=%u: several processes train together on CPUs, not on GPUs: leave out --gpu "
-        "and "
-        "--device",
-        plan->params.ranks);
-    return FALSE;
-  }
   if (!gpu && !any && strcmp (device, "cpu") && strcmp (device, "cuda")) {
     g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
         "--device=%s: use auto, cpu or cuda; --gpu plans for a GPU that is not installed", device);
     return FALSE;
   }
-  if (alone && (gpu || any || strcmp (device, "cpu"))) {
+  if (gpu || any || strcmp (device, "cpu")) {
     plan->backend = cnn3d_backend_load ("cuda", error);
     if (plan->backend)
       plan->device = plan->backend->open (&params, error);

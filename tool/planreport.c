@@ -56,6 +56,8 @@ print_memory (const ToolPlan *plan)
   print_kind ("workspace", m->workspace, NULL);
   print_kind ("predicted", m->total, "what training takes, exactly");
   print_kind ("context", m->context, plan->context_source);
+  if (m->exchange)
+    print_kind ("exchange", m->exchange, "NCCL's buffers: an estimate");
   share = g_strdup_printf (
       "%.0f %% of the budget", 100.0 * cnn3d_memory_needs (&plan->fit.memory) / plan->budget);
   if (m->store)
@@ -254,6 +256,7 @@ add_fit (JsonBuilder *b, const ToolPlan *plan, const Cnn3dFit *f)
   add_int (b, "input-bytes", m->input);
   add_int (b, "activations-bytes", activations (m));
   add_int (b, "workspace-bytes", m->workspace);
+  add_int (b, "exchange-bytes", m->exchange);
   add_int (b, "store-bytes", m->store);
   add_int (b, "sent-bytes", f->sent);
   json_builder_set_member_name (b, "time");

@@ -5,20 +5,90 @@
 
 #include "elementreport.h"
 
+/* The GPU that this rank has for itself among those of its machine, such as "cuda:1", by its number
+ * there; where the launcher shows each rank its own GPU only, that one. Free with g_free(). NULL:
+ * there is none, and *why says so, to be freed with g_free(). */
+static gchar *
+find_gpu (const gchar *device, gchar **why)
+{
+  const guint local = cnn3d_comm_local_rank ();
+  GError *error = NULL;
+  const Cnn3dBackend *backend;
+  gchar **gpus;
+  guint n;
+
+  if (g_str_has_prefix (device, "cuda:"))
+    return g_strdup (device);
+  if (!strcmp (device, "cpu")) {
+    *why = g_strdup ("device is cpu");
+    return NULL;
+  }
+  backend = cnn3d_backend_load ("cuda", &error);
+  gpus = backend ? backend->list (&error) : NULL;
+  n = gpus ? g_strv_length (gpus) : 0;
+  g_strfreev (gpus);
+  if (n == 1 || local < n) {
+    g_clear_error (&error);
+    return g_strdup_printf ("cuda:%u", n == 1 ? 0 : local);
+  }
+  *why = error ? g_strdup (error->message)
+               : g_strdup_printf ("this machine has %u GPUs for more ranks: start one for each", n);
+  g_clear_error (&error);
+  return NULL;
+}
+
+/* Sets the device of one of several ranks that is not set to a certain one. gpu: may be NULL. */
+static void
+set_device (TrainRun *self, const gchar *gpu)
+{
+  const gchar *device = self->settings.device;
+  const gboolean any = !device || !strcmp (device, "auto");
+
+  if (!cnn3d_comm_on_gpu (self->comm))
+    gpu = any ? "cpu" : NULL;
+  if (!gpu)
+    return;
+  g_free (self->settings.device);
+  self->settings.device = g_strdup (gpu);
+}
+
+/* Joins, unless this process is alone. FALSE with error. */
+static gboolean
+join (TrainRun *self, Cnn3dDistributed distributed, GError **error)
+{
+  const gchar *device = self->settings.device ? self->settings.device : "auto";
+  gchar *why = NULL, *gpu = find_gpu (device, &why), *text;
+  const Cnn3dCommParams params = { distributed, self->settings.distributed_timeout, gpu != NULL,
+    why };
+
+  self->comm = cnn3d_comm_join (&params, error);
+  if (self->comm && cnn3d_comm_size (self->comm) == 1)
+    cnn3d_comm_leave (&self->comm, FALSE);
+  else if (self->comm)
+    set_device (self, gpu);
+  g_free (gpu);
+  g_free (why);
+  if (self->comm && cnn3d_comm_passed_over (self->comm) && !train_run_follows (self)) {
+    text = g_strdup_printf ("the ranks train on CPUs, because not all can train on GPUs: %s; "
+                            "device=cpu does so without this warning",
+        cnn3d_comm_passed_over (self->comm));
+    element_report_warning (self->element, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_NOT_FOUND, text);
+    g_free (text);
+  }
+  return !*error;
+}
+
 gboolean
 train_run_join (TrainRun *self)
 {
-  const Cnn3dDistributed distributed = cnn3d_comm_find (self->settings.distributed);
+  const Cnn3dDistributed distributed = self->settings.distributed;
   GError *error = NULL;
   gchar *dir;
 
-  if (distributed == CNN3D_DISTRIBUTED_NONE)
+  if (cnn3d_comm_find (distributed) == CNN3D_DISTRIBUTED_NONE)
     return TRUE;
-  self->comm = cnn3d_comm_join (distributed, self->settings.distributed_timeout, &error);
-  if (!self->comm)
+  if (!join (self, distributed, &error))
     goto failed;
-  if (cnn3d_comm_size (self->comm) == 1)
-    cnn3d_comm_leave (&self->comm, FALSE);
   if (!train_run_follows (self) || !self->settings.log_dir)
     return TRUE;
   dir = g_strdup_printf (

@@ -124,7 +124,7 @@ typedef struct {
   const gboolean *trained; /* [parameter] */
   /* A slice of the trained floats, if count is not 0: gradients, first and second have only these
    * `count` floats from float `from` on, and an update changes no others, nor the copy. Begins and
-   * ends where a piece does (cnn3d_next_stretch()). Not on an asynchronous device. */
+   * ends where a piece does (cnn3d_next_stretch()). */
   gsize from, count;
 } Cnn3dArrays;
 
@@ -290,9 +290,19 @@ typedef struct {
    * or ->clip; not finite: nothing was updated. May be NULL. */
   gboolean (*update) (Cnn3dModel *model, const Cnn3dArrays *arrays, const Cnn3dUpdate *update,
       gdouble *squares, GError **error);
-  /* The sums of squares of the pieces of a slice of gradients, in order. NULL: there are no slices
-   * here. */
-  void (*square_pieces) (Cnn3dModel *model, const Cnn3dArrays *arrays, gdouble *pieces);
+  /* The sums of squares of the pieces of a slice of gradients, in order, on the host. Waits for
+   * running work. */
+  gboolean (*square_pieces) (
+      Cnn3dModel *model, const Cnn3dArrays *arrays, gdouble *pieces, GError **error);
+  /* to[i] += from[i], or, unless `adds`, to[i] = from[i]; from: NULL for zeros. Both on the device. */
+  gboolean (*add) (
+      Cnn3dDevice *device, gfloat *to, const gfloat *from, gsize n, gboolean adds, GError **error);
+
+  /* The stream of the device's work, for others' work in its order; this thread works for the device
+   * from then on. NULL with error. The function is NULL where memory is the host's. */
+  gpointer (*stream) (Cnn3dDevice *device, GError **error);
+  /* Whether work is left, without waiting. FALSE with error: some has failed. */
+  gboolean (*busy) (Cnn3dDevice *device, gboolean *busy, GError **error);
   gboolean syncs; /* programs may have `syncs` */
 } Cnn3dBackend;
 

@@ -13,7 +13,7 @@ typedef struct {
 guint64
 cnn3d_memory_needs (const Cnn3dMemory *m)
 {
-  return (guint64) m->total + m->context;
+  return (guint64) m->total + m->context + m->exchange;
 }
 
 void

@@ -33,12 +33,13 @@ typedef struct {
   gsize input;     /* batches as they arrive, on a device that does not read host memory */
   gsize arena;     /* activations, their gradients, scratch */
   gsize workspace; /* part of the arena: scratch, at the step with the most live bytes */
-  gsize total;     /* planned and allocated: all except context and store */
+  gsize total;     /* planned and allocated: all except the next three */
   gsize context;   /* used by libraries and driver in addition: measured, or a bound */
+  gsize exchange;  /* buffers of the transport between GPUs, in addition: an estimate */
   gsize store;     /* not on the device: in pinned host memory, or a file */
 } Cnn3dMemory;
 
-/* Total bytes on the device, including the context. */
+/* Total bytes on the device, including context and exchange. */
 CNN3D_API guint64 cnn3d_memory_needs (const Cnn3dMemory *memory);
 
 /* The network for one number of clips. */

@@ -49,9 +49,12 @@ CHOICES (recomputes, "GstCnn3dTrainRecompute",
         "auto" });
 
 CHOICES (distributions, "GstCnn3dTrainDistributed",
-    { CNN3D_DISTRIBUTED_AUTO, "MPI where mpirun or srun started several processes", "auto" },
+    { CNN3D_DISTRIBUTED_AUTO,
+        "MPI where mpirun or srun started several processes, NCCL where torchrun did", "auto" },
     { CNN3D_DISTRIBUTED_NONE, "This process trains alone", "none" },
-    { CNN3D_DISTRIBUTED_MPI, "All processes of the launcher train one model, over MPI", "mpi" });
+    { CNN3D_DISTRIBUTED_MPI, "All processes of the launcher train one model, over MPI, on CPUs",
+        "mpi" },
+    { CNN3D_DISTRIBUTED_NCCL, "The same over NCCL, on NVIDIA GPUs", "nccl" });
 
 CHOICES (input_types, "GstCnn3dTrainInputType",
     { CNN3D_INPUT_RGB, "Frames; key points are ignored", "rgb" },

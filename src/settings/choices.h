@@ -72,6 +72,7 @@ typedef enum {
   CNN3D_DISTRIBUTED_AUTO, /* as the launcher's environment says */
   CNN3D_DISTRIBUTED_NONE,
   CNN3D_DISTRIBUTED_MPI,
+  CNN3D_DISTRIBUTED_NCCL,
 } Cnn3dDistributed;
 
 /* The metric that ranks epochs. */

@@ -559,8 +559,8 @@ read_state (Cnn3dTrainer *t, Cnn3dSafetensors *file, const gchar *path, const gc
               t->ranks ? t->gradients : arrays[a], error))
         return FALSE;
     }
-    if (t->ranks && arrays[a])
-      cnn3d_ranks_take_slice (t, arrays[a]);
+    if (t->ranks && arrays[a] && !cnn3d_ranks_take_slice (t, arrays[a], error))
+      return FALSE;
   }
   return TRUE;
 }

@@ -70,6 +70,13 @@ measure_within (const Cnn3dBackend *backend, Cnn3dDevice *device, const Cnn3dTra
   Cnn3dProgramParams program = { micro_batch, TRUE,
     cnn3d_trainer_accumulates (params, batch, micro_batch), .syncs = cnn3d_trainer_syncs (params) };
 
+  if (program.syncs && !backend->syncs) {
+    g_set_error (error, CNN3D_SESSION_ERROR, CNN3D_SESSION_ERROR_SETTINGS,
+        "sync-batch-norm works on the CPU only, not on %s: set sync-batch-norm=false, or "
+        "device=cpu",
+        backend->describe (device));
+    goto done;
+  }
   if (program.syncs && micro_batch < batch) {
     g_set_error (error, CNN3D_SESSION_ERROR, CNN3D_SESSION_ERROR_SETTINGS,
         "sync-batch-norm computes with whole batches, of %u clips, but they are to be split into "
@@ -100,7 +107,8 @@ measure_within (const Cnn3dBackend *backend, Cnn3dDevice *device, const Cnn3dTra
   m->gradients = early ? 0 : layout->trained * sizeof (gfloat);
   m->optimizer = states * layout->trained * sizeof (gfloat);
   if (params->ranks > 1) {
-    const TrainerRanksParams place = { 0, params->ranks, params->gradient_clip > 0, !norm_frozen,
+    const TrainerRanksParams place = { 0, params->ranks,
+      cnn3d_ranks_need_norms (backend, &resolved), !norm_frozen, backend->stream != NULL,
       program.syncs ? cnn3d_ranks_most_sums (net) : 0,
       program.syncs ? cnn3d_ranks_sums (net, training, &fit->sum_calls) : 0 };
     const TrainerRanksSizes sizes = cnn3d_ranks_sizes (layout, net->n_weights, trained, &place);
@@ -114,6 +122,8 @@ measure_within (const Cnn3dBackend *backend, Cnn3dDevice *device, const Cnn3dTra
   }
   m->input = backend->asynchronous ? 2 * cnn3d_trainer_slot_bytes (params, batch) : 0;
   m->context = device_memory.context;
+  if (params->ranks > 1 && backend->stream)
+    m->exchange = cnn3d_comm_buffers (params->ranks);
   program.training = FALSE;
   program.batch = backend->evaluation_slice ? backend->evaluation_slice : micro_batch;
   for (;; program.batch /= 2) {

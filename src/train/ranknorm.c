@@ -106,13 +106,51 @@ cnn3d_ranks_attend_sums (Cnn3dTrainer *t, GError **error)
   return TRUE;
 }
 
-void
-cnn3d_ranks_clear_statistics (Cnn3dTrainer *t)
+gboolean
+cnn3d_ranks_clear_statistics (Cnn3dTrainer *t, GError **error)
 {
   gfloat *statistics = t->s.weights + t->s.layout->trained;
+  const gsize n = n_statistics (t);
 
-  memcpy (t->ranks->statistics, statistics, n_statistics (t) * sizeof (gfloat));
-  memset (statistics, 0, n_statistics (t) * sizeof (gfloat));
+  return n == 0
+      || (t->s.backend->fetch (
+              t->s.device, t->ranks->statistics, statistics, n * sizeof (gfloat), error)
+          && t->s.backend->add (t->s.device, statistics, NULL, n, FALSE, error));
+}
+
+/* The statistics where the host reads and writes them. NULL with error. */
+static gfloat *
+take_statistics (Cnn3dTrainer *t, GError **error)
+{
+  const TrainerRanks *k = t->ranks;
+  gfloat *now = t->s.weights + t->s.layout->trained;
+
+  if (!k->host_statistics)
+    return now;
+  /* what cnn3d_ranks_clear_statistics() fetches is there then, too */
+  return t->s.backend->fetch (
+             t->s.device, k->host_statistics, now, n_statistics (t) * sizeof (gfloat), error)
+          && t->s.backend->finish (t->s.device, error)
+      ? k->host_statistics
+      : NULL;
+}
+
+/* Back to where the passes take them. */
+static gboolean
+give_statistics (Cnn3dTrainer *t, GError **error)
+{
+  const TrainerRanks *k = t->ranks;
+
+  return !k->host_statistics
+      || t->s.backend->upload (t->s.device, t->s.weights + t->s.layout->trained, k->host_statistics,
+          n_statistics (t) * sizeof (gfloat), error);
+}
+
+/* As cnn3d_ranks_exchange(), of what the host has. */
+static gboolean
+exchange (TrainerRanks *k, GError **error)
+{
+  return cnn3d_wire_exchange (&k->wire, k->from, k->sent, k->to, k->taken, error);
 }
 
 /* keep: what a micro-batch leaves of the statistics before it; passes: micro-batches. */
@@ -164,13 +202,15 @@ gboolean
 cnn3d_ranks_share_statistics (Cnn3dTrainer *t, GError **error)
 {
   TrainerRanks *k = t->ranks;
-  gfloat *now = t->s.weights + t->s.layout->trained;
   const gsize n = n_statistics (t);
+  gfloat *now;
   const gsize from = statistics_from (n, k->rank, k->size),
               end = statistics_from (n, k->rank + 1, k->size);
 
   if (n == 0)
     return TRUE;
+  if (!(now = take_statistics (t, error)))
+    return FALSE;
   for (guint r = 0; r < k->size; r++) {
     const gsize at = statistics_from (n, r, k->size);
     const gsize part = statistics_from (n, r + 1, k->size) - at;
@@ -180,7 +220,7 @@ cnn3d_ranks_share_statistics (Cnn3dTrainer *t, GError **error)
     k->to[r] = k->added_statistics + r * (end - from);
     k->taken[r] = cnn3d_ranks_changes_statistics (k, r) ? (end - from) * sizeof (gfloat) : 0;
   }
-  if (!cnn3d_ranks_exchange (k, error))
+  if (!exchange (k, error))
     return FALSE;
   for (guint r = 0; r < k->size; r++)
     if (cnn3d_ranks_changes_statistics (k, r))
@@ -193,5 +233,5 @@ cnn3d_ranks_share_statistics (Cnn3dTrainer *t, GError **error)
     k->to[r] = now + at;
     k->taken[r] = (statistics_from (n, r + 1, k->size) - at) * sizeof (gfloat);
   }
-  return cnn3d_ranks_exchange (k, error);
+  return exchange (k, error) && give_statistics (t, error);
 }

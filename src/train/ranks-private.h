@@ -4,6 +4,7 @@
 #define CNN3D_RANKS_PRIVATE_H
 
 #include "src/train/ranks.h"
+#include "src/train/rankwire.h"
 #include "src/train/trainer-private.h"
 
 typedef enum {
@@ -31,6 +32,7 @@ typedef struct {
 
 struct _TrainerRanks {
   Cnn3dComm *comm;
+  TrainerWire wire; /* for what the host has */
   guint rank, size;
   GArray *pieces;           /* of Piece */
   Slice *slices;            /* [size] */
@@ -40,7 +42,9 @@ struct _TrainerRanks {
   gfloat *received;         /* (size, chunk) */
   gfloat *statistics;       /* before the batch, and then after all ranks' */
   gfloat *added_statistics; /* what each rank's batch adds to this one's part of them */
-  gdouble *sums;            /* (size, most_sums) of batch norm; NULL: each batch has its own */
+  gfloat *
+      host_statistics; /* memory of those now, and of these, for a GPU's; NULL: they are the host's */
+  gdouble *sums;       /* (size, most_sums) of batch norm; NULL: each batch has its own */
   gsize most_sums;
   guint sum_calls;      /* of this round so far */
   gboolean sums_follow; /* of this round */
@@ -92,7 +96,7 @@ gboolean cnn3d_ranks_add_sums (gpointer trainer, gdouble *values, gsize n, GErro
 /* For a rank without a batch, or whose batch failed: adds zeros to the sums that follow in this round. */
 gboolean cnn3d_ranks_attend_sums (Cnn3dTrainer *t, GError **error);
 /* A batch is to begin with zeros: what it leaves is what it adds. */
-void cnn3d_ranks_clear_statistics (Cnn3dTrainer *t);
+gboolean cnn3d_ranks_clear_statistics (Cnn3dTrainer *t, GError **error);
 /* Whether the round's running statistics take what rank r's batch adds; if all batches count as one, it
  * is the same for all of them. */
 gboolean cnn3d_ranks_changes_statistics (const TrainerRanks *k, guint r);

@@ -87,10 +87,10 @@ cnn3d_ranks_sizes (const Cnn3dWeightLayout *layout, guint n_params, const gboole
     sizes.round += (size - 1) * (params->sums * sizeof (gdouble) + sizeof (Report));
   if (params->norms)
     sizes.step += (size - 1) * most_pieces (pieces, size) * sizeof (gdouble);
-  sizes.extra =
-      (size * MIN (CHUNK, sizes.slice) + statistics + size * most_statistics (statistics, size))
-          * sizeof (gfloat)
-      + size * params->most_sums * sizeof (gdouble);
+  sizes.extra = size * MIN (CHUNK, sizes.slice) * sizeof (gfloat)
+      + size * params->most_sums * sizeof (gdouble)
+      + (params->gpu ? cnn3d_wire_staging (size)
+                     : (statistics + size * most_statistics (statistics, size)) * sizeof (gfloat));
   return sizes;
 }
 
@@ -126,11 +126,18 @@ settings_of (const Cnn3dTrainer *t)
   return words[0];
 }
 
+gboolean
+cnn3d_ranks_need_norms (const Cnn3dBackend *backend, const Cnn3dTrainerParams *p)
+{
+  return p->gradient_clip > 0 || backend->asynchronous || p->precision == CNN3D_PRECISION_16_MIXED;
+}
+
 TrainerRanksSizes
 cnn3d_ranks_sizes_of (const Cnn3dTrainer *t)
 {
   const TrainerRanksParams params = { cnn3d_comm_rank (t->params.comm), t->params.ranks,
-    t->params.gradient_clip > 0, !t->norm_frozen, t->fit.most_sums, t->fit.sums };
+    cnn3d_ranks_need_norms (t->s.backend, &t->params), !t->norm_frozen,
+    t->s.backend->stream != NULL, t->fit.most_sums, t->fit.sums };
 
   return cnn3d_ranks_sizes (t->s.layout, t->s.net->n_weights, t->trained, &params);
 }
@@ -157,6 +164,13 @@ take_memory (TrainerRanks *k, Cnn3dTrainer *t, GError **error)
     k->sums = (gdouble *) extra;
   k->received = (gfloat *) (extra + k->size * k->most_sums * sizeof (gdouble));
   k->statistics = k->received + k->size * k->chunk;
+  if (t->s.backend->stream) {
+    const gsize n = n_statistics (t);
+
+    k->wire.staging = (guint8 *) k->statistics;
+    k->host_statistics = g_new (gfloat, 2 * n + k->size * most_statistics (n, k->size) + 1);
+    k->statistics = k->host_statistics + n;
+  }
   k->added_statistics = k->statistics + n_statistics (t);
   return TRUE;
 }
@@ -179,7 +193,8 @@ cnn3d_ranks_new (Cnn3dTrainer *t, GError **error)
   k->sent = g_new0 (gsize, k->size);
   k->taken = g_new0 (gsize, k->size);
   k->sync = (Cnn3dSync) { cnn3d_ranks_add_sums, t };
-  if (!take_memory (k, t, error))
+  cnn3d_wire_init (&k->wire, k->comm, t->s.backend, t->s.device);
+  if (!take_memory (k, t, error) || !cnn3d_wire_connect (&k->wire, error))
     g_clear_pointer (&k, cnn3d_ranks_free);
   return k;
 }
@@ -189,7 +204,9 @@ cnn3d_ranks_free (TrainerRanks *k)
 {
   if (!k)
     return;
+  cnn3d_wire_clear (&k->wire);
   g_array_unref (k->pieces);
+  g_free (k->host_statistics);
   g_free (k->slices);
   g_free (k->reports);
   g_free (k->from);
@@ -220,6 +237,13 @@ longest (const TrainerRanks *k)
   return most;
 }
 
+/* Adds a rank's gradients to those of chunk c of the own slice, or begins with them. */
+static gboolean
+add_chunk (Cnn3dTrainer *t, gsize c, const gfloat *gradient, gsize n, gboolean adds, GError **error)
+{
+  return t->s.backend->add (t->s.device, t->ranks->sum + c, gradient, n, adds, error);
+}
+
 /* Adds this rank's slices of the gradients of all ranks that had a batch to the step's. */
 static gboolean
 reduce (Cnn3dTrainer *t, GError **error)
@@ -243,20 +267,16 @@ reduce (Cnn3dTrainer *t, GError **error)
     if (!cnn3d_ranks_exchange (k, error))
       return FALSE;
     for (guint r = 0; r < k->size; r++) {
-      const gfloat *gradient = k->to[r];
-
       if (!k->taken[r])
         continue;
-      if (!summed)
-        memcpy (k->sum + c, gradient, n * sizeof (gfloat));
-      for (gsize i = 0; summed && i < n; i++)
-        k->sum[c + i] += gradient[i];
+      if (!add_chunk (t, c, k->to[r], n, summed, error))
+        return FALSE;
       summed = TRUE;
     }
   }
   for (guint r = 0; r < k->size; r++)
     k->summed |= k->reports[r].state == STATE_BATCH;
-  return TRUE;
+  return cnn3d_comm_settle (k->comm, error);
 }
 
 /* Sends each rank's slice to all, or to rank 0 only. slice: this rank's; array: of all trained
@@ -277,24 +297,23 @@ gather (Cnn3dTrainer *t, const gfloat *slice, gfloat *array, gboolean to_all, GE
     if (!cnn3d_ranks_exchange (k, error))
       return FALSE;
   }
-  return TRUE;
+  return cnn3d_comm_settle (k->comm, error);
 }
 
 gboolean
 cnn3d_ranks_gather (Cnn3dTrainer *t, const gfloat *slice, GError **error)
 {
   /* what does not train is in no slice */
-  memset (t->gradients, 0, t->s.layout->trained * sizeof (gfloat));
-  return gather (t, slice, t->gradients, FALSE, error);
+  return t->s.backend->add (t->s.device, t->gradients, NULL, t->s.layout->trained, FALSE, error)
+      && gather (t, slice, t->gradients, FALSE, error);
 }
 
-void
-cnn3d_ranks_take_slice (const Cnn3dTrainer *t, gfloat *slice)
+gboolean
+cnn3d_ranks_take_slice (Cnn3dTrainer *t, gfloat *slice, GError **error)
 {
-  const TrainerRanks *k = t->ranks;
+  const Slice *own = &t->ranks->slices[t->ranks->rank];
 
-  memcpy (
-      slice, t->gradients + k->slices[k->rank].from, k->slices[k->rank].count * sizeof (gfloat));
+  return t->s.backend->add (t->s.device, slice, t->gradients + own->from, own->count, FALSE, error);
 }
 
 /* Rank 0's weights to all: a part to each rank, which passes it on, so that rank 0 does not send as
@@ -322,7 +341,7 @@ send_weights (Cnn3dTrainer *t, GError **error)
       if (!cnn3d_ranks_exchange (k, error))
         return FALSE;
     }
-  return TRUE;
+  return cnn3d_comm_settle (k->comm, error);
 }
 
 /* --- rounds --- */
@@ -388,7 +407,7 @@ meet (Cnn3dTrainer *t, State state, const TrainerShare *share, guint64 count, co
     g_strlcpy (own.reason, reason, sizeof own.reason);
   /* unless all goes well */
   k->state = RANKS_FAILED;
-  if (!cnn3d_comm_share (k->comm, &own, sizeof own, k->reports, error))
+  if (!cnn3d_wire_share (&k->wire, &own, sizeof own, k->reports, error))
     return FALSE;
   for (guint r = 0; r < k->size; r++)
     if (!check_report (t, r, error))
@@ -412,9 +431,8 @@ square_sum (Cnn3dTrainer *t, const Cnn3dArrays *a, gdouble *sum, GError **error)
   g_autofree gdouble *own = g_new0 (gdouble, most), *all = g_new0 (gdouble, most * k->size);
   gdouble stretch = 0;
 
-  if (a->count)
-    t->s.backend->square_pieces (t->s.model, a, own);
-  if (!cnn3d_comm_share (k->comm, own, most * sizeof *own, all, error))
+  if ((a->count && !t->s.backend->square_pieces (t->s.model, a, own, error))
+      || !cnn3d_wire_share (&k->wire, own, most * sizeof *own, all, error))
     return FALSE;
   *sum = 0;
   for (guint r = 0, i = 0; r < k->size; r++)
@@ -500,9 +518,8 @@ end_round (Cnn3dTrainer *t, State state, const TrainerShare *share, Cnn3dProgres
     return FALSE;
   if (pass->training && !t->norm_frozen) {
     /* without a batch, they are still what they were */
-    if (state != STATE_BATCH)
-      cnn3d_ranks_clear_statistics (t);
-    if (!cnn3d_ranks_share_statistics (t, error))
+    if ((state != STATE_BATCH && !cnn3d_ranks_clear_statistics (t, error))
+        || !cnn3d_ranks_share_statistics (t, error))
       return FALSE;
   }
   k->rounds++;
@@ -614,11 +631,8 @@ cnn3d_ranks_idle (Cnn3dTrainer *t, const Cnn3dBatch *next, Cnn3dProgress *progre
 gboolean
 cnn3d_ranks_begin_batch (Cnn3dTrainer *t, GError **error)
 {
-  if (!begin_round (t, STATE_BATCH, error))
-    return FALSE;
-  if (t->now.pass.training && !t->norm_frozen)
-    cnn3d_ranks_clear_statistics (t);
-  return TRUE;
+  return begin_round (t, STATE_BATCH, error)
+      && (!t->now.pass.training || t->norm_frozen || cnn3d_ranks_clear_statistics (t, error));
 }
 
 const Cnn3dSync *
@@ -645,7 +659,7 @@ cnn3d_ranks_add_counts (Cnn3dTrainer *t, guint64 *counts, gsize n, GError **erro
   for (gsize at = 0; at < n; at += part) {
     const gsize m = MIN (part, n - at);
 
-    if (!cnn3d_comm_share (k->comm, counts + at, m * sizeof *counts, all, error))
+    if (!cnn3d_wire_share (&k->wire, counts + at, m * sizeof *counts, all, error))
       return FALSE;
     memset (counts + at, 0, m * sizeof *counts);
     for (gsize i = 0; i < m * k->size; i++)

@@ -35,10 +35,11 @@ typedef struct {
   /* bytes that `rank` sends to the others: for a round in which all have a batch, and for a step */
   gsize round, step;
 } TrainerRanksSizes;
-/* norms: the norm of the gradient is needed; statistics: batches change running statistics. */
+/* norms: the norm of the gradient is needed; statistics: batches change running statistics; gpu: each
+ * rank has one. */
 typedef struct {
   guint rank, size;
-  gboolean norms, statistics;
+  gboolean norms, statistics, gpu;
   /* numbers that batch norm adds to other ranks': the most at once, and in a round; 0: none */
   gsize most_sums, sums;
 } TrainerRanksParams;

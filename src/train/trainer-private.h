@@ -127,6 +127,8 @@ gsize cnn3d_trainer_slot_bytes (const Cnn3dTrainerParams *params, guint batch);
 /* ranks.c. One of several ranks; everything else is set up. */
 TrainerRanks *cnn3d_ranks_new (Cnn3dTrainer *t, GError **error);
 void cnn3d_ranks_free (TrainerRanks *ranks);
+/* Whether each step needs the gradient's norm. */
+gboolean cnn3d_ranks_need_norms (const Cnn3dBackend *backend, const Cnn3dTrainerParams *params);
 TrainerRanksSizes cnn3d_ranks_sizes_of (const Cnn3dTrainer *t);
 /* Device memory for a rank's slice of the trained floats. NULL with error. */
 gfloat *cnn3d_ranks_alloc_slice (Cnn3dTrainer *t, GError **error);
@@ -152,7 +154,7 @@ gboolean cnn3d_ranks_add_counts (Cnn3dTrainer *t, guint64 *counts, gsize n, GErr
 /* Slices of all ranks to rank 0's t->gradients, which are free between two batches. */
 gboolean cnn3d_ranks_gather (Cnn3dTrainer *t, const gfloat *slice, GError **error);
 /* This rank's slice of t->gradients. */
-void cnn3d_ranks_take_slice (const Cnn3dTrainer *t, gfloat *slice);
+gboolean cnn3d_ranks_take_slice (Cnn3dTrainer *t, gfloat *slice, GError **error);
 /* Tells the others that this rank ends here: without a reason, because it was stopped. FALSE: they
  * were not told, or one has failed. */
 gboolean cnn3d_ranks_leave (Cnn3dTrainer *t, const gchar *reason);

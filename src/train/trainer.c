@@ -285,24 +285,17 @@ cnn3d_trainer_new (const Cnn3dTrainerParams *params, guint batch, GError **error
   t->trained = cnn3d_freeze (t->s.net, params->freeze, &t->norm_frozen, error);
   if (!t->trained || !open_device (t, error))
     goto failed;
-  if (t->params.ranks > 1 && !t->s.backend->square_pieces) {
+  if (t->params.ranks > 1 && cnn3d_comm_on_gpu (params->comm) != (t->s.backend->stream != NULL)) {
     g_set_error (error, CNN3D_SESSION_ERROR, CNN3D_SESSION_ERROR_SETTINGS,
-        "several ranks train one model on the CPU only, not on %s: set device=cpu, or "
-        "distributed=none",
-        t->s.backend->describe (t->s.device));
-    goto failed;
-  }
-  if (cnn3d_trainer_syncs (&t->params) && !t->s.backend->syncs) {
-    g_set_error (error, CNN3D_SESSION_ERROR, CNN3D_SESSION_ERROR_SETTINGS,
-        "sync-batch-norm works on the CPU only, not on %s: set sync-batch-norm=false, or "
-        "device=cpu",
-        t->s.backend->describe (t->s.device));
+        "ranks train on CPUs over MPI and on GPUs over NCCL, but this one is on %s over %s: set "
+        "device and distributed to fit each other",
+        t->s.backend->describe (t->s.device), cnn3d_comm_name (params->comm));
     goto failed;
   }
   t->scales = t->params.precision == CNN3D_PRECISION_16_MIXED;
   t->now.loss_scale = INITIAL_LOSS_SCALE;
-  /* ranks of one machine share its memory */
-  if (t->params.ranks > 1 && !params->max_memory)
+  /* ranks of one machine share its memory, but not its GPUs */
+  if (t->params.ranks > 1 && !params->max_memory && !t->s.backend->stream)
     t->params.max_memory =
         cnn3d_fit_budget (t->s.backend, t->s.device, params) / cnn3d_comm_neighbours ();
   t->budget = cnn3d_fit_budget (t->s.backend, t->s.device, &t->params);

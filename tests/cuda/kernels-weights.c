@@ -123,38 +123,106 @@ expected_squares (const Layout *l, const CudaUpdate *u)
   return sum;
 }
 
+/* Stretches with gaps between them, some longer than a piece; NaN in the gaps. */
+static gsize
+stretches_init (CudaStretch *stretches, gint n, Array **gradients, gsize *n_pieces)
+{
+  gsize total = 0;
+
+  *n_pieces = 0;
+  for (gint i = 0; i < n; i++) {
+    stretches[i].first = total + (i ? 16 * (1 + rig_below (9)) : 0);
+    stretches[i].n = 16 * (1 + rig_below (9)) + (i % 3 == 1 ? CUDA_PIECE * (1 + i % 2) - 16 : 0);
+    stretches[i].piece = *n_pieces;
+    *n_pieces += (stretches[i].n + CUDA_PIECE - 1) / CUDA_PIECE;
+    total = stretches[i].first + stretches[i].n;
+  }
+  *gradients = array_random (CUDA_TYPE_F32, total, -2, 2);
+  for (gint i = 0; i + 1 < n; i++)
+    for (gsize k = stretches[i].first + stretches[i].n; k < stretches[i + 1].first; k++)
+      array_set (*gradients, k, NAN);
+  return total;
+}
+
+/* The sum of the squares of a piece. */
+static gdouble
+expected_piece (const CudaStretch *stretches, gint n, gsize piece, const Array *gradients)
+{
+  gdouble sum = 0;
+
+  while (stretches[n - 1].piece > piece)
+    n--;
+  const gsize first = stretches[n - 1].first + (piece - stretches[n - 1].piece) * CUDA_PIECE;
+  const gsize end = MIN (first + CUDA_PIECE, stretches[n - 1].first + stretches[n - 1].n);
+
+  for (gsize i = first; i < end; i++)
+    sum += pow (array_get (gradients, i), 2);
+  return sum;
+}
+
 static void
 test_squares (void)
 {
   const CudaUpdate update = { .gradient_scale = 1.f / 1024 };
 
-  for (gint n = 1; n < MOST_SEGMENTS; n = 5 * n + 2)
+  for (gint n = 1; n < 8; n += 3)
     for (gint odd = 0; odd < 3; odd++) {
-      g_autoptr (Array) partials = array_new (RIG_DOUBLE, CUDA_SQUARES_BLOCKS);
       g_autoptr (Array) results = array_new (RIG_BYTE, sizeof (CudaResults));
+      g_autoptr (Array) gradients = NULL;
       CudaResults *got = results->data;
-      Layout l;
+      CudaStretch stretches[8];
+      gdouble expected = 0;
+      gsize n_pieces;
 
       rig_seed (n);
-      layout_init (&l, CUDA_TYPE_F16, n);
-      array_set (l.gradients, 5, 1e30); /* its square overflows a float */
-      for (gsize i = 0; i < l.trained; i++)
-        if (!is_trained (&l, i))
-          array_set (l.gradients, i, NAN); /* not used */
+      stretches_init (stretches, n, &gradients, &n_pieces);
+      array_set (gradients, 5, 1e30); /* its square overflows a float */
+      for (gsize i = 0; i < n_pieces; i++)
+        expected += expected_piece (stretches, n, i, gradients);
       if (odd)
-        array_set (l.gradients, 7, odd == 1 ? NAN : -INFINITY);
+        array_set (gradients, 7, odd == 1 ? NAN : -INFINITY);
       got->loss_sum = 1;
       got->correct = 2;
-      RUN (cuda_squares (NULL, &l.table, &update, l.gradients->data, partials->data, got), results,
-          partials);
+
+      g_autoptr (Array) pieces = array_new (RIG_DOUBLE, n_pieces);
+
+      RUN (cuda_squares (NULL, stretches, n, n_pieces, &update, gradients->data, pieces->data, got),
+          results, pieces);
       if (odd)
         g_assert_false (isfinite (got->squares));
       else
-        g_assert_cmpfloat_with_epsilon (got->squares / expected_squares (&l, &update), 1, 1e-6);
+        g_assert_cmpfloat_with_epsilon (got->squares * (1024. * 1024) / expected, 1, 1e-12);
       g_assert_cmpfloat (got->loss_sum, ==, 1);
       g_assert_cmpuint (got->correct, ==, 2);
-      layout_clear (&l);
     }
+}
+
+/* A process's pieces have the bits that one process computes for them. */
+static void
+test_square_pieces (void)
+{
+  g_autoptr (Array) gradients = NULL;
+  CudaStretch stretches[7];
+  gsize n_pieces;
+
+  rig_seed (1);
+  stretches_init (stretches, 7, &gradients, &n_pieces);
+
+  g_autoptr (Array) all = array_new (RIG_DOUBLE, n_pieces);
+
+  RUN (cuda_square_pieces (NULL, stretches, 7, 0, n_pieces, gradients->data, 0, all->data), all);
+  for (gsize i = 0; i < n_pieces; i++)
+    g_assert_cmpfloat_with_epsilon (
+        array_get (all, i) / expected_piece (stretches, 7, i, gradients), 1, 1e-12);
+  /* the slice that begins with the second stretch */
+  const gsize from = stretches[1].first, piece = stretches[1].piece;
+  g_autoptr (Array) some = array_new (RIG_DOUBLE, n_pieces - piece);
+
+  RUN (cuda_square_pieces (NULL, stretches, 7, piece, n_pieces - piece,
+           (gfloat *) gradients->data + from, from, some->data),
+      some);
+  for (gsize i = piece; i < n_pieces; i++)
+    g_assert_cmpfloat (array_get (some, i - piece), ==, array_get (all, i));
 }
 
 typedef struct {
@@ -358,7 +426,8 @@ test_errors (void)
   g_assert_cmpint (cuda_loss (NULL, NULL, 1, 1, 8, NULL, NULL, NULL, NULL), ==, 700);
   g_assert_cmpint (cuda_convert (NULL, CUDA_TYPE_F16, 8, NULL, NULL), ==, 700);
   g_assert_cmpint (cuda_add_gradient (NULL, CUDA_TYPE_F16, 8, NULL, NULL, 0), ==, 700);
-  g_assert_cmpint (cuda_squares (NULL, &weights, NULL, NULL, NULL, NULL), ==, 700);
+  g_assert_cmpint (cuda_squares (NULL, NULL, 0, 1, NULL, NULL, NULL, NULL), ==, 700);
+  g_assert_cmpint (cuda_square_pieces (NULL, NULL, 0, 0, 1, NULL, 0, NULL), ==, 700);
   g_assert_cmpint (cuda_update (NULL, &weights, NULL, 0, 16, NULL, NULL), ==, 700);
   cuda_shim_fails = NULL;
 }
@@ -375,6 +444,7 @@ main (int argc, char **argv)
     g_test_add_data_func (update, GINT_TO_POINTER (type), test_update);
   }
   g_test_add_func ("/weights/squares", test_squares);
+  g_test_add_func ("/weights/square-pieces", test_square_pieces);
   g_test_add_func ("/weights/skips", test_skips);
   g_test_add_func ("/weights/errors", test_errors);
   return g_test_run ();

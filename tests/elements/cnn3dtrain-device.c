@@ -456,6 +456,40 @@ test_no_such_gpu (void)
   rig_free (&r);
 }
 
+/* Each rank of a machine has a GPU of its own, or none trains on one. */
+static void
+test_too_few_gpus (void)
+{
+  static const gchar *const names[] = { "RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR",
+    "MASTER_PORT" },
+                            *const values[] = { "5", "8", "2", "localhost", "29500" };
+  gchar *path =
+      g_build_filename (g_getenv ("CNN3D_BACKEND_PATH"), "libcnn3d-cuda." G_MODULE_SUFFIX, NULL);
+  GModule *module = g_module_open (path, G_MODULE_BIND_LOCAL);
+  GstElement *element = gst_element_factory_make ("cnn3dtrain", NULL);
+  Rig r = { gst_object_ref_sink (element), NULL, gst_bus_new (), 0 };
+  CudaDoubleEntry entry;
+
+  g_assert_true (module && g_module_symbol (module, CUDA_DOUBLE, (gpointer *) &entry));
+  entry ()->devices = 2;
+  for (guint i = 0; i < G_N_ELEMENTS (names); i++)
+    g_setenv (names[i], values[i], TRUE);
+  gst_element_set_bus (element, r.bus);
+  g_assert_cmpint (gst_element_set_state (element, GST_STATE_PAUSED), ==, GST_STATE_CHANGE_FAILURE);
+  assert_error (&r, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_FAILED,
+      "The other processes cannot be joined (distributed=none trains without them): NCCL takes "
+      "GPUs, but this machine has 2 GPUs for more ranks: start one for each");
+  for (guint i = 0; i < G_N_ELEMENTS (names); i++)
+    g_unsetenv (names[i]);
+  entry ()->devices = 1;
+  gst_element_set_state (element, GST_STATE_NULL);
+  gst_element_set_bus (element, NULL);
+  gst_object_unref (element);
+  gst_object_unref (r.bus);
+  g_module_close (module);
+  g_free (path);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -480,6 +514,7 @@ main (int argc, char **argv)
     g_test_add_func ("/cnn3dtrain-device/unrecorded", test_unrecorded);
     g_test_add_func ("/cnn3dtrain-device/progress", test_progress);
     g_test_add_func ("/cnn3dtrain-device/no-such-gpu", test_no_such_gpu);
+    g_test_add_func ("/cnn3dtrain-device/too-few-gpus", test_too_few_gpus);
   }
 
   ret = g_test_run ();

@@ -330,7 +330,7 @@ run_rank (gpointer data)
   gboolean ok;
 
   own_rank = r->rank;
-  r->comm = p.comm = cnn3d_comm_join_by (&thread_transport, 60, &r->error);
+  r->comm = p.comm = cnn3d_comm_join_by (&thread_transport, NULL, NULL, 60, &r->error);
   p.sync_batch_norm = TRUE;
   r->trainer = p.comm ? cnn3d_trainer_new (&p, batch, &r->error) : NULL;
   ok = r->trainer && cnn3d_trainer_begin_pass (r->trainer, &pass, &r->error);

@@ -17,7 +17,7 @@ import tempfile
 import launch
 
 SCRIPT = os.path.join(launch.TOP, "tests", "gpu.sh")
-PARTS = ("parity", "sanitizer", "bench", "demo")
+PARTS = ("parity", "sanitizer", "bench", "demo", "ranks")
 GUIDE = os.path.join(launch.TOP, "docs", "gpu-first-run.md")
 DOUBLES = os.path.join(launch.BUILD, "tests", "cuda", "backend", "libcnn3d-cuda.so")
 

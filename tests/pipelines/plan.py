@@ -33,7 +33,7 @@ def check(answer):
     asked, best = answer["asked"], answer["recommended"]
     for way in [asked, *answer["knobs"], *([best] if best else [])]:
         assert sum(way[kind] for kind in KINDS) == way["predicted-bytes"], way
-        assert way["bytes"] == way["predicted-bytes"] + way["context-bytes"], way
+        assert way["bytes"] == way["predicted-bytes"] + way["context-bytes"] + way["exchange-bytes"], way
         # where a store is a file, the disk may have no room for it
         assert way["fits"] <= (way["bytes"] <= answer["budget-bytes"]), way
         assert way["fits"] or way["bytes"] > answer["budget-bytes"] or way["store-bytes"], way
@@ -174,9 +174,15 @@ def ranks(folder):
     sums = 7 * 8 * sum(2 * (2 * c + 1) for c in channels)
     assert sums < synced["sent-bytes"] - apart["sent-bytes"] < sums + 7 * 512, (sums, apart, synced)
     assert synced["predicted-bytes"] >= apart["predicted-bytes"] + 8 * 8 * (2 * 64 + 1), (apart, synced)
-    for wrong, said in ((("--world-size", "0"), "give a number of processes from 1 to 65536"), (("--world-size", "2", "--gpu", "rtx3070"), "several processes train together on CPUs")):
+    # on GPUs NCCL has buffers, too: of 4 channels for each other rank, 10 MiB of 4 MiB, 512 KiB and 4800 KiB
+    asked = check(plan("--gpu", "rtx3070", "--num-frames", "8", "--size", "64", "--world-size", "3")[0])["asked"]
+    assert asked["exchange-bytes"] == 2 * 4 * (10 << 20), asked
+    assert abs(asked["optimizer-bytes"] * 3 / asked["weights-bytes"] - 1) < 0.03, asked
+    for wrong, rc, said in ((("--world-size", "0"), 2, "give a number of processes from 1 to 65536"),
+                            (("--gpu", "rtx3070", "--world-size", "2", "--sync-batch-norm", "true"), 1,
+                             "sync-batch-norm works on the CPU only")):
         refused = tool(*wrong)
-        assert refused.returncode == 2 and said in refused.stderr.decode(), refused
+        assert refused.returncode == rc and said in refused.stderr.decode(), refused
 
 
 def views(folder):

@@ -88,7 +88,7 @@ run_rank (gpointer data)
 
   own_rank = job->rank;
   if (job->size > 1)
-    p.comm = job->comm = cnn3d_comm_join_by (&thread_transport, 60, &error);
+    p.comm = job->comm = cnn3d_comm_join_by (&thread_transport, NULL, NULL, 60, &error);
   g_assert_no_error (error);
   t = cnn3d_trainer_new (&p, job->batch, &error);
   g_assert_no_error (error);
@@ -312,7 +312,7 @@ run_wrong (gpointer data)
 
   own_rank = w->rank;
   small_params (&p);
-  p.comm = cnn3d_comm_join_by (&thread_transport, 60, &error);
+  p.comm = cnn3d_comm_join_by (&thread_transport, NULL, NULL, 60, &error);
   g_assert_no_error (error);
   t = start (&p);
   cnn3d_trainer_begin_pass (t, &pass, &error);
@@ -373,7 +373,7 @@ assert_refused (Cnn3dTrainerParams *p, const gchar *words)
   g_autoptr (GError) error = NULL;
 
   hub.size = 2;
-  p->comm = cnn3d_comm_join_by (&thread_transport, 60, &error);
+  p->comm = cnn3d_comm_join_by (&thread_transport, NULL, NULL, 60, &error);
   g_assert_no_error (error);
   g_assert_null (cnn3d_trainer_new (p, BATCH, &error));
   assert_says (error, CNN3D_SESSION_ERROR, words);

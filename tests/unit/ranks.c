@@ -1,119 +1,20 @@
 /* Several ranks end with the files of one process that accumulates, to the bit.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "smallrun.h"
+#include "rankrun.h"
 #include "threadcomm.h"
-
-/* Clips that cannot be read; -1: none. */
-typedef struct {
-  const Cnn3dTrainerParams *params;
-  guint size, rank;
-  gint skipped[6];
-  guint64 resume_at; /* stops at the first checkpoint from this position on; 0: never */
-} Job;
-
-static gboolean
-is_skipped (const Job *job, guint64 position)
-{
-  for (guint i = 0; i < G_N_ELEMENTS (job->skipped); i++)
-    if (job->skipped[i] >= 0 && (guint64) job->skipped[i] == position % EPOCH_POSITIONS)
-      return TRUE;
-  return FALSE;
-}
-
-static void
-save_if_due (Cnn3dTrainer *t, const Cnn3dProgress *progress)
-{
-  g_autoptr (GError) error = NULL;
-
-  if (progress->checkpoint_due)
-    cnn3d_trainer_save (t, NULL, &error);
-  g_assert_no_error (error);
-}
-
-static void
-close_groups (Cnn3dTrainer *t, const Cnn3dBatch *next)
-{
-  g_autoptr (GError) error = NULL;
-  Cnn3dProgress progress;
-
-  do {
-    cnn3d_trainer_close_group (t, next, &progress, &error);
-    g_assert_no_error (error);
-    save_if_due (t, &progress);
-  } while (progress.ready);
-}
-
-/* Trains or validates the pass at `position`, of whose batches this rank has its own. */
-static void
-run_pass (Cnn3dTrainer *t, const Cnn3dTrainerParams *p, const Job *job, guint64 position)
-{
-  const guint64 in_epoch = position % EPOCH_POSITIONS, epoch = position / EPOCH_POSITIONS;
-  const gboolean training = in_epoch < CLIPS;
-  const guint64 first = epoch * EPOCH_POSITIONS + (training ? 0 : CLIPS),
-                end = first + (training ? CLIPS : VAL);
-  guint8 frames[BATCH * CLIP_BYTES];
-  g_autoptr (GError) error = NULL;
-  gint32 labels[BATCH];
-  Cnn3dPassResult result;
-  Cnn3dProgress progress;
-  guint64 sent;
-
-  begin (t, position);
-  for (guint64 begins = first; begins < end; begins += BATCH) {
-    Cnn3dBatch batch = { frames, CNN3D_TYPE_UINT8, labels, 0, MIN (begins + BATCH, end) };
-
-    if (begins < position || (begins - first) / BATCH % job->size != job->rank)
-      continue;
-    for (guint64 at = begins; at < batch.position; at++)
-      if (!is_skipped (job, at)) {
-        draw_clip (at, frames + batch.n * CLIP_BYTES, labels + batch.n);
-        batch.n++;
-      }
-    if (batch.n == 0)
-      continue;
-    cnn3d_trainer_stage (t, &batch, &error);
-    g_assert_no_error (error);
-    close_groups (t, &batch);
-    sent = p->comm ? cnn3d_comm_sent (p->comm) : 0;
-    cnn3d_trainer_start (t, &progress, &error);
-    g_assert_no_error (error);
-    if (p->comm && training && p->accumulate == 1 && progress.stepped)
-      g_assert_cmpuint (cnn3d_comm_sent (p->comm) - sent, ==, cnn3d_trainer_sends (t));
-    save_if_due (t, &progress);
-  }
-  close_groups (t, NULL);
-  cnn3d_trainer_end_pass (t, end, &result, &error);
-  g_assert_no_error (error);
-  if (result.checkpoint_due)
-    cnn3d_trainer_save (t, NULL, &error);
-  g_assert_no_error (error);
-}
 
 static gpointer
 run_rank (gpointer data)
 {
-  Job *job = data;
-  Cnn3dTrainerParams p = *job->params;
+  const Job *job = data;
   g_autoptr (GError) error = NULL;
-  Cnn3dTrainer *t;
-  guint64 position = 0;
-  Cnn3dPassResult ended;
+  Cnn3dComm *comm = NULL;
 
   own_rank = job->rank;
   if (job->size > 1)
-    p.comm = cnn3d_comm_join_by (&thread_transport, 60, &error);
+    comm = cnn3d_comm_join_by (&thread_transport, NULL, NULL, 60, &error);
   g_assert_no_error (error);
-  t = start (&p);
-  if (p.checkpoint_dir && exists (p.checkpoint_dir, "last.safetensors"))
-    cnn3d_trainer_resume (t, &position, &ended, &error);
-  g_assert_no_error (error);
-  while (position < EPOCHS * EPOCH_POSITIONS && !(job->resume_at && position >= job->resume_at)) {
-    run_pass (t, &p, job, position);
-    position = position - position % EPOCH_POSITIONS
-        + (position % EPOCH_POSITIONS < CLIPS ? CLIPS : EPOCH_POSITIONS);
-  }
-  cnn3d_trainer_free (&t);
-  cnn3d_comm_leave (&p.comm, FALSE);
+  run_job (job, comm, NULL);
   return NULL;
 }
 
@@ -294,7 +195,7 @@ run_wrong (gpointer data)
 
   own_rank = w->rank;
   params_init (&p, NULL);
-  p.comm = cnn3d_comm_join_by (&thread_transport, 60, &error);
+  p.comm = cnn3d_comm_join_by (&thread_transport, NULL, NULL, 60, &error);
   g_assert_no_error (error);
   t = start (&p);
   w->wrong (t, w->rank, &w->error);
@@ -395,24 +296,61 @@ test_others_batch (void)
     g_error_free (w[r].error);
 }
 
+/* Ranks over NCCL that nobody started, that have no GPU, and that do not know where to meet. */
 static void
-test_no_transport (void)
+test_no_nccl (void)
 {
-  g_autoptr (GError) error = NULL;
+  static const struct {
+    const gchar *size, *port, *says;
+    gboolean gpu;
+  } cases[] = {
+    { NULL, NULL, "distributed=nccl connects the processes that a launcher started, but none did" },
+    { "2", "29500", "NCCL takes GPUs, but there is none" },
+    { "2", "0", "MASTER_PORT is not a port: start the processes with torchrun", TRUE },
+    { "2", "65536", "MASTER_PORT is not a port: start the processes with torchrun", TRUE },
+  };
 
-  g_assert_null (cnn3d_comm_join (CNN3D_DISTRIBUTED_NONE, 1, &error));
-  assert_says (error, CNN3D_COMM_ERROR, "the none transport is not installed or cannot be loaded");
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
+    const Cnn3dCommParams params = { CNN3D_DISTRIBUTED_NCCL, 1, cases[i].gpu, "there is none" };
+    g_autoptr (GError) error = NULL;
+
+    if (cases[i].size) {
+      g_setenv ("RANK", "0", TRUE);
+      g_setenv ("WORLD_SIZE", cases[i].size, TRUE);
+      g_setenv ("MASTER_ADDR", "localhost", TRUE);
+      g_setenv ("MASTER_PORT", cases[i].port, TRUE);
+    }
+    g_assert_null (cnn3d_comm_join (&params, &error));
+    if (!cases[i].gpu || !g_error_matches (error, CNN3D_COMM_ERROR, CNN3D_COMM_ERROR_MISSING))
+      assert_says (error, CNN3D_COMM_ERROR, cases[i].says);
+  }
+  g_unsetenv ("RANK");
+  g_unsetenv ("WORLD_SIZE");
+  g_unsetenv ("MASTER_ADDR");
+  g_unsetenv ("MASTER_PORT");
 }
 
 static void
 test_launchers (void)
 {
   static const gchar *const names[] = { "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", "PMI_RANK",
-    "PMI_SIZE", "SLURM_PROCID", "SLURM_STEP_NUM_TASKS" };
+    "PMI_SIZE", "SLURM_PROCID", "SLURM_STEP_NUM_TASKS", "RANK", "WORLD_SIZE" },
+                            *const local[] = { "OMPI_COMM_WORLD_LOCAL_RANK", "MPI_LOCALRANKID",
+                              "SLURM_LOCALID", "LOCAL_RANK" };
   guint rank, size;
 
   for (guint i = 0; i < G_N_ELEMENTS (names); i++)
     g_unsetenv (names[i]);
+  for (guint i = 0; i < G_N_ELEMENTS (local); i++)
+    g_unsetenv (local[i]);
+  /* torchrun sets it, too, and nothing else is taken for torchrun's */
+  g_unsetenv ("MASTER_ADDR");
+  g_setenv ("RANK", "0", TRUE);
+  g_setenv ("WORLD_SIZE", "2", TRUE);
+  g_assert_false (cnn3d_comm_place (&rank, &size));
+  g_unsetenv ("RANK");
+  g_unsetenv ("WORLD_SIZE");
+  g_setenv ("MASTER_ADDR", "localhost", TRUE);
   g_assert_false (cnn3d_comm_place (&rank, &size));
   g_assert_cmpint (cnn3d_comm_find (CNN3D_DISTRIBUTED_AUTO), ==, CNN3D_DISTRIBUTED_NONE);
   for (guint i = 0; i < G_N_ELEMENTS (names); i += 2) {
@@ -424,7 +362,12 @@ test_launchers (void)
     g_assert_true (cnn3d_comm_place (&rank, &size));
     g_assert_cmpuint (rank, ==, 3);
     g_assert_cmpuint (size, ==, 8);
-    g_assert_cmpint (cnn3d_comm_find (CNN3D_DISTRIBUTED_AUTO), ==, CNN3D_DISTRIBUTED_MPI);
+    g_assert_cmpint (cnn3d_comm_find (CNN3D_DISTRIBUTED_AUTO), ==,
+        i < 6 ? CNN3D_DISTRIBUTED_MPI : CNN3D_DISTRIBUTED_NCCL);
+    g_assert_cmpuint (cnn3d_comm_local_rank (), ==, 0);
+    g_setenv (local[i / 2], "1", TRUE);
+    g_assert_cmpuint (cnn3d_comm_local_rank (), ==, 1);
+    g_unsetenv (local[i / 2]);
     g_assert_cmpint (cnn3d_comm_find (CNN3D_DISTRIBUTED_NONE), ==, CNN3D_DISTRIBUTED_NONE);
     g_unsetenv (names[i]);
     g_unsetenv (names[i + 1]);
@@ -435,6 +378,7 @@ test_launchers (void)
   g_assert_cmpint (cnn3d_comm_find (CNN3D_DISTRIBUTED_AUTO), ==, CNN3D_DISTRIBUTED_NONE);
   g_unsetenv ("OMPI_COMM_WORLD_RANK");
   g_unsetenv ("OMPI_COMM_WORLD_SIZE");
+  g_unsetenv ("MASTER_ADDR");
 }
 
 int
@@ -454,7 +398,7 @@ main (int argc, char **argv)
   g_test_add_func ("/ranks/failed", test_failed);
   g_test_add_func ("/ranks/apart", test_apart);
   g_test_add_func ("/ranks/others-batch", test_others_batch);
-  g_test_add_func ("/ranks/no-transport", test_no_transport);
+  g_test_add_func ("/ranks/no-nccl", test_no_nccl);
   g_test_add_func ("/ranks/launchers", test_launchers);
   status = g_test_run ();
   g_rmdir (folder);

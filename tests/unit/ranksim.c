@@ -96,7 +96,7 @@ new_rank (gboolean syncs, guint size, Cnn3dTrainerParams *p, GError **error)
   p->sync_batch_norm = syncs;
   p->optimizer = CNN3D_UPDATE_ADAMW;
   sim_next = (Cnn3dLink) { 1, size, NULL };
-  p->comm = cnn3d_comm_join_by (&sim_transport, 60, &reason);
+  p->comm = cnn3d_comm_join_by (&sim_transport, NULL, NULL, 60, &reason);
   g_assert_no_error (reason);
   return cnn3d_trainer_new (p, BATCH, error);
 }

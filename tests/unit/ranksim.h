@@ -50,7 +50,7 @@ struct _Cnn3dLink {
 static Cnn3dLink sim_next; /* of the next sim_join() */
 
 static inline Cnn3dLink *
-sim_join (GError **error)
+sim_join (const Cnn3dPlace *place, gconstpointer id, guint seconds, GError **error)
 {
   return g_memdup2 (&sim_next, sizeof sim_next);
 }
@@ -88,8 +88,13 @@ sim_exchange (Cnn3dLink *link, const gconstpointer *from, const gsize *sent, con
   return TRUE;
 }
 
-static const Cnn3dTransport sim_transport = { CNN3D_TRANSPORT_ABI, "simulation", sim_join,
-  sim_leave, sim_rank, sim_size, sim_exchange };
+static const Cnn3dTransport sim_transport = { .abi = CNN3D_TRANSPORT_ABI,
+  .name = "simulation",
+  .join = sim_join,
+  .leave = sim_leave,
+  .rank = sim_rank,
+  .size = sim_size,
+  .exchange = sim_exchange };
 
 static inline void
 sim_clear_call (gpointer call)
@@ -126,7 +131,7 @@ sim_record (const Cnn3dTrainerParams *params, guint rank, guint size)
   s->calls = g_array_new (FALSE, FALSE, sizeof (SimCall));
   g_array_set_clear_func (s->calls, sim_clear_call);
   sim_next = (Cnn3dLink) { rank, size, s->calls };
-  p.comm = cnn3d_comm_join_by (&sim_transport, 60, &error);
+  p.comm = cnn3d_comm_join_by (&sim_transport, NULL, NULL, 60, &error);
   g_assert_no_error (error);
   t = cnn3d_trainer_new (&p, 1, &error);
   g_assert_no_error (error);

@@ -27,7 +27,7 @@ struct _Cnn3dLink {
 static _Thread_local guint own_rank;
 
 static inline Cnn3dLink *
-thread_join (GError **error)
+thread_join (const Cnn3dPlace *place, gconstpointer id, guint seconds, GError **error)
 {
   Cnn3dLink *link = g_new (Cnn3dLink, 1);
 
@@ -96,7 +96,12 @@ thread_exchange (Cnn3dLink *link, const gconstpointer *from, const gsize *sent, 
   return came;
 }
 
-static const Cnn3dTransport thread_transport = { CNN3D_TRANSPORT_ABI, "threads", thread_join,
-  thread_leave, thread_rank, thread_size, thread_exchange };
+static const Cnn3dTransport thread_transport = { .abi = CNN3D_TRANSPORT_ABI,
+  .name = "threads",
+  .join = thread_join,
+  .leave = thread_leave,
+  .rank = thread_rank,
+  .size = thread_size,
+  .exchange = thread_exchange };
 
 #endif

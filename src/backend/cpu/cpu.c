@@ -356,8 +356,8 @@ update (Cnn3dModel *m, const Cnn3dArrays *a, const Cnn3dUpdate *u, gdouble *squa
   return !a->copy || a->count > 0 || cpu_refresh (m, a->weights, a->copy, error);
 }
 
-static void
-square_pieces (Cnn3dModel *m, const Cnn3dArrays *a, gdouble *pieces)
+static gboolean
+square_pieces (Cnn3dModel *m, const Cnn3dArrays *a, gdouble *pieces, GError **error)
 {
   gsize first, n;
 
@@ -365,6 +365,20 @@ square_pieces (Cnn3dModel *m, const Cnn3dArrays *a, gdouble *pieces)
     for (gsize k = 0; k < n; k += CNN3D_UPDATE_PIECE)
       *pieces++ = m->device->kernels->sum_squares (
           MIN (CNN3D_UPDATE_PIECE, n - k), a->gradients + (first - a->from) + k);
+  return TRUE;
+}
+
+static gboolean
+add (Cnn3dDevice *d, gfloat *to, const gfloat *from, gsize n, gboolean adds, GError **error)
+{
+  if (!from)
+    memset (to, 0, adds ? 0 : n * sizeof *to);
+  else if (!adds)
+    memcpy (to, from, n * sizeof *to);
+  else
+    for (gsize i = 0; i < n; i++)
+      to[i] += from[i];
+  return TRUE;
 }
 
 /* One layer's parameters, whose gradient is in the arena. */
@@ -494,6 +508,7 @@ static const Cnn3dBackend backend = {
   .read_activation = cpu_read_activation,
   .update = update,
   .square_pieces = square_pieces,
+  .add = add,
   .syncs = TRUE,
 };
 

@@ -190,6 +190,10 @@ static const Cnn3dBackend backend = {
   .run = cuda_run,
   .read_activation = cuda_read_activation,
   .update = cuda_update_all,
+  .square_pieces = cuda_square_slice,
+  .add = cuda_add,
+  .stream = cuda_stream,
+  .busy = cuda_busy,
 };
 
 G_MODULE_EXPORT const Cnn3dBackend *cnn3d_backend (void);

@@ -39,5 +39,11 @@ gboolean cuda_export_weight (
 gboolean cuda_refresh (Cnn3dModel *m, const gfloat *weights, gpointer copy, GError **error);
 gboolean cuda_update_all (Cnn3dModel *m, const Cnn3dArrays *arrays, const Cnn3dUpdate *update,
     gdouble *squares, GError **error);
+gboolean cuda_square_slice (
+    Cnn3dModel *m, const Cnn3dArrays *arrays, gdouble *pieces, GError **error);
+gboolean cuda_add (
+    Cnn3dDevice *d, gfloat *to, const gfloat *from, gsize n, gboolean adds, GError **error);
+gpointer cuda_stream (Cnn3dDevice *d, GError **error);
+gboolean cuda_busy (Cnn3dDevice *d, gboolean *busy, GError **error);
 
 #endif

@@ -356,12 +356,23 @@ typedef struct {
   float *first, *second; /* momentum; Adam's moments. NULL where the rule has none */
 } CudaWeights;
 
-#define CUDA_SQUARES_BLOCKS 1024
+/* A range of floats that trains as a whole; all are multiples of CUDA_LANES. Its squares are added up
+ * in pieces of CUDA_PIECE floats, counted over all stretches in order: the order of the sum does not
+ * depend on how many processes share the pieces. */
+typedef struct {
+  size_t first, n;
+  size_t piece; /* the first one */
+} CudaStretch;
+#define CUDA_PIECE 16384
 
-/* results->squares: of the trained segments' gradients times gradient_scale, in
- * double. partials: CUDA_SQUARES_BLOCKS doubles to work in. */
-int cuda_squares (CudaStream stream, const CudaWeights *weights, const CudaUpdate *update,
-    const float *gradients, double *partials, CudaResults *results);
+/* pieces: sums of the squares of gradients, in double, of n_pieces pieces from first_piece on. gradients
+ * begin at float `from` of the layout. */
+int cuda_square_pieces (CudaStream stream, const CudaStretch *stretches, int n_stretches,
+    size_t first_piece, size_t n_pieces, const float *gradients, size_t from, double *pieces);
+/* results->squares: of all gradients times update->gradient_scale: pieces in order, then stretches.
+ * pieces: one double each to work in. */
+int cuda_squares (CudaStream stream, const CudaStretch *stretches, int n_stretches, size_t n_pieces,
+    const CudaUpdate *update, const float *gradients, double *pieces, CudaResults *results);
 /* torch.optim's SGD (dampening 0, no Nesterov), Adam and AdamW (no amsgrad) on
  * the trained numbers of [first, first + n) (multiples of 16), in one launch;
  * `gradients` begins at `first`. Their copies are written too. */

@@ -235,6 +235,7 @@ cuda_here_close (Cnn3dDevice *d)
     cudaStreamDestroy (h->work);
   g_array_free (h->fetches, TRUE);
   g_free (h->trained);
+  g_free (h->stretches);
   g_free (h->unrecorded);
   g_free (h->gpu);
   g_free (h);
@@ -465,6 +466,21 @@ cuda_finish (Cnn3dDevice *d, GError **error)
   if (ok && h->measured < MEASURED_PASSES)
     measure_context (h);
   return ok;
+}
+
+gpointer
+cuda_stream (Cnn3dDevice *d, GError **error)
+{
+  return cuda_enter (d, error) ? d->here->work : NULL;
+}
+
+gboolean
+cuda_busy (Cnn3dDevice *d, gboolean *busy, GError **error)
+{
+  const cudaError_t status = cudaStreamQuery (d->here->work);
+
+  *busy = status == cudaErrorNotReady;
+  return *busy || cuda_ok (status, "the GPU failed while it computed", error);
 }
 
 gboolean

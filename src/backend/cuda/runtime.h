@@ -13,6 +13,7 @@
 #include <cuda_runtime_api.h>
 
 #define CUDA_MOST_SEGMENTS 1024
+#define CUDA_MOST_PIECES 32768 /* of CUDA_PIECE floats */
 
 /* Sent before a pass or an update. */
 typedef struct {
@@ -24,8 +25,9 @@ typedef struct {
 typedef struct {
   CudaScalars scalars;
   CudaResults results;
-  gdouble partials[CUDA_SQUARES_BLOCKS];
+  gdouble pieces[CUDA_MOST_PIECES];
   CudaSegment segments[CUDA_MOST_SEGMENTS];
+  CudaStretch stretches[CUDA_MOST_SEGMENTS];
   CudaCheckResults check; /* of the convolution that is being chosen */
   /* batch norm's sums, where only their time is asked for; kernels write four at once */
   gfloat sums[2 * (CUDA_NORM_PARTIALS + 16384)] __attribute__ ((aligned (64)));
@@ -58,6 +60,8 @@ struct _CudaHere {
   gboolean *trained; /* what small->segments says of each parameter of `model` */
   const Cnn3dModel *model;
   guint n_segments;
+  CudaStretch *stretches; /* as in `small` */
+  guint n_stretches, n_pieces;
 
   Cnn3dDevicePasses passes;
   gchar *unrecorded; /* passes.reason */

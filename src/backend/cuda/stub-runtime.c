@@ -133,6 +133,32 @@ cuda_update_all (Cnn3dModel *m, const Cnn3dArrays *arrays, const Cnn3dUpdate *up
 }
 
 gboolean
+cuda_square_slice (Cnn3dModel *m, const Cnn3dArrays *arrays, gdouble *pieces, GError **error)
+{
+  return cuda_runs_nothing (m->device, error);
+}
+
+gboolean
+cuda_add (Cnn3dDevice *d, gfloat *to, const gfloat *from, gsize n, gboolean adds, GError **error)
+{
+  return cuda_runs_nothing (d, error);
+}
+
+gpointer
+cuda_stream (Cnn3dDevice *d, GError **error)
+{
+  cuda_runs_nothing (d, error);
+  return NULL;
+}
+
+gboolean
+cuda_busy (Cnn3dDevice *d, gboolean *busy, GError **error)
+{
+  *busy = FALSE;
+  return cuda_runs_nothing (d, error);
+}
+
+gboolean
 cuda_runs_new (Cnn3dProgram *p, GError **error)
 {
   return cuda_runs_nothing (p->model->device, error);

@@ -96,7 +96,7 @@ join_locked (GError **error)
 }
 
 static Cnn3dLink *
-join (GError **error)
+join (const Cnn3dPlace *place, gconstpointer id, guint seconds, GError **error)
 {
   Cnn3dLink *l;
 
@@ -241,8 +241,13 @@ exchange (Cnn3dLink *l, const gconstpointer *from, const gsize *sent, const gpoi
   return FALSE;
 }
 
-static const Cnn3dTransport transport = { CNN3D_TRANSPORT_ABI, "mpi", join, leave, rank, size,
-  exchange };
+static const Cnn3dTransport transport = { .abi = CNN3D_TRANSPORT_ABI,
+  .name = "mpi",
+  .join = join,
+  .leave = leave,
+  .rank = rank,
+  .size = size,
+  .exchange = exchange };
 
 const Cnn3dTransport *
 cnn3d_transport (void)

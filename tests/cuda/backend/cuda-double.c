@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "tests/cuda/doubles/dnn-double.h"
+#include "tests/cuda/doubles/nccl-double.h"
 #include "tests/cuda/shim/launch.h"
 
 #define GARBAGE 0xb6 /* contents of memory before the first write */
@@ -169,6 +170,8 @@ cudaMemGetInfo (size_t *available, size_t *total)
 
 typedef struct {
   void (*run) (gpointer data);
+  gboolean (*ready) (
+      gpointer data); /* instead, until it is TRUE: others have a part in it; or NULL */
   gpointer data;
   GDestroyNotify done;
   gatomicrefcount holders; /* a queue, a graph */
@@ -248,12 +251,25 @@ submit (gpointer stream, void (*run) (gpointer data), gpointer data, GDestroyNot
   Work *w = g_new0 (Work, 1);
   const Node node = { s->lane, w };
 
-  *w = (Work) { run, data, done };
+  *w = (Work) { run, NULL, data, done };
   g_atomic_ref_count_init (&w->holders);
   if (s->capture)
     g_array_append_val (s->capture->nodes, node);
   else
     g_queue_push_tail (&s->queue, w);
+}
+
+/* Work that other processes have a part in. */
+static void
+submit_shared (
+    gpointer stream, gboolean (*ready) (gpointer data), gpointer data, GDestroyNotify done)
+{
+  struct CUstream_st *s = stream;
+  Work *w = g_new0 (Work, 1);
+
+  *w = (Work) { NULL, ready, data, done };
+  g_atomic_ref_count_init (&w->holders);
+  g_queue_push_tail (&s->queue, w);
 }
 
 static GPtrArray *streams;
@@ -265,7 +281,11 @@ run_first (struct CUstream_st *s)
 {
   Work *w = g_queue_pop_head (&s->queue);
 
-  w->run (w->data);
+  if (w->ready)
+    while (!w->ready (w->data))
+      g_usleep (50);
+  else
+    w->run (w->data);
   work_unref (w);
 }
 
@@ -378,6 +398,9 @@ cudaStreamCreateWithFlags (cudaStream_t *stream, unsigned flags)
 {
   const gchar *dnn = g_getenv ("CNN3D_CUDNN");
   GModule *module = dnn ? g_module_open (dnn, 0) : NULL;
+  const gchar *nccl = g_getenv ("CNN3D_NCCL");
+  GModule *nccl_module = nccl ? g_module_open (nccl, 0) : NULL;
+  NcclDoubleLaunchWith share_with;
   DnnDoubleLaunchWith launch_with;
 
   CALL (cudaErrorUnknown);
@@ -388,6 +411,9 @@ cudaStreamCreateWithFlags (cudaStream_t *stream, unsigned flags)
   /* not unloaded: the hook stays set */
   if (module && g_module_symbol (module, DNN_DOUBLE_LAUNCH_WITH, (gpointer *) &launch_with))
     launch_with (submit);
+  if (nccl_module
+      && g_module_symbol (nccl_module, NCCL_DOUBLE_LAUNCH_WITH, (gpointer *) &share_with))
+    share_with (submit_shared);
   return cudaSuccess;
 }
 
@@ -413,6 +439,18 @@ cudaStreamSynchronize (cudaStream_t stream)
   if (stream->capture)
     return cudaErrorStreamCaptureUnsupported;
   return drain (stream);
+}
+
+/* Asking runs what can be run. */
+cudaError_t
+cudaStreamQuery (cudaStream_t stream)
+{
+  const Work *w;
+
+  CALL (cudaErrorLaunchFailure);
+  while ((w = g_queue_peek_head (&stream->queue)) && (!w->ready || w->ready (w->data)))
+    run_first (stream);
+  return w ? cudaErrorNotReady : drain (stream);
 }
 
 /* --- copies --- */

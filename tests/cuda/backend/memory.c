@@ -326,7 +326,7 @@ test_short_memory (void)
   }
 }
 
-/* A GPU trains alone. */
+/* Memory of a GPU does not go over a transport between hosts. */
 static void
 test_ranks (void)
 {
@@ -336,12 +336,12 @@ test_ranks (void)
   reset ();
   params_init (&p);
   hub.size = 2;
-  p.comm = cnn3d_comm_join_by (&thread_transport, 1, &error);
+  p.comm = cnn3d_comm_join_by (&thread_transport, NULL, NULL, 1, &error);
   g_assert_no_error (error);
   g_assert_null (cnn3d_trainer_new (&p, 2, &error));
   g_assert_nonnull (error);
-  g_assert_nonnull (
-      strstr (error->message, "several ranks train one model on the CPU only, not on Test double"));
+  g_assert_nonnull (strstr (error->message,
+      "ranks train on CPUs over MPI and on GPUs over NCCL, but this one is on Test double"));
   cnn3d_comm_leave (&p.comm, TRUE);
 }
 

@@ -66,6 +66,12 @@ __float_as_uint (float f)
 
 /* A product that the compiler must not fuse with a sum. */
 static inline float
+__fadd_rn (float a, float b)
+{
+  return a + b;
+}
+
+static inline float
 __fmul_rn (float a, float b)
 {
   return a * b;

@@ -200,8 +200,10 @@ __launch_bounds__ (FINISH_THREADS)
 
   norm.mean[c] = mean;
   norm.inverse[c] = static_cast<float> (1 / sqrt (static_cast<double> (var) + norm.eps));
-  norm.running_mean[c] = take * mean + keep * norm.running_mean[c];
-  norm.running_var[c] = take * unbiased + keep * norm.running_var[c];
+  /* not fused: what is added to zero now may be added to `keep` times the rest later */
+  norm.running_mean[c] = __fadd_rn (__fmul_rn (take, mean), __fmul_rn (keep, norm.running_mean[c]));
+  norm.running_var[c] =
+      __fadd_rn (__fmul_rn (take, unbiased), __fmul_rn (keep, norm.running_var[c]));
 }
 
 int
@@ -434,8 +436,11 @@ __launch_bounds__ (FINISH_THREADS) backward_finish (CudaNorm norm, const float *
     return;
   const double inverse = norm.inverse[c], a = norm.weight[c] * inverse;
 
-  dweight[c] = static_cast<float> ((adds ? dweight[c] : 0.f) + product * inverse);
-  dbias[c] = static_cast<float> ((adds ? dbias[c] : 0.f) + sum);
+  /* each is rounded before it is added to others, as one that comes from another process is */
+  const float weight = static_cast<float> (product * inverse), bias = static_cast<float> (sum);
+
+  dweight[c] = adds ? dweight[c] + weight : weight;
+  dbias[c] = adds ? dbias[c] + bias : bias;
   vectors[c] = static_cast<float> (a);
   vectors[norm.channels + c] =
       batch_statistics ? static_cast<float> (-a * inverse * inverse * product / count) : 0;

@@ -128,53 +128,88 @@ add_block (double value)
   return memory[0];
 }
 
-/* Reads each trained gradient once. */
+/* A block adds up one piece: reads each gradient once. */
 static __global__ void
-__launch_bounds__ (THREADS) squares (
-    CudaWeights weights, const CudaUpdate *update, const float *gradients, double *partials)
+__launch_bounds__ (THREADS) square_pieces (const CudaStretch *stretches, int n_stretches,
+    size_t first_piece, const float *gradients, size_t from, double *pieces)
 {
-  const CudaSegment last = weights.segments[weights.n_segments - 1];
-  const float scale = update->gradient_scale;
+  const size_t piece = first_piece + blockIdx.x;
+  int stretch = 0;
   double sum = 0;
 
-  over_segments (weights.segments, weights.n_segments, 0, last.first + last.length,
-      [&] (size_t place, const CudaSegment &) {
-        float g[CUDA_LANES];
+  for (int end = n_stretches; end - stretch > 1;) {
+    const int middle = stretch + (end - stretch) / 2;
 
-        load_floats (gradients, place / CUDA_LANES, g);
-        UNROLL
-        for (int l = 0; l < CUDA_LANES; l++) {
-          const double v = g[l] * scale;
+    if (stretches[middle].piece <= piece)
+      stretch = middle;
+    else
+      end = middle;
+  }
+  const CudaStretch s = stretches[stretch];
+  const size_t first = s.first + (piece - s.piece) * CUDA_PIECE, left = s.first + s.n - first;
+  const size_t groups = (left < CUDA_PIECE ? left : CUDA_PIECE) / CUDA_LANES;
 
-          sum += v * v;
-        }
-      });
+  for (size_t i = threadIdx.x; i < groups; i += THREADS) {
+    float g[CUDA_LANES];
+
+    load_floats (gradients, (first - from) / CUDA_LANES + i, g);
+    UNROLL
+    for (int l = 0; l < CUDA_LANES; l++)
+      sum += static_cast<double> (g[l]) * g[l];
+  }
   sum = add_block (sum);
   if (threadIdx.x == 0)
-    partials[blockIdx.x] = sum;
-}
-
-static __global__ void
-__launch_bounds__ (THREADS) add_squares (const double *partials, CudaResults *results)
-{
-  double sum = 0;
-
-  UNROLL
-  for (int i = 0; i < CUDA_SQUARES_BLOCKS / THREADS; i++)
-    sum += partials[i * THREADS + threadIdx.x];
-  sum = add_block (sum);
-  if (threadIdx.x == 0)
-    results->squares = sum;
+    pieces[blockIdx.x] = sum;
 }
 
 int
-cuda_squares (CudaStream stream, const CudaWeights *weights, const CudaUpdate *update,
-    const float *gradients, double *partials, CudaResults *results)
+cuda_square_pieces (CudaStream stream, const CudaStretch *stretches, int n_stretches,
+    size_t first_piece, size_t n_pieces, const float *gradients, size_t from, double *pieces)
 {
-  const int error =
-      LAUNCH (squares, CUDA_SQUARES_BLOCKS, THREADS, stream, *weights, update, gradients, partials);
+  return LAUNCH (square_pieces, static_cast<unsigned> (n_pieces), THREADS, stream, stretches,
+      n_stretches, first_piece, gradients, from, pieces);
+}
 
-  return error ? error : LAUNCH (add_squares, 1, THREADS, stream, partials, results);
+/* One thread adds, as one after another; the others read for it. */
+static __global__ void
+__launch_bounds__ (THREADS) add_pieces (const CudaStretch *stretches, int n_stretches,
+    size_t n_pieces, const CudaUpdate *update, const double *pieces, CudaResults *results)
+{
+  SHARED (double, memory, THREADS);
+  double sum = 0, of_stretch = 0;
+  int stretch = 0;
+
+  for (size_t first = 0; first < n_pieces; first += THREADS) {
+    if (first + threadIdx.x < n_pieces)
+      memory[threadIdx.x] = pieces[first + threadIdx.x];
+    __syncthreads ();
+    for (size_t i = first; threadIdx.x == 0 && i < n_pieces && i < first + THREADS; i++) {
+      if (stretch + 1 < n_stretches && i == stretches[stretch + 1].piece) {
+        sum += of_stretch;
+        of_stretch = 0;
+        stretch++;
+      }
+      of_stretch += memory[i - first];
+    }
+    __syncthreads ();
+  }
+  if (threadIdx.x)
+    return;
+  const double scale = update->gradient_scale;
+
+  results->squares = (sum + of_stretch) * (scale * scale);
+}
+
+int
+cuda_squares (CudaStream stream, const CudaStretch *stretches, int n_stretches, size_t n_pieces,
+    const CudaUpdate *update, const float *gradients, double *pieces, CudaResults *results)
+{
+  const int error = LAUNCH (square_pieces, static_cast<unsigned> (n_pieces), THREADS, stream,
+      stretches, n_stretches, static_cast<size_t> (0), gradients, static_cast<size_t> (0), pieces);
+
+  return error ? error
+               : LAUNCH (add_pieces, 1, THREADS, stream, stretches, n_stretches, n_pieces, update,
+                     pieces, results);
 }
 
 /* --- updates --- */
