@@ -29,11 +29,13 @@
 #define TS_BYTES 188
 #define TS_BEFORE 4
 #define TS_SYNC 0x47
+/* Bytes of a PES packet up to the end of its timestamps */
+#define PES_BYTES 19
 /* tsdemux ignores a PTS that is farther from the DTS */
 #define TS_FAR (5 * GST_SECOND)
 
 /* The time of a packet that the demuxer has not output yet. time: DTS in ticks; later: PTS - DTS
- * in ticks, 0 unless the demuxer may lose it. */
+ * in ticks, if the demuxer may lose it; otherwise 0. */
 typedef struct {
   guint64 time;
   gint64 later;
@@ -254,7 +256,9 @@ correct (GstPad *pad, GstPadProbeInfo *info, gpointer data)
     if (apart && GST_CLOCK_TIME_IS_VALID (pts))
       pts = moved (dts, shown);
   } else {
-    pts = MAX (now, 0);
+    /* tsdemux drops the timestamps of a stream without a clock reference */
+    dts = MAX (now, 0);
+    pts = MAX (now + shown, 0);
   }
   info->data = buffer = gst_buffer_make_writable (buffer);
   GST_BUFFER_PTS (buffer) = pts;
@@ -343,37 +347,108 @@ take_read (GstPad *pad, GstPadProbeInfo *info, gpointer data)
   return GST_PAD_PROBE_OK;
 }
 
-/* 2.4.3.2 and 2.4.3.6: PTS - DTS of the PES packet that starts in a packet of 188 bytes. 0: it
- * does not have both. */
-static gint64
-read_later (const guint8 *data)
+/* 2.4.3.2 and 2.4.3.3: the payload of a packet of 188 bytes. *n: its bytes, 0: there is none */
+static const guint8 *
+find_payload (const guint8 *packet, guint *n)
 {
-  const guint at = 4 + (data[3] & 0x20 ? 1 + data[4] : 0);
+  const guint at = MIN (4 + (packet[3] & 0x20 ? 1 + packet[4] : 0), TS_BYTES);
 
-  if (data[0] != TS_SYNC || at + 19 > TS_BYTES || data[at] || data[at + 1] || data[at + 2] != 1
-      || data[at + 7] >> 6 != 3)
-    return 0;
+  *n = packet[3] & 0x10 ? TS_BYTES - at : 0;
 
-  return distance (33, read_time (data + at + 14), read_time (data + at + 9));
+  return packet + at;
+}
+
+static guint
+packet_id (const guint8 *packet)
+{
+  return (packet[1] & 31) << 8 | packet[2];
+}
+
+/* The distance of packets, of which one is at a position, or 0. */
+static gsize
+find_stride (const guint8 *data, gsize size, gsize at)
+{
+  static const guint strides[] = { TS_BYTES, TS_BYTES + TS_BEFORE, TS_BYTES + 16, TS_BYTES + 20 };
+
+  for (guint i = 0; i < G_N_ELEMENTS (strides); i++)
+    if ((at + strides[i] < size && data[at + strides[i]] == TS_SYNC)
+        || (at >= strides[i] && data[at - strides[i]] == TS_SYNC))
+      return strides[i];
+
+  return 0;
+}
+
+/* The start of the PES packet whose header ends in the packet at a position: the header may have
+ * begun in a packet before it. FALSE: that is not in these bytes. */
+static gboolean
+gather_header (const guint8 *data, gsize size, gsize at, guint8 header[PES_BYTES])
+{
+  const guint id = packet_id (data + at);
+  const gsize stride = find_stride (data, size, at);
+  guint have = 0, n;
+
+  while (!(data[at + 1] & 0x40) || packet_id (data + at) != id) {
+    if (stride == 0 || at < stride || data[at - stride] != TS_SYNC)
+      return FALSE;
+    at -= stride;
+  }
+  for (; at + TS_BYTES <= size && data[at] == TS_SYNC && have < PES_BYTES; at += stride) {
+    if (packet_id (data + at) == id) {
+      const guint8 *payload = find_payload (data + at, &n);
+
+      n = MIN (n, PES_BYTES - have);
+      memcpy (header + have, payload, n);
+      have += n;
+    }
+    if (stride == 0)
+      break;
+  }
+
+  return have == PES_BYTES;
+}
+
+/* 2.4.3.6: *later: PTS - DTS of the PES packet whose header ends in the packet at a position of a
+ * buffer; 0: it does not have both. FALSE: the header begins before the buffer. */
+static gboolean
+read_later (GstBuffer *buffer, gsize at, gint64 *later)
+{
+  guint8 header[PES_BYTES];
+  gboolean ok = FALSE;
+  GstMapInfo map;
+
+  *later = 0;
+  if (!gst_buffer_map (buffer, &map, GST_MAP_READ))
+    return FALSE;
+  if (at + TS_BEFORE < map.size && map.data[at] != TS_SYNC)
+    at += TS_BEFORE;
+  ok = at + TS_BYTES <= map.size && map.data[at] == TS_SYNC
+      && gather_header (map.data, map.size, at, header);
+  gst_buffer_unmap (buffer, &map);
+  if (ok && !header[0] && !header[1] && header[2] == 1 && header[7] >> 6 == 3)
+    *later = distance (33, read_time (header + 14), read_time (header + 9));
+
+  return ok;
 }
 
 /* The same of the packet at a position in the file. */
 static gint64
 find_later (const ClipClocks *self, guint64 at)
 {
-  guint8 data[TS_BYTES + TS_BEFORE];
+  GstBuffer *const *read = self->read;
+  gint64 later = 0;
+  GstBuffer *both;
 
   for (guint i = 0; i < G_N_ELEMENTS (self->read); i++)
-    if (self->read[i] && at >= self->read_at[i]) {
-      const gsize n = gst_buffer_extract (self->read[i], at - self->read_at[i], data, sizeof data);
+    if (read[i] && at >= self->read_at[i] && read_later (read[i], at - self->read_at[i], &later))
+      return later;
+  if (!read[0] || at < self->read_at[1]
+      || self->read_at[0] + gst_buffer_get_size (read[0]) != self->read_at[1])
+    return 0;
+  both = gst_buffer_append (gst_buffer_ref (read[0]), gst_buffer_ref (read[1]));
+  read_later (both, at - self->read_at[0], &later);
+  gst_buffer_unref (both);
 
-      if (n >= TS_BYTES && data[0] == TS_SYNC)
-        return read_later (data);
-      if (n == sizeof data && data[TS_BEFORE] == TS_SYNC)
-        return read_later (data + TS_BEFORE);
-    }
-
-  return 0;
+  return later;
 }
 
 gboolean
