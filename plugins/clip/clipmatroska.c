@@ -13,7 +13,13 @@
 #define ID_SEEK 0x4dbb
 #define ID_SEEK_ID 0x53ab
 #define ID_SEEK_POSITION 0x53ac
+#define ID_INFO 0x1549a966
+#define ID_TIMESTAMP_SCALE 0x2ad7b1
 #define ID_CLUSTER 0x1f43b675
+#define ID_TIMESTAMP 0xe7
+#define ID_BLOCK_GROUP 0xa0
+#define ID_BLOCK 0xa1
+#define ID_SIMPLE_BLOCK 0xa3
 #define ID_TRACKS 0x1654ae6b
 #define ID_TRACK_ENTRY 0xae
 #define ID_TRACK_NUMBER 0xd7
@@ -30,6 +36,13 @@
 
 /* Limit on the elements to visit; at most a hundred precede the first cluster */
 #define MAX_ELEMENTS 1000
+
+/* Blocks are not reordered by more than this many frames */
+#define MAX_REORDERED 32
+/* Limit on the elements to visit until that many blocks of a track are found */
+#define MAX_BLOCK_ELEMENTS 4000
+/* Bytes of a block's header and of a number, after those of the element's header */
+#define VALUE_BYTES 12
 
 #define UNKNOWN_SIZE G_MAXUINT64
 
@@ -92,17 +105,22 @@ find_element (const Element *in, guint32 id, Element *element)
 }
 
 static guint64
+number_of (const Element *element)
+{
+  guint64 number = 0;
+
+  for (guint i = 0; element->size <= 8 && i < element->size; i++)
+    number = number << 8 | element->data[i];
+
+  return number;
+}
+
+static guint64
 read_number (const Element *in, guint32 id)
 {
   Element element;
-  guint64 number = 0;
 
-  if (!find_element (in, id, &element) || element.size > 8)
-    return 0;
-  for (guint i = 0; i < element.size; i++)
-    number = number << 8 | element.data[i];
-
-  return number;
+  return find_element (in, id, &element) ? number_of (&element) : 0;
 }
 
 static gdouble
@@ -235,4 +253,189 @@ clip_matroska_orientation (gint file, guint64 track, GstVideoOrientationMethod *
   }
 
   return found;
+}
+
+/* Blocks before zero */
+
+/* times: [n] of the track's first blocks, up to the last one before zero, in ns
+ * by:    how much all timestamps are increased, so that none is negative
+ * at:    number of the next block; G_MAXUINT: after a seek */
+typedef struct {
+  GArray *times;
+  GstClockTime by;
+  guint at;
+} Early;
+
+/* RFC 9559 10.1 and 10.2: track, signed timestamp relative to the cluster's. FALSE: it is of
+ * another track, or invalid. *laced: it has several frames */
+static gboolean
+parse_block (const guint8 *data, gsize size, guint64 track, gint *relative, gboolean *laced)
+{
+  guint64 number;
+  guint bytes = 1;
+
+  if (size == 0 || data[0] == 0)
+    return FALSE;
+  while (!(data[0] & 0x80 >> (bytes - 1)))
+    bytes++;
+  if (size < bytes + 3)
+    return FALSE;
+  number = data[0] & (0xff >> bytes);
+  for (guint i = 1; i < bytes; i++)
+    number = number << 8 | data[i];
+  *relative = (gint16) (data[bytes] << 8 | data[bytes + 1]);
+  *laced = (data[bytes + 2] & 6) != 0;
+
+  return number == track;
+}
+
+/* Timestamps of the track's first blocks in ns, until MAX_REORDERED in succession are not before
+ * zero. */
+static void
+read_blocks (gint file, guint64 track, GArray *times)
+{
+  guint64 offset = 0, cluster = 0, scale = GST_MSECOND;
+  guint early = 0;
+
+  for (guint n_elements = 0; n_elements < MAX_BLOCK_ELEMENTS; n_elements++) {
+    guint8 bytes[HEAD_BYTES + VALUE_BYTES];
+    const gsize n = read_at (file, offset, bytes, sizeof bytes);
+    Element element;
+    const gsize head = parse_head (bytes, n, &element);
+    gint relative;
+    gboolean laced;
+
+    if (head == 0)
+      break;
+    element.data = bytes + head;
+    offset += head;
+    if (element.id == ID_SEGMENT || element.id == ID_INFO || element.id == ID_CLUSTER
+        || element.id == ID_BLOCK_GROUP)
+      continue;
+    if (element.size > G_MAXINT64 - offset)
+      break;
+    offset += element.size;
+    if (element.id == ID_TIMESTAMP_SCALE && head + element.size <= n)
+      scale = number_of (&element);
+    if (element.id == ID_TIMESTAMP && head + element.size <= n)
+      cluster = number_of (&element);
+    /* no block is before its cluster by more */
+    if (scale > GST_SECOND || cluster > G_MAXINT16 + 1)
+      break;
+    if ((element.id == ID_BLOCK || element.id == ID_SIMPLE_BLOCK)
+        && parse_block (element.data, MIN (n - head, element.size), track, &relative, &laced)) {
+      const gint64 time = ((gint64) cluster + relative) * (gint64) scale;
+
+      if (laced)
+        break;
+      g_array_append_val (times, time);
+      if (time < 0)
+        early = times->len;
+      else if (times->len - early >= MAX_REORDERED)
+        break;
+    }
+  }
+  g_array_set_size (times, early);
+}
+
+static void
+early_free (gpointer data)
+{
+  Early *self = data;
+
+  g_array_unref (self->times);
+  g_free (self);
+}
+
+static GstEvent *
+shift_seek (const Early *self, GstEvent *event)
+{
+  GstSeekFlags flags;
+  GstSeekType start_type, stop_type;
+  GstFormat format;
+  gint64 start, stop;
+  gdouble rate;
+  GstEvent *shifted;
+
+  gst_event_parse_seek (event, &rate, &format, &flags, &start_type, &start, &stop_type, &stop);
+  shifted = gst_event_new_seek (
+      rate, format, flags, start_type, MAX (start - (gint64) self->by, 0), stop_type, stop);
+  gst_event_set_seqnum (shifted, gst_event_get_seqnum (event));
+  gst_event_unref (event);
+
+  return shifted;
+}
+
+static GstPadProbeReturn
+shift_event (GstPad *pad, GstPadProbeInfo *info, gpointer data)
+{
+  Early *self = data;
+  GstEvent *event = GST_PAD_PROBE_INFO_EVENT (info);
+  GstSegment segment;
+
+  if (GST_EVENT_TYPE (event) == GST_EVENT_FLUSH_STOP) {
+    self->at = G_MAXUINT;
+  } else if (GST_EVENT_TYPE (event) == GST_EVENT_SEEK) {
+    info->data = shift_seek (self, event);
+  } else if (GST_EVENT_TYPE (event) == GST_EVENT_SEGMENT) {
+    gst_event_copy_segment (event, &segment);
+    /* shifted timestamps may be after it */
+    segment.stop = GST_CLOCK_TIME_NONE;
+    gst_event_unref (event);
+    info->data = gst_event_new_segment (&segment);
+  }
+
+  return GST_PAD_PROBE_OK;
+}
+
+static GstPadProbeReturn
+shift_block (GstPad *pad, GstPadProbeInfo *info, gpointer data)
+{
+  Early *self = data;
+  GstBuffer *buffer = gst_buffer_make_writable (GST_PAD_PROBE_INFO_BUFFER (info));
+  GstClockTime *pts = &GST_BUFFER_PTS (buffer), *dts = &GST_BUFFER_DTS (buffer);
+
+  info->data = buffer;
+  if (self->at < self->times->len) {
+    /* tracks from AVI files only have decoding times */
+    *(GST_CLOCK_TIME_IS_VALID (*dts) && !GST_CLOCK_TIME_IS_VALID (*pts) ? dts : pts) =
+        self->by + g_array_index (self->times, gint64, self->at);
+  } else {
+    if (GST_CLOCK_TIME_IS_VALID (*pts))
+      *pts += self->by;
+    if (GST_CLOCK_TIME_IS_VALID (*dts))
+      *dts += self->by;
+  }
+  if (self->at != G_MAXUINT)
+    self->at++;
+
+  return GST_PAD_PROBE_OK;
+}
+
+void
+clip_matroska_correct (gint file, GstPad *pad)
+{
+  GstEvent *start = gst_pad_get_sticky_event (pad, GST_EVENT_STREAM_START, 0);
+  const gchar *id, *slash;
+  Early *self;
+  gint64 first = 0;
+
+  if (!start)
+    return;
+  gst_event_parse_stream_start (start, &id);
+  slash = strchr (id, '/');
+  self = g_new0 (Early, 1);
+  self->times = g_array_new (FALSE, FALSE, sizeof (gint64));
+  read_blocks (file, slash ? g_ascii_strtoull (slash + 1, NULL, 10) : 0, self->times);
+  gst_event_unref (start);
+  for (guint i = 0; i < self->times->len; i++)
+    first = MIN (first, g_array_index (self->times, gint64, i));
+  self->by = -first;
+  if (self->times->len > 0) {
+    gst_pad_add_probe (pad, GST_PAD_PROBE_TYPE_BUFFER, shift_block, self, early_free);
+    gst_pad_add_probe (pad, GST_PAD_PROBE_TYPE_EVENT_BOTH | GST_PAD_PROBE_TYPE_EVENT_FLUSH,
+        shift_event, self, NULL);
+  } else {
+    early_free (self);
+  }
 }

@@ -15,6 +15,7 @@
 
 #include "clipimage.h"
 #include "cliplinks.h"
+#include "clipmatroska.h"
 #include "clipparser.h"
 
 GST_DEBUG_CATEGORY_EXTERN (clip_chain_debug);
@@ -93,9 +94,16 @@ take_demuxed (ClipChain *self, GstPad *pad)
 static void
 pad_added (GstElement *demuxer, GstPad *pad, ClipChain *self)
 {
+  gint file;
+
   if (!GST_PAD_IS_SRC (pad))
     return;
   clip_clocks_correct (self->clocks, demuxer, pad);
+  if (self->container == CLIP_CONTAINER_MATROSKA
+      && (file = g_open (self->job->path, O_RDONLY | O_CLOEXEC, 0)) >= 0) {
+    clip_matroska_correct (file, pad);
+    close (file);
+  }
   take_demuxed (self, pad);
 }
 
