@@ -310,7 +310,8 @@ order_part (const ClipIndex *self, ClipCodec codec, gboolean packed, Shown *show
   if (all_pts && marked && is_joined (self, shown, n))
     return TRUE;
   /* which pictures are presented in between is not marked */
-  if (all_pts && codec == CLIP_CODEC_H264 && has_decoding_times (self, shown, n))
+  if (all_pts && (codec == CLIP_CODEC_H264 || codec == CLIP_CODEC_H265)
+      && has_decoding_times (self, shown, n))
     return FALSE;
   if (all_pts || (!known && any_pts && add_early_times (self, shown, n))) {
     if (!(known && !marked) && sort_tied_times (shown, n)) {

@@ -3,33 +3,6 @@
 
 #include <string.h>
 
-/* H.265 */
-
-/* ITU-T H.265 7.4.2.2: NAL unit types 16 to 20 are BLA and IDR, 21 is CRA. Even types below 16
- * are not references within their temporal layer. 8 and 9 are RASL. */
-static ClipPacketFlags
-parse_h265 (const ClipPacketFormat *format, const guint8 *data, gsize size, guint *layer)
-{
-  const guint8 *unit;
-  gsize at = 0, n;
-
-  while (clip_nal_next (format->length_size, data, size, &at, &unit, &n)) {
-    const guint type = unit[0] >> 1 & 63;
-
-    if (type > 31 || n < 2)
-      continue;
-    *layer = (unit[1] & 7) > 0 ? (unit[1] & 7) - 1 : 0;
-    if (type >= 16 && type <= 20)
-      return CLIP_PACKET_START | CLIP_PACKET_RESET;
-    if (type == 21)
-      return CLIP_PACKET_START;
-    return (type < 16 && type % 2 == 0 ? CLIP_PACKET_UNUSED : 0)
-        | (type == 8 || type == 9 ? CLIP_PACKET_LEADING : 0);
-  }
-
-  return 0;
-}
-
 /* MPEG video: start codes */
 
 /* The bytes after the first start code in `code` to `last`, at least n of them; NULL: there is
@@ -336,10 +309,12 @@ clip_packet_format_init (ClipPacketFormat *format, const GstCaps *caps)
             && gst_buffer_extract (gst_value_get_buffer (value), at, &byte, 1) == 1
         ? (byte & 3) + 1
         : 4;
-  if (format->codec == CLIP_CODEC_H264 && format->length_size && value
-      && GST_VALUE_HOLDS_BUFFER (value)
+  if (format->length_size && value && GST_VALUE_HOLDS_BUFFER (value)
       && gst_buffer_map (gst_value_get_buffer (value), &map, GST_MAP_READ)) {
-    clip_h264_configure (&format->h264, map.data, map.size);
+    if (format->codec == CLIP_CODEC_H264)
+      clip_h264_configure (&format->h264, map.data, map.size);
+    else
+      clip_h265_configure (&format->h265, map.data, map.size);
     gst_buffer_unmap (gst_value_get_buffer (value), &map);
   }
 }
@@ -355,7 +330,7 @@ clip_packet_parse (
     case CLIP_CODEC_H264:
       return clip_h264_parse (&format->h264, format->length_size, data, size);
     case CLIP_CODEC_H265:
-      return parse_h265 (format, data, size, layer);
+      return clip_h265_parse (&format->h265, format->length_size, data, size, layer);
     case CLIP_CODEC_MPEG2:
       return parse_mpeg2 (&format->mpeg2, data, size);
     case CLIP_CODEC_MPEG4:

@@ -5,6 +5,7 @@
 #define CLIP_PACKET_H
 
 #include "cliph264.h"
+#include "cliph265.h"
 
 G_BEGIN_DECLS
 
@@ -13,7 +14,7 @@ G_BEGIN_DECLS
  * RESET:     START, and nothing after it refers to anything before it
  * HIDDEN:    decoded, but never shown
  * UNUSED:    not a reference of another frame
- * BACKWARD:  presented before the frame that precedes it in decoding order (MPEG's B pictures)
+ * BACKWARD:  presented before the frame that precedes it in decoding order (B pictures)
  * OUTSIDE:   cut off by the container's edit list: decoded, and removed from the frames once
  *            they are in presentation order
  * PART:      the first packet of another part of the container's edit list
@@ -78,6 +79,7 @@ typedef struct {
   /* MPEG-4: reference pictures available, at most 2 */
   guint references;
   ClipH264 h264;
+  ClipH265 h265;
   ClipMpeg2 mpeg2;
 } ClipPacketFormat;
 
