@@ -84,6 +84,76 @@ is_animated (const guint8 *data, gsize size)
   return FALSE;
 }
 
+/* JPEG 2000 */
+
+/* ISO/IEC 15444-1 I.5: boxes are a length, a type and data. The first colour specification in
+ * the header of a JP2 file; NULL: it is a bare codestream, or of another colour space. */
+static const gchar *
+find_colorspace (const guint8 *data, gsize size)
+{
+  static const guint8 signature[] = { 0, 0, 0, 12, 'j', 'P', ' ', ' ', 13, 10, 0x87, 10 };
+  gsize at = sizeof signature;
+
+  if (size < at || memcmp (data, signature, at))
+    return NULL;
+  while (at + 8 <= size) {
+    const gsize length = clip_read_32_be (data + at);
+
+    /* the colour specification is inside this one */
+    if (!memcmp (data + at + 4, "jp2h", 4)) {
+      at += 8;
+      continue;
+    }
+    if (length < 8 || length > size - at)
+      break;
+    if (!memcmp (data + at + 4, "colr", 4) && length >= 15 && data[at + 8] == 1)
+      switch (clip_read_32_be (data + at + 11)) {
+        case 16:
+          return "sRGB";
+        case 17:
+          return "GRAY";
+        case 18:
+          return "sYUV";
+        default:
+          return NULL;
+      }
+    at += length;
+  }
+
+  return NULL;
+}
+
+/* Corrects the caps before the first picture. */
+static GstPadProbeReturn
+take_colorspace (GstPad *pad, GstPadProbeInfo *info, gpointer data)
+{
+  GstCaps *caps = gst_pad_get_current_caps (pad);
+  const gchar *colorspace = NULL;
+  GstMapInfo map;
+
+  if (caps && gst_buffer_map (GST_PAD_PROBE_INFO_BUFFER (info), &map, GST_MAP_READ)) {
+    colorspace = find_colorspace (map.data, map.size);
+    gst_buffer_unmap (GST_PAD_PROBE_INFO_BUFFER (info), &map);
+  }
+  if (colorspace) {
+    caps = gst_caps_make_writable (caps);
+    gst_caps_set_simple (caps, "colorspace", G_TYPE_STRING, colorspace, NULL);
+    gst_pad_push_event (pad, gst_event_new_caps (caps));
+  }
+  gst_clear_caps (&caps);
+
+  return GST_PAD_PROBE_REMOVE;
+}
+
+void
+clip_image_correct (GstPad *pad, const GstCaps *caps)
+{
+  const GstStructure *s = gst_caps_get_structure (caps, 0);
+
+  if (gst_structure_has_name (s, "image/x-jpc") || gst_structure_has_name (s, "image/x-j2c"))
+    gst_pad_add_probe (pad, GST_PAD_PROBE_TYPE_BUFFER, take_colorspace, NULL, NULL);
+}
+
 GstCaps *
 clip_image_frame (GstCaps *caps)
 {

@@ -18,6 +18,10 @@ GstCaps *clip_image_frame (GstCaps *caps);
  * jpegparse does, and whether a PNG is animated. */
 GstCaps *clip_image_describe (GstCaps *caps, GstBuffer *picture);
 
+/* Demuxers guess the colour space of JPEG 2000: makes the caps of a demuxer's pad, which are
+ * these, declare that of the first picture. */
+void clip_image_correct (GstPad *pad, const GstCaps *caps);
+
 /* The chroma format in such caps, for instance "4:2:0"; NULL: unknown. */
 const gchar *clip_image_chroma (const GstCaps *caps);
 

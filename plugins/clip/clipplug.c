@@ -193,6 +193,8 @@ plug_locked (ClipChain *self, GstPad *src, GstCaps *caps, GstPad *root)
     note_other (self);
     return TRUE;
   }
+  if (src == root)
+    clip_image_correct (src, caps);
   fitting = clip_factories_find (self->factories, CLIP_FACTORIES_READERS, caps);
   for (GList *l = fitting; l && !ok; l = l->next)
     ok = is_reader (l->data, s) && add_reader (self, l->data, src, root);
