@@ -110,6 +110,34 @@ def zero_later(data):
     return data[1:] + b"\0"
 
 
+def split_headers(path, split, draw):
+    """A transport stream of one video, in which the headers of PES packets end in the next packet of it or not."""
+    data, video = launch.read(path), 0x100
+    pictures, out, count = [], bytearray(), 0
+    for at in range(0, len(data), 188):
+        packet = data[at:at + 188]
+        if (packet[1] & 31) << 8 | packet[2] != video:
+            out += packet
+            continue
+        if packet[1] & 0x40:
+            pictures.append(bytearray())
+        pictures[-1] += packet[4 + (packet[3] & 0x20 and 1 + packet[4]):]
+    for picture in pictures:
+        at = 0
+        while at < len(picture):
+            begin = at == 0
+            payload = picture[at:at + (draw.choice((5, 11, 16, 170)) if begin else 184)]
+            at += len(payload)
+            # an adaptation field of stuffing
+            field = bytes([183 - len(payload)]) + bytes(min(1, 183 - len(payload))) + b"\xff" * (
+                182 - len(payload)) if len(payload) < 184 else b""
+            out += bytes([0x47, begin << 6 | video >> 8, video & 255, (0x30 if field else 0x10) | count % 16])
+            out += field + payload
+            count += 1
+    with open(split, "wb") as file:
+        file.write(out)
+
+
 def understate(path):
     """An MP4 file tells nine tenths of its durations."""
     data = bytearray(launch.read(path))
@@ -219,13 +247,28 @@ def make_shown(folder):
     frames.encode(files[-1], "mpeg2", options("mpeg2"), matrix=1)
     files.append(path("matrix.mxf"))
     frames.encode(files[-1], "dnxhd", {"profile": "dnxhr_sq"}, "yuv422p", count=20, size=(256, 128), matrix=1)
+    # the timestamps of a PES packet are in two packets of the stream, and too far apart for the demuxer
+    frames.encode(path("growing.mkv"), "h264", options("h264"), place=lambda i: i + i * i // 9)
+    frames.copy_packets(path("growing.mkv"), path("growing.ts"), everything, show_later(6))
+    files.append(path("split.ts"))
+    split_headers(path("growing.ts"), files[-1], draw)
+    # blocks before zero
+    copy("hevc.mp4", "early.mkv", earlier)
+    copy("vp8.mkv", "early.webm", earlier)
+    copy("hevc.mp4", "decoded-hevc.mkv", shown_when_decoded)
+    for pix_fmt in ("rgb24", "yuv422p"):
+        files.append(path(pix_fmt + (".mxf" if pix_fmt == "rgb24" else ".mov")))
+        frames.encode(files[-1], "jpeg2000", {}, pix_fmt, count=12, size=(256, 128))
     rows = []
     for name in files:
         with av.open(name) as container:
             times = [frame.time for frame in container.decode(container.streams.best("video"))]
         # FFmpeg has wrong times, or only some
-        if os.path.basename(name) in ("h264.mxf", "two.ts", "pause.mpg", "early.mpg", "decoded.mkv"):
+        if os.path.basename(name) in ("h264.mxf", "two.ts", "pause.mpg", "early.mpg", "decoded.mkv", "early.mkv",
+                                      "decoded-hevc.mkv", "rgb24.mxf"):
             times = [i / 25 + (LATER if "pause" in name and i >= 60 else 0) for i in range(len(times))]
+        elif name.endswith(".webm"):
+            times = [(i + i * i // 7) / 25 for i in range(len(times))]
         times = [time - times[0] for time in times]
         rows.append((name, frames.clips(name, times, draw, 3)))
     print(json.dumps(rows))
