@@ -29,6 +29,9 @@
 #define TS_BYTES 188
 #define TS_BEFORE 4
 #define TS_SYNC 0x47
+/* ISO/IEC 13818-2 6.2.1 */
+#define PICTURE_START 0x00
+#define SEQUENCE_START 0xb3
 /* Bytes of a PES packet up to the end of its timestamps */
 #define PES_BYTES 19
 /* tsdemux ignores a PTS that is farther from the DTS */
@@ -63,13 +66,15 @@ struct _ClipClocks {
   gint is_early;     /* one of these has video; atomic */
 };
 
-/* raw:   the demuxer outputs the file's timestamps, and there is no other source for them
- * joins: continue after a clock that was reset. For codecs that signal the order of their
+/* raw:    the demuxer outputs the file's timestamps, and there is no other source for them
+ * begins: MPEG-1 or 2 before its first sequence header; tail: end of the last buffer then
+ * joins:  continue after a clock that was reset. For codecs that signal the order of their
  *        pictures the index does so, as it has all of them. */
 typedef struct {
   ClipClocks *clocks;
   guint stream;
-  gboolean raw, joins;
+  gboolean raw, joins, begins;
+  GstBuffer *tail;
 } Stream;
 
 /* end: of the last packet, ns */
@@ -210,10 +215,61 @@ take_raw (const Stream *stream, GstClockTime time, GstClockTime pts)
   return g_hash_table_lookup (stream->clocks->clocks, GUINT_TO_POINTER (stream->stream));
 }
 
+/* ISO/IEC 13818-2 6.2.1. Removes what precedes the first sequence header: a parser does so, too,
+ * but passes its timestamp on. A timestamp is that of the first picture that begins in a PES
+ * packet. Takes the buffer. NULL: all of it was removed. */
+static GstBuffer *
+begin (Stream *stream, GstBuffer *buffer)
+{
+  const gsize before = stream->tail ? gst_buffer_get_size (stream->tail) : 0;
+  gboolean picture = FALSE;
+  gsize at = 0;
+  GstMapInfo map;
+
+  if (stream->tail) {
+    GstBuffer *joined =
+        gst_buffer_append (g_steal_pointer (&stream->tail), gst_buffer_ref (buffer));
+
+    gst_buffer_copy_into (joined, buffer, GST_BUFFER_COPY_METADATA, 0, -1);
+    gst_buffer_unref (buffer);
+    buffer = joined;
+  }
+  if (!gst_buffer_map (buffer, &map, GST_MAP_READ))
+    return buffer;
+  for (; at + 4 <= map.size; at++)
+    if (map.data[at] == 0 && map.data[at + 1] == 0 && map.data[at + 2] == 1) {
+      if (map.data[at + 3] == SEQUENCE_START)
+        break;
+      picture |= map.data[at + 3] == PICTURE_START && at >= before;
+    }
+  stream->begins = at + 4 > map.size;
+  gst_buffer_unmap (buffer, &map);
+  if (stream->begins) {
+    stream->tail = gst_buffer_copy_region (buffer, GST_BUFFER_COPY_MEMORY, at, -1);
+    gst_buffer_unref (buffer);
+    return NULL;
+  }
+  buffer = gst_buffer_make_writable (buffer);
+  gst_buffer_resize (buffer, at, -1);
+  if (picture)
+    GST_BUFFER_PTS (buffer) = GST_BUFFER_DTS (buffer) = GST_CLOCK_TIME_NONE;
+
+  return buffer;
+}
+
+static void
+stream_free (gpointer data)
+{
+  Stream *stream = data;
+
+  gst_clear_buffer (&stream->tail);
+  g_free (stream);
+}
+
 static GstPadProbeReturn
 correct (GstPad *pad, GstPadProbeInfo *info, gpointer data)
 {
-  const Stream *stream = data;
+  Stream *stream = data;
   Clock *clock;
   GstBuffer *buffer;
   GstClockTime time, pts, dts;
@@ -232,6 +288,8 @@ correct (GstPad *pad, GstPadProbeInfo *info, gpointer data)
     info->data = gst_event_new_segment (&segment);
     return GST_PAD_PROBE_OK;
   }
+  if (stream->begins && !(info->data = begin (stream, GST_PAD_PROBE_INFO_BUFFER (info))))
+    return GST_PAD_PROBE_HANDLED;
   buffer = GST_PAD_PROBE_INFO_BUFFER (info);
   pts = GST_BUFFER_PTS (buffer);
   dts = GST_BUFFER_DTS (buffer);
@@ -619,11 +677,12 @@ clip_clocks_correct (ClipClocks *self, GstElement *demuxer, GstPad *pad)
   stream = g_new0 (Stream, 1);
   stream->clocks = self;
   stream->raw = is_raw (demuxer);
-  stream->joins = !(stream->raw && caps
-      && gst_structure_has_name (gst_caps_get_structure (caps, 0), "video/mpeg"));
+  stream->begins = stream->raw && caps
+      && gst_structure_has_name (gst_caps_get_structure (caps, 0), "video/mpeg");
+  stream->joins = !stream->begins;
   /* a pad of tsdemux is named after the PID, in hexadecimal */
   stream->stream = is_flv (demuxer) ? FLV_STREAM : (guint) g_ascii_strtoull (number + 1, NULL, 16);
   gst_clear_caps (&caps);
   gst_pad_add_probe (pad, GST_PAD_PROBE_TYPE_BUFFER | GST_PAD_PROBE_TYPE_EVENT_DOWNSTREAM, correct,
-      stream, g_free);
+      stream, stream_free);
 }
