@@ -34,8 +34,28 @@ tight_bytes (const GstVideoInfo *info)
   return bytes;
 }
 
+/* Bytes from row to row in a frame of a single plane whose rows have other padding than
+ * GStreamer's: an even number in QuickTime, in r210 that of blocks of 64 pixels. 0: no such
+ * frame. */
+static gsize
+find_stride (const GstVideoInfo *info, gsize size)
+{
+  const gsize height = GST_VIDEO_INFO_HEIGHT (info), stride = size / height;
+  const gsize width = GST_VIDEO_INFO_WIDTH (info);
+  gsize rows;
+
+  if (GST_VIDEO_INFO_N_PLANES (info) != 1 || size % height != 0
+      || stride < row_bytes (info, 0, &rows))
+    return 0;
+  if (GST_VIDEO_INFO_FORMAT (info) == GST_VIDEO_FORMAT_r210)
+    return stride == 4 * ((width + 63) / 64 * 64) ? stride : 0;
+
+  return size < GST_VIDEO_INFO_SIZE (info) ? stride : 0;
+}
+
+/* stride: bytes from row to row in `from`; 0: there is no padding */
 static GstBuffer *
-spread (const GstVideoInfo *info, const guint8 *from)
+convert (const GstVideoInfo *info, const guint8 *from, gsize stride)
 {
   GstBuffer *buffer = gst_buffer_new_allocate (NULL, GST_VIDEO_INFO_SIZE (info), NULL);
   GstMapInfo map;
@@ -51,7 +71,7 @@ spread (const GstVideoInfo *info, const guint8 *from)
 
     for (; rows > 0; rows--) {
       memcpy (to, from, row);
-      from += row;
+      from += MAX (row, stride);
       to += GST_VIDEO_INFO_PLANE_STRIDE (info, i);
     }
   }
@@ -63,17 +83,18 @@ spread (const GstVideoInfo *info, const guint8 *from)
 GstBuffer *
 clip_raw_pad (const GstVideoInfo *info, GstBuffer *buffer, gchar **reason)
 {
-  const gsize size = gst_buffer_get_size (buffer);
+  const gsize size = gst_buffer_get_size (buffer), stride = find_stride (info, size);
   GstBuffer *padded = NULL;
   GstMapInfo map;
 
-  if (size >= GST_VIDEO_INFO_SIZE (info))
+  if (size >= GST_VIDEO_INFO_SIZE (info) && stride == 0)
     return buffer;
   if (!GST_VIDEO_FORMAT_INFO_IS_COMPLEX (info->finfo)
       && !GST_VIDEO_FORMAT_INFO_IS_TILED (info->finfo)
-      && !GST_VIDEO_FORMAT_INFO_HAS_PALETTE (info->finfo) && size == tight_bytes (info)
+      && !GST_VIDEO_FORMAT_INFO_HAS_PALETTE (info->finfo)
+      && (stride > 0 || size == tight_bytes (info))
       && gst_buffer_map (buffer, &map, GST_MAP_READ)) {
-    padded = spread (info, map.data);
+    padded = convert (info, map.data, stride);
     gst_buffer_unmap (buffer, &map);
   }
   if (padded)

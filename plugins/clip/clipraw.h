@@ -8,7 +8,7 @@
 G_BEGIN_DECLS
 
 /* Converts a frame (taken) to GStreamer's strides, if its size is that of a frame without
- * padding. NULL: it is too small, and *reason is set. */
+ * padding, or with other padding. NULL: it is too small, and *reason is set. */
 GstBuffer *clip_raw_pad (const GstVideoInfo *info, GstBuffer *buffer, gchar **reason);
 
 G_END_DECLS
