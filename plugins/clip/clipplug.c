@@ -287,6 +287,9 @@ is_unknown_container (ClipChain *self, const GstCaps *caps)
   return n > 0 && at < n && (at < 2 || head[at] != 1);
 }
 
+/* Start of a NUT file, with the zero */
+static const gchar nut[] = "nut/multimedia container";
+
 /* The caps that an installed demuxer takes. NULL: it is not installed. */
 static GstCaps *
 demuxer_caps (const gchar *name)
@@ -312,7 +315,6 @@ demuxer_caps (const gchar *name)
 static GstCaps *
 find_libav_type (ClipChain *self)
 {
-  static const gchar nut[] = "nut/multimedia container"; /* with its zero */
   static const guint8 gxf[] = { 0, 0, 0, 0, 1, 0xbc }, gxf_end[] = { 0xe1, 0xe2 };
   guint8 head[32];
 
@@ -324,6 +326,64 @@ find_libav_type (ClipChain *self)
     return demuxer_caps ("avdemux_gxf");
 
   return NULL;
+}
+
+/* NUT Open Container Format: a number of 7 bits a byte, most significant first. */
+static guint64
+read_nut (const guint8 *data, gsize size, gsize *at)
+{
+  guint64 number = 0;
+
+  while (*at < size) {
+    const guint8 byte = data[(*at)++];
+
+    number = number << 7 | (byte & 127);
+    if (!(byte & 128))
+      break;
+  }
+
+  return number;
+}
+
+/* Whether a NUT file has raw video, on which GStreamer's demuxer crashes. Stream headers are
+ * among the first packets. libavformat's codes for raw video that GStreamer has no format for
+ * begin with its components or are not text. */
+static gboolean
+is_raw_nut (ClipChain *self)
+{
+  static const guint8 start[] = { 'N', 'S', 0x11, 0x40, 0x5b, 0xf2, 0xf9, 0xdb };
+  static const gchar *const others[] = { "RGB", "BGR", "ARGB", "ABGR", "Y1", "41", "42", "44",
+    "B0W1", "B1W0", "PAL", "YV", "YUV" };
+  guint8 head[16384];
+  const gssize n = pread (self->file, head, sizeof head, 0);
+  gsize end = MAX (n, 0);
+
+  if (end < sizeof nut || memcmp (head, nut, sizeof nut))
+    return FALSE;
+  for (gsize i = 0; i + sizeof start + 16 <= end; i++) {
+    gsize at = i + sizeof start;
+    const guint8 *code;
+
+    if (memcmp (head + i, start, sizeof start))
+      continue;
+    /* its size, and a checksum if that is large; the stream's number; its class, 0 for video */
+    if (read_nut (head, end, &at) > 4096)
+      at += 4;
+    read_nut (head, end, &at);
+    if (read_nut (head, end, &at) != 0 || read_nut (head, end, &at) != 4 || at + 4 > end)
+      continue;
+    code = head + at;
+    if (gst_video_format_from_fourcc (GST_READ_UINT32_LE (code)) != GST_VIDEO_FORMAT_UNKNOWN)
+      return TRUE;
+    for (guint k = 0; k < G_N_ELEMENTS (others); k++)
+      if (!memcmp (code, others[k], strlen (others[k])))
+        return TRUE;
+    for (guint k = 0; k < 4; k++)
+      if (!g_ascii_isprint (code[k]))
+        return TRUE;
+  }
+
+  return FALSE;
 }
 
 static GstCaps *
@@ -346,6 +406,14 @@ find_type (ClipChain *self)
       && is_joined_avi (self)) {
     clip_chain_set_error (self,
         g_strdup ("it is several AVI files in one, of which GStreamer reads the first one only"),
+        FALSE);
+    gst_clear_caps (&caps);
+  }
+  if (caps && is_raw_nut (self)) {
+    clip_chain_set_error (self,
+        g_strdup (
+            "it is raw video in NUT, which GStreamer's demuxer cannot read; copy it to another "
+            "container: ffmpeg -i FILE -c copy FILE.mov"),
         FALSE);
     gst_clear_caps (&caps);
   }

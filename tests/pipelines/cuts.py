@@ -256,6 +256,12 @@ def make_shown(folder):
     copy("hevc.mp4", "early.mkv", earlier)
     copy("vp8.mkv", "early.webm", earlier)
     copy("hevc.mp4", "decoded-hevc.mkv", shown_when_decoded)
+    # begins within a group of pictures: the parser passes on the times of dropped ones
+    files.append(path("middle.mpg"))
+    frames.copy_packets(path("mpeg2.mkv"), files[-1], lambda i, packet: i == 5)
+    # rows of 64 pixels
+    files.append(path("r210.mov"))
+    frames.encode(files[-1], "r210", {}, "gbrp10le", count=5)
     for pix_fmt in ("rgb24", "yuv422p"):
         files.append(path(pix_fmt + (".mxf" if pix_fmt == "rgb24" else ".mov")))
         frames.encode(files[-1], "jpeg2000", {}, pix_fmt, count=12, size=(256, 128))
@@ -264,8 +270,8 @@ def make_shown(folder):
         with av.open(name) as container:
             times = [frame.time for frame in container.decode(container.streams.best("video"))]
         # FFmpeg has wrong times, or only some
-        if os.path.basename(name) in ("h264.mxf", "two.ts", "pause.mpg", "early.mpg", "decoded.mkv", "early.mkv",
-                                      "decoded-hevc.mkv", "rgb24.mxf"):
+        if os.path.basename(name) in ("h264.mxf", "two.ts", "pause.mpg", "early.mpg", "middle.mpg", "decoded.mkv",
+                                      "early.mkv", "decoded-hevc.mkv", "rgb24.mxf"):
             times = [i / 25 + (LATER if "pause" in name and i >= 60 else 0) for i in range(len(times))]
         elif name.endswith(".webm"):
             times = [(i + i * i // 7) / 25 for i in range(len(times))]
@@ -298,6 +304,9 @@ def make_refused(folder):
     with open(rows[-1][0], "wb") as file:
         frames.copy_packets(path("h264.ts"), path("bare.h264"), lambda i, packet: True)
         file.write(b"Unknown container" + launch.read(path("bare.h264")))
+    for pix_fmt in ("rgb24", "yuv420p", "yuv444p", "gray16le"):
+        rows.append((path(pix_fmt + ".nut"), "it is raw video in NUT, which GStreamer's demuxer cannot read"))
+        frames.encode(rows[-1][0], "rawvideo", {}, pix_fmt, count=3)
     for codec in ("h264", "hevc"):
         rows.append((path("edit-%s.mp4" % codec), "its edit list begins with pictures that depend on earlier ones"))
         frames.encode(rows[-1][0], codec, options(codec, True))
