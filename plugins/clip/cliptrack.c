@@ -340,6 +340,18 @@ track_chain (GstPad *pad, GstObject *parent, GstBuffer *buffer)
   return ret;
 }
 
+/* Names (taken) what a demuxer has no name for: DNxHR in QuickTime. */
+static GstCaps *
+name_codec (GstCaps *caps)
+{
+  if (!gst_structure_has_name (gst_caps_get_structure (caps, 0), "video/x-gst-fourcc-AVdh"))
+    return caps;
+  caps = gst_caps_make_writable (caps);
+  gst_structure_set_name (gst_caps_get_structure (caps, 0), "video/x-dnxhd");
+
+  return caps;
+}
+
 static gboolean
 track_event (GstPad *pad, GstObject *parent, GstEvent *event)
 {
@@ -354,8 +366,8 @@ track_event (GstPad *pad, GstObject *parent, GstEvent *event)
   if (type == GST_EVENT_CAPS) {
     gst_event_parse_caps (event, &caps);
     gst_caps_replace (&track->caps, caps);
-    track->caps = clip_image_frame (track->caps);
-    clip_packet_format_init (&track->format, caps);
+    track->caps = name_codec (clip_image_frame (track->caps));
+    clip_packet_format_init (&track->format, track->caps);
   }
   g_mutex_lock (&self->job->lock);
   self->progress++;
