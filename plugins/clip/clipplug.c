@@ -511,7 +511,7 @@ clip_chain_add_decoder (ClipChain *self, GstCaps *caps)
 {
   const GstStructure *s = gst_caps_get_structure (caps, 0);
   const gchar *name = gst_structure_get_name (s);
-  const gchar *chroma = clip_image_chroma (caps);
+  const gchar *chroma = clip_image_chroma (caps), *format;
   GList *fitting;
   gboolean ok = FALSE;
 
@@ -525,6 +525,16 @@ clip_chain_add_decoder (ClipChain *self, GstCaps *caps)
   if (gst_structure_has_field (s, "chroma-format") && !g_strcmp0 (chroma, "4:4:0")) {
     clip_chain_set_error (
         self, g_strdup ("its chroma is 4:4:0, for which GStreamer has no format"), FALSE);
+    return FALSE;
+  }
+  /* QuickTime has 5 bits a component, most significant byte first, and Cr before Y and Cb */
+  format = gst_structure_get_string (s, "format");
+  if (self->container == CLIP_CONTAINER_QUICKTIME && g_str_equal (name, "video/x-raw")
+      && (!g_strcmp0 (format, "RGB16") || !g_strcmp0 (format, "v308"))) {
+    clip_chain_set_error (self,
+        g_strdup_printf (
+            "GStreamer's qtdemux takes its raw video for another format (%s); encode it", format),
+        FALSE);
     return FALSE;
   }
   if (g_str_equal (name, "video/x-raw"))

@@ -307,6 +307,9 @@ def make_refused(folder):
     for pix_fmt in ("rgb24", "yuv420p", "yuv444p", "gray16le"):
         rows.append((path(pix_fmt + ".nut"), "it is raw video in NUT, which GStreamer's demuxer cannot read"))
         frames.encode(rows[-1][0], "rawvideo", {}, pix_fmt, count=3)
+    for codec, pix_fmt in (("rawvideo", "rgb555be"), ("v308", "yuv444p")):
+        rows.append((path(codec + ".mov"), "takes its raw video for another format"))
+        frames.encode(rows[-1][0], codec, {}, pix_fmt, count=3)
     for codec in ("h264", "hevc"):
         rows.append((path("edit-%s.mp4" % codec), "its edit list begins with pictures that depend on earlier ones"))
         frames.encode(rows[-1][0], codec, options(codec, True))
