@@ -161,22 +161,6 @@ has_own_time (const ClipIndex *self, guint packet)
       || self->packets[packet].flags & CLIP_PACKET_PART;
 }
 
-/* The PTS of a packet, which is that of packet `own`. After a first picture that is not a RESET,
- * another packet's stands for a missing timestamp before zero. */
-static GstClockTime
-packet_time (const ClipIndex *self, guint packet, guint own)
-{
-  const ClipPacket *packets = self->packets;
-
-  if (packets[packet].flags & CLIP_PACKET_SAME && own == 0
-      && !(packets[0].flags & CLIP_PACKET_RESET)
-      && (packets[packet].flags & CLIP_PACKET_BACKWARD || self->codec == CLIP_CODEC_H264
-          || self->codec == CLIP_CODEC_H265))
-    return GST_CLOCK_TIME_NONE;
-
-  return packets[own].pts;
-}
-
 /* Whether timestamps do not give the order of frames: they are not in decoding order, and some
  * are equal. If so, they are sorted. */
 static gboolean
@@ -214,27 +198,6 @@ take_decoding_times (const ClipIndex *self, Shown *shown, guint n)
   }
   for (guint i = 0; i < n; i++)
     shown[i].time = self->packets[shown[i].packet].dts;
-
-  return TRUE;
-}
-
-/* matroskademux drops timestamps before zero. In a file that was cut within an open GOP they are
- * those of the leading pictures, which follow the first picture and are presented before it.
- * FALSE: other timestamps are missing, too. */
-static gboolean
-add_early_times (const ClipIndex *self, Shown *shown, guint n)
-{
-  guint early = 1;
-
-  if (self->packets[shown[0].packet].flags & CLIP_PACKET_RESET)
-    return FALSE;
-  while (early < n && !GST_CLOCK_TIME_IS_VALID (shown[early].time))
-    early++;
-  for (guint i = 0; i < n; i++)
-    if ((i == 0 || i >= early) && !GST_CLOCK_TIME_IS_VALID (shown[i].time))
-      return FALSE;
-  for (guint i = 1; i < early; i++)
-    shown[i].time = shown[0].time - (early - i);
 
   return TRUE;
 }
@@ -299,7 +262,7 @@ order_part (const ClipIndex *self, ClipCodec codec, gboolean packed, Shown *show
     for (; packet <= shown[i].packet; packet++)
       if (has_own_time (self, packet))
         own = packet;
-    shown[i].time = packed ? p->pts : packet_time (self, shown[i].packet, own);
+    shown[i].time = packed ? p->pts : self->packets[own].pts;
     all_pts &= GST_CLOCK_TIME_IS_VALID (shown[i].time);
     any_pts |= GST_CLOCK_TIME_IS_VALID (shown[i].time);
   }
@@ -313,7 +276,7 @@ order_part (const ClipIndex *self, ClipCodec codec, gboolean packed, Shown *show
   if (all_pts && (codec == CLIP_CODEC_H264 || codec == CLIP_CODEC_H265)
       && has_decoding_times (self, shown, n))
     return FALSE;
-  if (all_pts || (!known && any_pts && add_early_times (self, shown, n))) {
+  if (all_pts) {
     if (!(known && !marked) && sort_tied_times (shown, n)) {
       if (marked)
         order_with_times (self, shown, n);

@@ -26,7 +26,7 @@ G_BEGIN_DECLS
  * FIELD:     the first field of a frame; SECOND is in the next packet
  * SECOND:    the second field, and so HIDDEN: the packet before represents the frame
  * SAME:      without a timestamp, in a container that has one for each packet: it has that of
- *            the packet before, or one before zero */
+ *            the packet before */
 typedef enum {
   CLIP_PACKET_START = 1 << 0,
   CLIP_PACKET_RESET = 1 << 1,
