@@ -160,9 +160,9 @@ distance (guint bits, guint64 from, guint64 to)
 
 /* The time of the next packet by the file's clock, in ns. If the clock was reset, as in
  * concatenated files, and `joins` is set, the packet follows the last one at the average
- * distance of packets. time: the demuxer's timestamp of the packet, or none */
+ * distance of packets. start: the demuxer's DTS of the packet, ns; 0: unknown */
 static gint64
-next_time (Clock *clock, GstClockTime time, gboolean joins)
+next_time (Clock *clock, gint64 start, gboolean joins)
 {
   const guint64 now = g_array_index (clock->pending, PacketTime, 0).time;
   /* the counter may have wrapped */
@@ -179,8 +179,7 @@ next_time (Clock *clock, GstClockTime time, gboolean joins)
       clock->zero = in_time (clock,
           clock->ticks + (clock->packets > 1 ? clock->ticks / (gint64) (clock->packets - 1) : 0));
     else
-      clock->zero =
-          GST_CLOCK_TIME_IS_VALID (time) ? (gint64) MIN (time, (GstClockTime) FARTHEST) : 0;
+      clock->zero = start;
     clock->zero = CLAMP (clock->zero, -FARTHEST, FARTHEST);
     clock->ticks = 0;
     clock->packets = 0;
@@ -273,7 +272,7 @@ correct (GstPad *pad, GstPadProbeInfo *info, gpointer data)
   Clock *clock;
   GstBuffer *buffer;
   GstClockTime time, pts, dts;
-  gint64 now, later, shown;
+  gint64 start, now, later, shown;
   gboolean apart;
 
   if (info->type & GST_PAD_PROBE_TYPE_EVENT_DOWNSTREAM) {
@@ -300,9 +299,13 @@ correct (GstPad *pad, GstPadProbeInfo *info, gpointer data)
   if (!clock || clock->pending->len == 0)
     return GST_PAD_PROBE_OK;
   shown = in_ns (clock, g_array_index (clock->pending, PacketTime, 0).later);
-  now = next_time (clock, time, stream->joins);
+  start = GST_CLOCK_TIME_IS_VALID (time) ? (gint64) MIN (time, (GstClockTime) FARTHEST) : 0;
+  /* tsdemux replaces a DTS before the first clock reference by the PTS */
+  if (!stream->raw && GST_CLOCK_TIME_IS_VALID (pts) && shown != 0 && ABS (shown) <= TS_FAR)
+    start = (gint64) MIN (pts, (GstClockTime) FARTHEST) - shown;
+  now = next_time (clock, start, stream->joins);
   if (GST_CLOCK_TIME_IS_VALID (time)) {
-    later = (gint64) ((guint64) now - time);
+    later = now - start;
     if (later >= -NEAR && later <= NEAR)
       later = 0;
     /* PTS and DTS may be from different rounds of the counter */

@@ -252,6 +252,9 @@ def make_shown(folder):
     frames.copy_packets(path("growing.mkv"), path("growing.ts"), everything, show_later(6))
     files.append(path("split.ts"))
     split_headers(path("growing.ts"), files[-1], draw)
+    # the first decoding time is before the first clock reference
+    files.append(path("constant-rate.ts"))
+    frames.encode(files[-1], "h264", options("h264"), muxer={"muxrate": "3000000"})
     # blocks before zero
     copy("hevc.mp4", "early.mkv", earlier)
     copy("vp8.mkv", "early.webm", earlier)
