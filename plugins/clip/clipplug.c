@@ -287,8 +287,13 @@ is_unknown_container (ClipChain *self, const GstCaps *caps)
   return n > 0 && at < n && (at < 2 || head[at] != 1);
 }
 
-/* Start of a NUT file, with the zero */
-static const gchar nut[] = "nut/multimedia container";
+/* head: [n] the file's first bytes */
+static gboolean
+is_nut (const guint8 *head, gsize n)
+{
+  /* with its zero */
+  return n >= 25 && !memcmp (head, "nut/multimedia container", 25);
+}
 
 /* The caps that an installed demuxer takes. NULL: it is not installed. */
 static GstCaps *
@@ -320,7 +325,7 @@ find_libav_type (ClipChain *self)
 
   if (pread (self->file, head, sizeof head, 0) != sizeof head)
     return NULL;
-  if (!memcmp (head, nut, sizeof nut))
+  if (is_nut (head, sizeof head))
     return demuxer_caps ("avdemux_nut");
   if (!memcmp (head, gxf, sizeof gxf) && !memcmp (head + 14, gxf_end, sizeof gxf_end))
     return demuxer_caps ("avdemux_gxf");
@@ -358,7 +363,7 @@ is_raw_nut (ClipChain *self)
   const gssize n = pread (self->file, head, sizeof head, 0);
   gsize end = MAX (n, 0);
 
-  if (end < sizeof nut || memcmp (head, nut, sizeof nut))
+  if (!is_nut (head, end))
     return FALSE;
   for (gsize i = 0; i + sizeof start + 16 <= end; i++) {
     gsize at = i + sizeof start;
