@@ -5,8 +5,8 @@ lists and the like, frames equal those that PyAV (FFmpeg) shows when decoding th
 
 CNN3D_TEST_FILES is the number of random files (12), CNN3D_TEST_SEED the first one's number (2010).
 
-The child, which has PyAV: frames.py --compare FILE (RAW EXPECTED)...
-                           frames.py --make FOLDER SEED
+The child, which has PyAV: frames.py --compare <JSON: [[FILE, [RAW, EXPECTED]...]...]
+                           frames.py --make FOLDER SEED...
                            frames.py --fields FOLDER
                            frames.py --copies FOLDER
                            frames.py --parts FOLDER"""
@@ -29,20 +29,25 @@ import launch
 NEAR = 3
 
 
-def dump(folder, name, row, workers):
-    """The frames of the row's clip, RGB at their own sizes, concatenated, twice: in the second epoch the file's
-    index exists."""
+def dump(folder, name, rows, workers):
+    """The frames of the rows' clips, sampled alike, RGB at their own sizes, concatenated, twice: in the second epoch
+    the file's index exists. Each has a copy of the file, so that in the first epoch it does not."""
     table = os.path.join(folder, name + ".csv")
+    own = [os.path.join(folder, "%s-%d-%s" % (name, i, os.path.basename(row["file"]))) for i, row in enumerate(rows)]
+    for row, copy in zip(rows, own):
+        shutil.copy2(row["file"], copy)
     with open(table, "w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["path", "label", "split", "start", "end"])
-        writer.writerow([row["file"], "x", "val", row["start"], row["end"]])
+        writer.writerows([copy, "x", "val", row["start"], row["end"]] for row, copy in zip(rows, own))
     sample = "! clipsample mode=center num-frames=%s frame-interval=%s" % (
-        row["num_frames"], row["frame_interval"]) if row["num_frames"] else ""
+        rows[0]["num_frames"], rows[0]["frame_interval"]) if rows[0]["num_frames"] else ""
     raw = os.path.join(folder, name + ".raw")
     launch.launch('clipsrc location=%s passes=val epochs=2 num-workers=%d on-error=stop index-location=\'""\' clip-bin="'
                   'videoconvert ! video/x-raw,format=RGB %s" ! filesink location=%s' % (
                       launch.gst_quote(table), workers, sample, launch.gst_quote(raw)), folder).fine()
+    for copy in own:
+        os.unlink(copy)
     return raw
 
 
@@ -67,14 +72,46 @@ def play(folder, path, clip_bin, properties=""):
     return launch.read(raw)
 
 
-def check(python, folder, path, rows):
-    """A line for each wrong frame, and the largest difference."""
-    command = [python, os.path.abspath(__file__), "--compare", path]
-    for i, row in enumerate(rows):
-        command += [dump(folder, "%d" % i, row, i % 2), row["expected"] + " " + row["expected"]]
-    child = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
-    *differ, worst = child.stdout.splitlines()
-    return differ, worst
+def dumped(folder, path, rows):
+    """The file, and for each kind of sampling what its rows' clips gave and the frames expected"""
+    alike = {}
+    for row in rows:
+        alike.setdefault((row["num_frames"], row["frame_interval"] if row["num_frames"] else ""), []).append(row)
+    return [path] + [(dump(folder, "%s-%d" % (os.path.basename(path), i), some, i % 2),
+                      " ".join([row["expected"] for row in some] * 2)) for i, some in enumerate(alike.values())]
+
+
+def checked(python, found):
+    """Of each of dumped(): a line for each wrong frame, and the largest difference. Removes the frames."""
+    child = subprocess.run([python, os.path.abspath(__file__), "--compare"], check=True, input=json.dumps(found),
+                           stdout=subprocess.PIPE, text=True)
+    for _, *raws in found:
+        for raw, _ in raws:
+            os.unlink(raw)
+    return json.loads(child.stdout)
+
+
+def check(python, folder, made, after=lambda one, differ: None):
+    """Checks each file in `made`, {file, kind, rows}; after: checks more. The notes."""
+    found, failed = [], {}
+    for one in made:
+        try:
+            found.append(dumped(folder, one["file"], one["rows"]))
+        except AssertionError as error:
+            failed[one["file"]] = [str(error)], "not read"
+    results = dict(zip([path for path, *_ in found], checked(python, found)), **failed)
+    notes, wrong = [], []
+    for one in made:
+        differ, worst = results[one["file"]]
+        if one["file"] not in failed:
+            try:
+                after(one, differ)
+            except AssertionError as error:
+                differ.append(str(error))
+        notes.append("%s: %s" % (one["kind"], worst))
+        wrong += ["%s: %s" % (notes[-1], line) for line in differ]
+    assert not wrong, "\n".join(wrong)
+    return notes
 
 
 def listed(folder):
@@ -83,18 +120,14 @@ def listed(folder):
     top = os.path.join(launch.data_folder(), "cases", "frames")
     if not os.path.isdir(top):
         raise launch.Skip("no cases of frames beside the real videos")
-    rows = {}
+    made = {}
     with open(os.path.join(top, "frames.csv"), encoding="utf-8") as file:
         for row in csv.DictReader(file):
             row["file"] = os.path.join(top, row["file"])
-            rows.setdefault(row["file"], []).append(row)
-    notes, wrong = [], []
-    for path, checks in rows.items():
-        differ, worst = check(python, folder, path, checks)
-        wrong += differ
-        notes.append("%s: %d checks, %s" % (os.path.basename(path), len(checks), worst))
-    assert not wrong, "\n".join(wrong)
-    return notes
+            made.setdefault(row["file"], {"file": row["file"], "rows": []})["rows"].append(row)
+    for one in made.values():
+        one["kind"] = "%s: %d checks" % (os.path.basename(one["file"]), len(one["rows"]))
+    return check(python, folder, made.values())
 
 
 def generated(folder):
@@ -102,20 +135,10 @@ def generated(folder):
     segments"""
     python = launch.peer("av", "numpy")
     first = int(os.environ.get("CNN3D_TEST_SEED") or 2010)
-    notes, wrong = [], []
-    for seed in range(first, first + int(os.environ.get("CNN3D_TEST_FILES") or 12)):
-        child = subprocess.run([python, os.path.abspath(__file__), "--make", folder, str(seed)], check=True,
-                               stdout=subprocess.PIPE, text=True, env=dict(os.environ, SVT_LOG="1"))
-        made = json.loads(child.stdout.splitlines()[-1])
-        try:
-            differ, worst = check(python, folder, made["file"], made["rows"])
-        except AssertionError as error:
-            differ, worst = [str(error)], "not read"
-        notes.append("seed %d: %s: %s" % (seed, made["kind"], worst))
-        wrong += ["%s: %s" % (notes[-1], line) for line in differ]
-        os.unlink(made["file"])
-    assert not wrong, "\n".join(wrong)
-    return notes
+    seeds = range(first, first + int(os.environ.get("CNN3D_TEST_FILES") or 12))
+    child = subprocess.run([python, os.path.abspath(__file__), "--make", folder, *map(str, seeds)], check=True,
+                           stdout=subprocess.PIPE, text=True, env=dict(os.environ, SVT_LOG="1"))
+    return check(python, folder, json.loads(child.stdout.splitlines()[-1]))
 
 
 def fields(folder):
@@ -124,18 +147,15 @@ def fields(folder):
     python = launch.peer("av", "numpy")
     child = subprocess.run([python, os.path.abspath(__file__), "--fields", folder], check=True, stdout=subprocess.PIPE,
                            text=True)
-    notes, wrong = [], []
-    for made in json.loads(child.stdout.splitlines()[-1]):
-        try:
-            differ, worst = check(python, folder, made["file"], made["rows"])
-            if "cut" in made["kind"] and not is_kept(folder, made["file"]):
-                differ.append("other frames come when its index was kept")
-        except AssertionError as error:
-            differ, worst = [str(error)], "not read"
-        notes.append("%s: %s: %s" % (os.path.basename(made["file"]), made["kind"], worst))
-        wrong += ["%s: %s" % (notes[-1], line) for line in differ]
-    assert not wrong, "\n".join(wrong)
-    return notes
+    made = json.loads(child.stdout.splitlines()[-1])
+    for one in made:
+        one["kind"] = "%s: %s" % (os.path.basename(one["file"]), one["kind"])
+
+    def kept(one, differ):
+        if "cut" in one["kind"] and not is_kept(folder, one["file"]):
+            differ.append("other frames come when its index was kept")
+
+    return check(python, folder, made, kept)
 
 
 def copies(folder):
@@ -146,21 +166,18 @@ def copies(folder):
                            text=True)
     out = subprocess.run(["gst-launch-1.0", "--version"], stdout=subprocess.PIPE, text=True, check=True).stdout
     newer = [int(n) for n in re.search(r" (\d+)\.(\d+)", out).groups()] >= [1, 24]
-    notes, wrong = [], []
-    for made in json.loads(child.stdout.splitlines()[-1]):
-        try:
-            # from 1.24 on GStreamer loses the pictures shown before the first one
-            if newer and os.path.basename(made["file"]) in ("open.mkv", "open.mp4"):
-                made["rows"] = []
-            differ, worst = check(python, folder, made["file"], made["rows"])
-            if not is_kept(folder, made["file"]):
-                differ.append("other frames come when its index was kept")
-        except AssertionError as error:
-            differ, worst = [str(error)], "not read"
-        notes.append("%s: %s" % (os.path.basename(made["file"]), worst))
-        wrong += ["%s: %s" % (notes[-1], line) for line in differ]
-    assert not wrong, "\n".join(wrong)
-    return notes
+    made = json.loads(child.stdout.splitlines()[-1])
+    for one in made:
+        one["kind"] = os.path.basename(one["file"])
+        # from 1.24 on GStreamer loses the pictures shown before the first one
+        if newer and one["kind"] in ("open.mkv", "open.mp4"):
+            one["rows"] = []
+
+    def kept(one, differ):
+        if not is_kept(folder, one["file"]):
+            differ.append("other frames come when its index was kept")
+
+    return check(python, folder, made, kept)
 
 
 def parts(folder):
@@ -421,30 +438,31 @@ def decode(path):
                 for frame in container.decode(stream)]
 
 
-def compare(path, raws, expected):
+def compare(path, *raws):
+    """Lines about wrong frames, and the largest difference"""
     import numpy
 
     truth = decode(path)
-    worst = 0
-    for raw, numbers in zip(raws, expected):
+    worst, wrong = 0, []
+    for raw, numbers in raws:
         data, at, name = numpy.fromfile(raw, numpy.uint8), 0, os.path.basename(path)
         for number in map(int, numbers.split()):
             height, width = truth[number].shape[:2]
             stride = (3 * width + 3) // 4 * 4
             end = at + stride * height
             if end > len(data):
-                print("%s: of %s only %d bytes came" % (name, numbers, len(data)))
+                wrong.append("%s: of %s only %d bytes came" % (name, numbers, len(data)))
                 break
             picture = data[at:end].reshape(height, stride)[:, :3 * width].reshape(height, width, 3)
             far = abs(cells(picture) - cells(truth[number])).mean()
             worst = max(worst, far)
             if far >= NEAR:
-                print("%s: of %s frame %d is %.1f away" % (name, numbers, number, far))
+                wrong.append("%s: of %s frame %d is %.1f away" % (name, numbers, number, far))
             at = end
         else:
             if at < len(data):
-                print("%s: %d bytes came after %s" % (name, len(data) - at, numbers))
-    print("at most %.2f of 255 away" % worst)
+                wrong.append("%s: %d bytes came after %s" % (name, len(data) - at, numbers))
+    return wrong, "at most %.2f of 255 away" % worst
 
 
 # container: suffix, muxer, its options, codecs, whether it keeps times
@@ -556,7 +574,7 @@ def make(folder, seed):
         ["1000"] if codec in ("h264", "vp8", "vp9", "mjpeg") and suffix in ("mp4", "mkv", "webm", "mov") else [])
     rate = draw.choice(rates)
     count = draw.randrange(1, 100)
-    path = os.path.join(folder, "made." + suffix)
+    path = os.path.join(folder, "made%d.%s" % (seed, suffix))
     with av.open(path, "w", format=muxer, options=options) as container:
         base = fractions.Fraction("25" if rate == "variable" else rate)
         stream = container.add_stream(ENCODERS[codec], rate=base, options=encoder_options(codec, gop, b_frames, draw))
@@ -581,8 +599,8 @@ def make(folder, seed):
     times = [time - times[0] for time in times]
     # a program stream has only a few times
     rows = clips(path, times, draw, 3, [i / float(base) for i in range(len(times))] if suffix == "mpg" else None)
-    print(json.dumps({"file": path, "rows": rows, "kind": "%s in %s, %s a second, GOP %s, %d B-frames, %d frames%s" % (
-        codec, suffix, rate, gop, b_frames, count, ", cut" if is_cut else "")}))
+    return {"file": path, "rows": rows, "kind": "seed %d: %s in %s, %s a second, GOP %s, %d B-frames, %d frames%s" % (
+        seed, codec, suffix, rate, gop, b_frames, count, ", cut" if is_cut else "")}
 
 
 def make_fields(folder):
@@ -793,9 +811,9 @@ def make_parts(folder):
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--compare"]:
-        compare(sys.argv[2], sys.argv[3::2], sys.argv[4::2])
+        print(json.dumps([compare(*one) for one in json.load(sys.stdin)]))
     elif sys.argv[1:2] == ["--make"]:
-        make(sys.argv[2], int(sys.argv[3]))
+        print(json.dumps([make(sys.argv[2], int(seed)) for seed in sys.argv[3:]]))
     elif sys.argv[1:2] == ["--fields"]:
         make_fields(sys.argv[2])
     elif sys.argv[1:2] == ["--copies"]:
