@@ -20,6 +20,18 @@ def line(script, name):
         return re.search(r"^%s='gst-launch-1.0 (.*)'$" % name, file.read(), re.M).group(1)
 
 
+def cached(launch_line, folder):
+    """The line with a cache of its pictures in folder: every epoch gets the same ones (cache.py), but only the first
+    one decodes."""
+    def reordered(match):
+        parts = match.group(1).split(" ! ")
+        later = [part for part in parts if part.startswith(("clipsample", "clipkpt"))]
+        first = [part for part in parts if part not in later]
+        return 'clip-bin="%s"' % " ! ".join([*first, "clipcache location=" + os.path.join(folder, "pictures"), *later])
+
+    return re.sub('clip-bin="([^"]*)"', reordered, launch_line)
+
+
 def train(launch_line, folder, enough=None, seconds_enough=None):
     """The validations' accuracies, and the CPU seconds taken. Ends early at a sufficient accuracy or after the
     given time."""

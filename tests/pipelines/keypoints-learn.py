@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""keypoints.sh's own lines learn the demonstration set from key points, and much less of it from frames in the
+"""keypoints.sh's lines learn the demonstration set from key points, and much less of it from frames in the
 same time."""
 import demonstration
 import launch
@@ -9,7 +9,7 @@ REACHED, APART = 0.95, 0.10
 
 
 def train(folder, name, **enough):
-    return demonstration.train(demonstration.line("keypoints.sh", name), folder, **enough)
+    return demonstration.train(demonstration.cached(demonstration.line("keypoints.sh", name), folder), folder, **enough)
 
 
 def learns(folder):

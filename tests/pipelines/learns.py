@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
-"""quickstart.sh's own line learns the demonstration set, in FP32 and bf16-mixed; a network that cannot see the
+"""quickstart.sh's line learns the demonstration set, in FP32 and bf16-mixed; a network that cannot see the
 order of frames does not."""
 import os
 
@@ -14,7 +14,7 @@ def quickstart_line(folder, **changes):
     line = line.replace("runs/quickstart", os.path.join(folder, "run"))
     line = line.replace("=demo/", "=%s/" % os.environ["CNN3D_DEMO"])
     line += "".join(" %s=%s" % (name.replace("_", "-"), value) for name, value in changes.items())
-    return line
+    return demonstration.cached(line, folder)
 
 
 def learns(folder):
