@@ -25,7 +25,7 @@ params_init (Cnn3dTrainerParams *p)
   cnn3d_trainer_params_init (p);
   p->network = (Cnn3dNetworkParams) { "slow_r50", 7, 8, 3, 8, 48, 56, 0 };
   p->device = "cpu";
-  p->threads = 2;
+  p->threads = 1;
   p->recompute = CNN3D_RECOMPUTE_OFFLOAD;
 }
 

@@ -20,7 +20,7 @@ typedef struct {
 /* Exported by the module as `cnn3d_counting`. */
 typedef Counting *(*CountingFunc) (void);
 
-/* load.c: the CPU back end with counted memory, and its device, of two threads, to be closed at the
+/* load.c: the CPU back end with counted memory, and its device, of one thread, to be closed at the
  * end. Sets the environment: before any thread starts. */
 Counting *counting_load (const Cnn3dBackend **backend, Cnn3dDevice **device);
 

@@ -6,7 +6,7 @@
 Counting *
 counting_load (const Cnn3dBackend **backend, Cnn3dDevice **device)
 {
-  const Cnn3dDeviceParams params = { 0, 2 };
+  const Cnn3dDeviceParams params = { 0, 1 };
   g_autofree gchar *folder = g_path_get_dirname (COUNTING_BACKEND);
   g_autoptr (GError) error = NULL;
   GModule *module;
