@@ -2,6 +2,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """The documentation is correct: each launch line runs, each link has a target, and all properties are
 documented and exist."""
+import atexit
+import functools
 import glob
 import html
 import os
@@ -10,6 +12,7 @@ import shlex
 import shutil
 import struct
 import subprocess
+import tempfile
 import time
 
 import launch
@@ -93,8 +96,11 @@ def poses(folder):
             file.write(b"".join(struct.pack("<3f", *value) for value in values))
 
 
-def world(folder):
-    """Creates small data with the names used in the lines."""
+@functools.cache
+def world():
+    """Creates small data with the names used in the lines; the folder."""
+    folder = tempfile.mkdtemp(prefix="cnn3d-")
+    atexit.register(shutil.rmtree, folder)
     launch.two_classes(os.path.join(folder, "clips"), 2, frames=32)
     poses(folder)
     rows = ["clips/%s/%02d.mp4,%s\n" % (c, i, c) for c in ("ball", "bars") for i in range(2)]
@@ -124,6 +130,7 @@ def world(folder):
     launch.launch('clipsrc location=demo-views/val.csv clip-bin="clipsample num-frames=8 ! videoconvertscale add-borders=false ! '
                   'video/x-raw,format=RGB,width=32,height=32" ! clipbatch batch-size=2 ! cnn3dtrain base-width=4 '
                   'monitor=train-loss checkpoint-dir=trained/%s' % VIEWS_RUN, folder).fine()
+    return folder
 
 
 def lines(folder):
@@ -134,7 +141,7 @@ def lines(folder):
         assert "docs/%s.md" % element in places, "docs/%s.md has no line" % element
         assert any(p.endswith("gst%s.c" % element) for p in places), \
             "%s's comment has no line" % element
-    world(folder)
+    folder = world()
     notes = []
     for i, (where, line) in enumerate(found):
         for pattern, shorter in SHORTER:
@@ -186,7 +193,7 @@ def links(folder):
 def tools(folder):
     """Each cnn3d command in the documents works in the top folder; training commands only print their line, and
     commands that take a run find one"""
-    world(folder)
+    folder = world()
     launch.launch("clipsrc location=clips %s ! clipbatch batch-size=2 ! cnn3dtrain base-width=8 "
                   "threads=1 checkpoint-dir=run log-dir=run" % launch.CLIP_BIN, folder).fine()
     count = 0

@@ -1,10 +1,13 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: LGPL-2.1-or-later
 """Training is reproducible to the bit, with any num-workers and after any number of kills and restarts."""
+import atexit
+import functools
 import os
 import random
 import shutil
 import signal
+import tempfile
 
 import launch
 
@@ -16,8 +19,11 @@ PASSES = 29             # clip numbers per epoch, including unreadable files
 KILLS = 20
 
 
-def data(folder):
-    """Clips, including a few unreadable files, and which is which."""
+@functools.cache
+def made():
+    """Clips, including a few unreadable files, and which is which: the folder, and how many are unreadable."""
+    folder = tempfile.mkdtemp(prefix="cnn3d-")
+    atexit.register(shutil.rmtree, folder)
     launch.two_classes(os.path.join(folder, "clips"), CLIPS // 2, frames=10)
     bad = launch.bad_files(os.path.join(folder, "bad"))
     rows = ["path,label,split"]
@@ -26,11 +32,18 @@ def data(folder):
             rows.append("clips/%s/%02d.mp4,%s,%s" % (name, i, name,
                                                      "train" if i < 8 else "val"))
     for i, path in enumerate(sorted(bad.values())):
-        rows.insert(2 + 3 * i, "%s,%s,%s" % (path, ("bars", "ball")[i % 2],
+        rows.insert(2 + 3 * i, "%s,%s,%s" % (os.path.relpath(path, folder), ("bars", "ball")[i % 2],
                                              "val" if i == 3 else "train"))
     with open(os.path.join(folder, "list.csv"), "w", encoding="utf-8") as file:
         file.write("\n".join(rows) + "\n")
-    return len(bad)
+    return folder, len(bad)
+
+
+def data(folder):
+    """Puts them into the folder; the number of unreadable ones."""
+    place, bad = made()
+    shutil.copytree(place, folder, dirs_exist_ok=True)
+    return bad
 
 
 def line(run, workers=1, seed=3, interval=1, epochs=EPOCHS, more=""):
