@@ -320,7 +320,8 @@ assert_close (const gdouble *got, const gdouble *right, const gdouble *f32, guin
       g_assert_cmpfloat_with_epsilon (got[i], right[i], (i ? 1e-3 : 1e-5) * right[i]);
 }
 
-/* Whatever is wrong, the run gives the results of a correct library. */
+/* Whatever is wrong, the run gives the results of a correct library: each fault in each pass, and
+ * one of them wherever oneDNN may be wrong. */
 static void
 test_faults (gconstpointer data)
 {
@@ -336,9 +337,11 @@ test_faults (gconstpointer data)
   train (CNN3D_PRECISION_32, f32, STEPS);
   for (guint pass = 0; pass < G_N_ELEMENTS (passes); pass++)
     for (guint fault = 0; fault < N_FAULTS; fault++)
-      for (guint scope = 0; scope < 3; scope++) {
+      for (guint scope = !bf16; scope < 3; scope++) {
         guint found;
 
+        if (fault != OFF_BY_ONE && scope != 1 + (pass + fault) % 2)
+          continue;
         faulty.on = TRUE;
         faulty.fault = fault;
         faulty.pass = passes[pass];
