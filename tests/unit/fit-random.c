@@ -13,7 +13,7 @@
 #include "src/backend/gpus.h"
 #include "src/train/fit.h"
 
-#define SETTINGS 12
+#define SETTINGS 40
 #define MOST_BATCH 12
 
 typedef struct {
