@@ -5,7 +5,7 @@
 #   tests/run.sh                    all parts
 #   tests/run.sh unit elements      some of: unit long elements pipelines parity
 #                                   sanitizers fuzz threads
-#   tests/run.sh fuzz SECONDS       tests/fuzz for so many seconds a target (2)
+#   tests/run.sh fuzz SECONDS       tests/fuzz for so many seconds a target (3)
 #
 # long has the unit tests that take minutes and rarely fail: they do not run under
 # the sanitizers. fuzz needs clang's libFuzzer, and is skipped if it is not available.
@@ -29,7 +29,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 exec </dev/null
 
 all="unit long elements pipelines parity sanitizers fuzz"
-parts='' fuzz_seconds=2
+parts='' fuzz_seconds=3
 for part in "$@"; do
   case $part in
     [1-9]*) fuzz_seconds=$part ;;
@@ -77,15 +77,15 @@ build_in () {
   ninja -C "$folder" || give_up "cannot build $folder"
 }
 
-# meson_part PART FOLDER SUITE...: what meson logs becomes the part's result
+# meson_part PART FOLDER PROCESSES SUITE...: what meson logs becomes the part's result
 meson_part () {
-  local part=$1 folder=$2 suites=()
-  shift 2
+  local part=$1 folder=$2 processes=$3 suites=()
+  shift 3
   for suite in "$@"; do
     suites+=(--suite "$suite")
   done
   rm -f "$folder/meson-logs/testlog-$part.json"
-  meson test -C "$folder" --no-rebuild --num-processes 2 \
+  meson test -C "$folder" --no-rebuild --num-processes "$processes" \
     --timeout-multiplier "$CNN3D_TEST_TIME_FACTOR" \
     --logbase "testlog-$part" "${suites[@]}"
   [ -s "$folder/meson-logs/testlog-$part.json" ] || return 0
@@ -128,7 +128,14 @@ mkdir -p "$results" && rm -f "$results"/*.json "$results"/*.tap "$results"/*.tap
 rm -rf "$build/tests/cache" "$build_asan/tests/cache" "$build_tsan/tests/cache"
 case $parts in
   sanitizers | threads) ;;
-  *) part_starts build; build_in "$build" ;;
+  *)
+    # downloads while the compiler computes
+    if [ "$groups" != build ]; then
+      tests/python-packages.sh "$build/python" >"$results/python-packages" 2>&1 </dev/null &
+    fi
+    part_starts build
+    build_in "$build"
+    ;;
 esac
 
 # Shared by the tests outside of meson; each of meson's has its own registry
@@ -139,26 +146,33 @@ unset GST_PLUGIN_SYSTEM_PATH GST_PLUGIN_SYSTEM_PATH_1_0 GST_PLUGIN_PATH_1_0
 export CNN3D_PYTHON=$python
 if [ "$groups" != build ]; then
   part_starts "Python's packages"
-  tests/python-packages.sh "$build/python" </dev/null \
-    && CNN3D_PYTHON=$build/python/bin/python
+  wait "$!" && CNN3D_PYTHON=$build/python/bin/python
+  cat "$results/python-packages"
 fi
 
 declare -A seen=()
 for part in $parts; do
   part_starts "$part"
   case $part in
-    unit | long | elements)
-      meson_part "$part" "$build" "$part"
+    unit | long)
+      meson_part "$part" "$build" 2 "$part"
+      ;;
+    elements)
+      # they wait more than they compute
+      meson_part "$part" "$build" 3 "$part"
       ;;
     sanitizers)
       # without kernels for a GPU: tests run them on the CPU
       build_in "$build_asan" -Db_sanitize=address,undefined -Db_lundef=false \
         "${quick_to_compile[@]}" -Dcuda-architectures=
+      # other parts have compared oneDNN's convolutions, which takes long in sanitized code
+      mkdir -p "$build_asan/tests/cache/cnn3d"
+      cp "$build"/tests/cache/cnn3d/convolutions-cpu-*.tsv "$build_asan/tests/cache/cnn3d" 2>/dev/null
       # GLib and GStreamer keep some memory to the end: GStreamer's tracer looks for leaked objects
       ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 \
       UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
       GST_TRACERS=leaks GST_DEBUG=GST_TRACER:7,leaks:5 GST_DEBUG_NO_COLOR=1 \
-        meson_part "$part" "$build_asan" unit elements
+        meson_part "$part" "$build_asan" 3 unit elements
       ;;
     threads)
       build_in "$build_tsan" -Dcuda=disabled -Db_sanitize=thread -Db_lundef=false
@@ -166,7 +180,7 @@ for part in $parts; do
       # see how GLib's slices move between threads
       TSAN_OPTIONS=ignore_noninstrumented_modules=1:allocator_may_return_null=1 \
       G_SLICE=always-malloc OMP_NUM_THREADS=2 \
-        meson_part "$part" "$build_tsan" unit elements
+        meson_part "$part" "$build_tsan" 2 unit elements
       ;;
     fuzz)
       if ! echo 'int LLVMFuzzerTestOneInput (void) { return 0; }' \
@@ -181,33 +195,36 @@ for part in $parts; do
           -Db_sanitize=address,undefined -Db_lundef=false "${quick_to_compile[@]}" \
           || give_up "cannot set up $build_fuzz"
       fi
+      # optimized code takes longer to compile than it saves in a few seconds
+      meson configure "$build_fuzz" -Doptimization=$((fuzz_seconds > 10)) \
+        || give_up "cannot set up $build_fuzz"
       ninja -C "$build_fuzz" fuzz || give_up "cannot build $build_fuzz"
       # there are fewer than 20 targets
       limit=$((limit + 20 * fuzz_seconds)) CNN3D_BACKEND_PATH=$build/src/backend/cpu \
         tap_test "$part" libfuzzer tests/fuzz/run.sh "$build_fuzz" "$fuzz_seconds"
       ;;
-    pipelines)
-      "$build/pipelines/demo/make-demo-videos" "$CNN3D_DEMO" \
-        || give_up "cannot make the demonstration set"
-      # Two at a time, the longest first: most wait more than they compute. Waiting
-      # threads must not spin, as the other test needs the cores
+    pipelines | parity)
+      [ ${#seen[@]} = 0 ] || continue
+      case " $parts " in
+        *" pipelines "*) "$build/pipelines/demo/make-demo-videos" "$CNN3D_DEMO" \
+          || give_up "cannot make the demonstration set" ;;
+      esac
+      # Both parts together, two tests at a time, the longest first. Waiting threads
+      # must not spin, as the other test needs the cores
       export OMP_WAIT_POLICY=passive
-      for file in tests/pipelines/{learns,keypoints-learn,gpu-script}.py tests/pipelines/*.sh \
-        tests/pipelines/*.py; do
+      for file in tests/pipelines/{learns,keypoints-learn}.py tests/parity/{parity,memory}.py \
+        tests/pipelines/{frames,install,plan,gpu-script,docs}.py tests/parity/*.py \
+        tests/pipelines/*.sh tests/pipelines/*.py; do
         { [ -x "$file" ] && [ -z "${seen[$file]:-}" ]; } || continue
         seen[$file]=yes
+        of=$(basename "$(dirname "$file")") command=("$file")
+        case " $parts " in
+          *" $of "*) ;;
+          *) continue ;;
+        esac
+        [ "$of" != parity ] || command=("$python" "$file" "$build/tests/parity/trainer-tool")
         [ "$(jobs -pr | wc -l)" -lt 2 ] || wait -n
-        GST_PLUGIN_PATH=$build/plugins tap_test "$part" "$file" "$file" &
-      done
-      wait
-      unset OMP_WAIT_POLICY
-      ;;
-    parity)
-      # in parallel: PyTorch and the trainer alternate in each
-      export OMP_WAIT_POLICY=passive
-      for file in tests/parity/*.py; do
-        [ -x "$file" ] && tap_test "$part" "$file" \
-          "$python" "$file" "$build/tests/parity/trainer-tool" &
+        GST_PLUGIN_PATH=$build/plugins tap_test "$of" "$file" "${command[@]}" &
       done
       wait
       unset OMP_WAIT_POLICY
