@@ -106,7 +106,7 @@ def use(folder, env, every=True):
         alone.pop(name)
     lines = {
         "dataset": "cnn3d dataset clips",
-        "plan": "cnn3d plan --base-width=8 && cnn3d plan --gpu=rtx3070 --json",
+        "plan": "cnn3d plan --base-width=8 --size=32 && cnn3d plan --gpu=rtx3070 --json",
         "pipeline": "cnn3d pipeline --config config.yaml",
         "train": "cnn3d train --config config.yaml",
         "export": "cnn3d export --output best.onnx run/best.safetensors",
