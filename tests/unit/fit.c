@@ -543,8 +543,8 @@ test_suggestions (void)
     Cnn3dRecompute recompute;
     gboolean auto_fit;
   } cases[] = { { 8, 48, CNN3D_RECOMPUTE_NONE, FALSE }, { 8, 48, CNN3D_RECOMPUTE_AUTO, FALSE },
-    { 16, 128, CNN3D_RECOMPUTE_AUTO, FALSE }, { 16, 128, CNN3D_RECOMPUTE_AUTO, TRUE },
-    { 16, 128, CNN3D_RECOMPUTE_BN, TRUE } };
+    { 16, 64, CNN3D_RECOMPUTE_AUTO, FALSE }, { 16, 64, CNN3D_RECOMPUTE_AUTO, TRUE },
+    { 16, 64, CNN3D_RECOMPUTE_BN, TRUE } };
   gboolean in_pieces = FALSE;
   guint lines = 0, none = 0;
 
