@@ -9,7 +9,8 @@
   memory.py gpus CNN3D            the same by plan, for each GPU in configs/gpus
 
 Growth is the peak resident size (VmHWM) minus the resident size before the setup
-of training, each in a process of its own. Tables are Markdown. Options: [--batch 8] [--rounds 2] [--steps 3] [--threads 2]"""
+of training, each in a process of its own. Tables are Markdown. Options: [--batch 8] [--rounds 2] [--steps 3] [--threads 2]
+[--base-width 64]"""
 import argparse
 import json
 import os
@@ -25,7 +26,7 @@ parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.R
 parser.add_argument("what", choices=["torch", "ways", "gpus", "torch-child"])
 parser.add_argument("tool")
 parser.add_argument("--precision", default="32")
-for name, value in (("batch", 8), ("rounds", 2), ("steps", 3), ("threads", 2)):
+for name, value in (("batch", 8), ("rounds", 2), ("steps", 3), ("threads", 2), ("base-width", 64)):
     parser.add_argument("--" + name, type=int, default=value)
 args = parser.parse_args()
 
@@ -38,12 +39,13 @@ def status(line):
 def torch_child():
     """Prints the growth of PyTorch's process, and seconds of each step."""
     import torch
-    import torchvision
+    sys.path.insert(0, os.path.join(os.path.dirname(HERE), "parity"))
+    import resnet18
     torch.set_num_threads(args.threads)
     x = torch.randn(args.batch, 3, 16, 112, 112)
     y = torch.arange(args.batch) % 400
     before = status("VmRSS")
-    model = torchvision.models.video.r3d_18(num_classes=400)
+    model = resnet18.ResNet18("r3d_18", 400, args.base_width)
     sgd = torch.optim.SGD(model.parameters(), lr=0.001, momentum=0.9)
     for _ in range(args.steps + 1):
         start = time.perf_counter()
@@ -62,7 +64,8 @@ def run(*command):
 
 def torch_run(precision):
     out = run(sys.executable, os.path.abspath(__file__), "torch-child", args.tool, "--precision", precision, "--batch",
-              str(args.batch), "--steps", str(args.steps), "--threads", str(args.threads))
+              str(args.batch), "--steps", str(args.steps), "--threads", str(args.threads), "--base-width",
+              str(args.base_width))
     numbers = [float(line) for line in out if line]
     return numbers[-1], numbers[1:-1]           # the first step warms up
 
@@ -90,7 +93,7 @@ def beside_torch():
                     g, s = torch_run(precision)
                     t = 0
                 else:
-                    g, t, s = our_run(precision, args.batch, recompute=way)
+                    g, t, s = our_run(precision, args.batch, recompute=way, width=args.base_width)
                 grown.append(g)
                 total.append(t)
                 seconds += s

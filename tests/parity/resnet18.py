@@ -35,7 +35,10 @@ class Block(nn.Module):
 
     def forward(self, x):
         shortcut = x if self.downsample is None else self.downsample(x)
-        return (self.conv2(self.conv1(x)) + shortcut).relu()
+        # in place, as torchvision's
+        x = self.conv2(self.conv1(x))
+        x += shortcut
+        return x.relu_()
 
 
 class ResNet18(nn.Module):
