@@ -294,7 +294,7 @@ def check_steps(optimizer, name="r3d_18"):
     start = copy.deepcopy(model)
     got = run_tool(model, x, y, "--batch", 4, "--steps", 20, "--optimizer", optimizer, "--lr", lr,
                    "--weight-decay", decay, "--label-smoothing", 0.1, "--convolution", "direct",
-                   name=name, classes=classes, width=width)["losses"]
+                   name=name, classes=classes, width=width, threads=2 if width == FULL else 1)["losses"]
     theirs = torch_losses(model, x)
     off = [abs(a - b) / b for a, b in zip(got, theirs)]
     bounds = [1e-3] * 20
