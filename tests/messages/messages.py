@@ -40,7 +40,6 @@ OTHER_CALLS = """
 OTHER_PLACES = [
     ("plugins/*properties.c", "-"),
     ("plugins/clip/clipdecode.c", "*strdup_printf"),
-    ("plugins/clip/clipplug.c", "-"),
     ("plugins/clip/gstclipbatch.c", "-"),
     ("plugins/cnn3d/gstcnn3d*.c", "-"),
     ("plugins/cnn3d/convolution.[ch]", "*"),
