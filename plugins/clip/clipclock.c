@@ -431,10 +431,13 @@ find_stride (const guint8 *data, gsize size, gsize at)
 {
   static const guint strides[] = { TS_BYTES, TS_BYTES + TS_BEFORE, TS_BYTES + 16, TS_BYTES + 20 };
 
-  for (guint i = 0; i < G_N_ELEMENTS (strides); i++)
-    if ((at + strides[i] < size && data[at + strides[i]] == TS_SYNC)
-        || (at >= strides[i] && data[at - strides[i]] == TS_SYNC))
+  for (guint i = 0; i < G_N_ELEMENTS (strides); i++) {
+    const gboolean before = at >= strides[i], behind = at + strides[i] < size;
+
+    if ((before || behind) && (!before || data[at - strides[i]] == TS_SYNC)
+        && (!behind || data[at + strides[i]] == TS_SYNC))
       return strides[i];
+  }
 
   return 0;
 }
@@ -663,9 +666,11 @@ void
 clip_clocks_correct (ClipClocks *self, GstElement *demuxer, GstPad *pad)
 {
   const gchar *number = strrchr (GST_OBJECT_NAME (pad), '_');
+  const GstStructure *s;
   Follower *follower;
   GstCaps *caps;
   Stream *stream;
+  gint version;
 
   /* a pad is named after the serial number, in hexadecimal */
   if (is_ogg (demuxer) && number) {
@@ -680,9 +685,11 @@ clip_clocks_correct (ClipClocks *self, GstElement *demuxer, GstPad *pad)
   stream = g_new0 (Stream, 1);
   stream->clocks = self;
   stream->raw = is_raw (demuxer);
-  stream->begins = stream->raw && caps
-      && gst_structure_has_name (gst_caps_get_structure (caps, 0), "video/mpeg");
-  stream->joins = !stream->begins;
+  s = caps ? gst_caps_get_structure (caps, 0) : NULL;
+  stream->joins = !(stream->raw && s && gst_structure_has_name (s, "video/mpeg"));
+  /* of MPEG-4 other codes start the headers */
+  stream->begins =
+      !stream->joins && gst_structure_get_int (s, "mpegversion", &version) && version <= 2;
   /* a pad of tsdemux is named after the PID, in hexadecimal */
   stream->stream = is_flv (demuxer) ? FLV_STREAM : (guint) g_ascii_strtoull (number + 1, NULL, 16);
   gst_clear_caps (&caps);

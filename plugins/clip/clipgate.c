@@ -173,8 +173,12 @@ number_frame (ClipChain *self, GstBuffer *buffer)
 {
   const GstClockTime pts = GST_BUFFER_PTS (buffer);
 
-  if (self->index->counted)
-    return self->index->ranks[self->from] + self->counted++;
+  if (self->index->counted) {
+    const guint first = self->index->ranks[self->from];
+
+    /* the file may begin with pictures that are not shown */
+    return (first == G_MAXUINT32 ? 0 : first) + self->counted++;
+  }
   if (!GST_CLOCK_TIME_IS_VALID (pts) || pts % GST_SECOND
       || pts / GST_SECOND - 1 >= self->index->n_frames)
     return G_MAXUINT;

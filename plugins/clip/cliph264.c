@@ -261,7 +261,10 @@ is_backward (ClipH264 *self, const Slice *slice, gboolean reset)
   self->order = slice->order;
   self->ordered = slice->ordered;
 
-  return follows && ((slice->order - before) >> (slice->sequence.order_bits - 1) & 1);
+  /* 8.2.1.1: half of the range is forward */
+  return follows
+      && ((slice->order - before) & ((1u << slice->sequence.order_bits) - 1)) > 1u
+          << (slice->sequence.order_bits - 1);
 }
 
 guint

@@ -63,7 +63,7 @@ take_sequence (ClipH265 *self, const guint8 *data, gsize size)
   clip_bits_ue (&b); /* bit depths */
   clip_bits_ue (&b);
   s.order_bits = clip_bits_ue (&b) + 4;
-  if (id < CLIP_H265_SETS && b.at <= size && s.order_bits <= 16)
+  if (id < CLIP_H265_SETS && b.at <= size && s.order_bits >= 4 && s.order_bits <= 16)
     self->sequences[id] = s;
 }
 
@@ -90,9 +90,18 @@ unit_type (const guint8 *unit)
   return unit[0] >> 1 & 63;
 }
 
+/* Whether a unit is of another layer than the one that is decoded (nuh_layer_id). */
+static gboolean
+is_of_other_layer (const guint8 *unit)
+{
+  return (unit[0] & 1) || unit[1] >> 3;
+}
+
 static void
 take_set (ClipH265 *self, const guint8 *unit, gsize size)
 {
+  if (is_of_other_layer (unit))
+    return;
   if (unit_type (unit) == TYPE_SPS)
     take_sequence (self, unit + UNIT_HEAD, size - UNIT_HEAD);
   else if (unit_type (unit) == TYPE_PPS)
@@ -128,7 +137,8 @@ static gboolean
 is_backward (ClipH265 *self, const guint8 *unit, gsize size)
 {
   const guint type = unit_type (unit), before = self->order;
-  const gboolean resets = type >= TYPE_BLA_W_LP && type <= TYPE_IDR_N_LP;
+  /* all pictures before one of these are also presented before it */
+  const gboolean resets = type >= TYPE_BLA_W_LP && type <= TYPE_LAST_IRAP;
   const gboolean follows = self->ordered && !resets;
   ClipBits b = { .data = unit + UNIT_HEAD, .size = MIN (size - UNIT_HEAD, HEADER_BYTES) };
   const ClipH265Sequence *sequence;
@@ -158,7 +168,9 @@ is_backward (ClipH265 *self, const guint8 *unit, gsize size)
       type == TYPE_IDR_W_RADL || type == TYPE_IDR_N_LP ? 0 : clip_bits (&b, sequence->order_bits);
   self->ordered = b.at <= b.size;
 
-  return follows && self->ordered && ((self->order - before) >> (sequence->order_bits - 1) & 1);
+  return follows && self->ordered
+      && ((self->order - before) & ((1u << sequence->order_bits) - 1)) > 1u
+          << (sequence->order_bits - 1);
 }
 
 /* Types 16 to 20 are BLA and IDR. Even types below 16 are not references within their temporal
@@ -173,8 +185,7 @@ clip_h265_parse (ClipH265 *self, guint length_size, const guint8 *data, gsize si
     const guint type = unit_type (unit);
     guint flags;
 
-    /* nuh_layer_id: other layers are not decoded */
-    if (n <= UNIT_HEAD || (unit[0] & 1) || unit[1] >> 3)
+    if (n <= UNIT_HEAD || is_of_other_layer (unit))
       continue;
     take_set (self, unit, n);
     if (type > TYPE_LAST_SLICE)

@@ -135,8 +135,8 @@ has_decoding_times (const ClipIndex *self, const Shown *shown, guint n)
     backward += (self->packets[shown[i].packet].flags & CLIP_PACKET_BACKWARD) != 0;
   }
 
-  /* in H.264 the picture order count may restart a few times */
-  return backward > (self->codec == CLIP_CODEC_H264 ? n / 32 : 0);
+  /* the picture order count may restart a few times, or pictures may be lost */
+  return backward > n / 32;
 }
 
 /* Puts frames in presentation order and assigns the existing timestamps to them in turn. */

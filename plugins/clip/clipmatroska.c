@@ -396,6 +396,9 @@ shift_block (GstPad *pad, GstPadProbeInfo *info, gpointer data)
   GstClockTime *pts = &GST_BUFFER_PTS (buffer), *dts = &GST_BUFFER_DTS (buffer);
 
   info->data = buffer;
+  /* a header of the stream */
+  if (!GST_CLOCK_TIME_IS_VALID (*pts) && !GST_CLOCK_TIME_IS_VALID (*dts))
+    return GST_PAD_PROBE_OK;
   if (self->at < self->times->len) {
     /* tracks from AVI files only have decoding times */
     *(GST_CLOCK_TIME_IS_VALID (*dts) && !GST_CLOCK_TIME_IS_VALID (*pts) ? dts : pts) =

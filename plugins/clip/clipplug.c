@@ -99,7 +99,7 @@ pad_added (GstElement *demuxer, GstPad *pad, ClipChain *self)
   if (!GST_PAD_IS_SRC (pad))
     return;
   clip_clocks_correct (self->clocks, demuxer, pad);
-  if (self->container == CLIP_CONTAINER_MATROSKA
+  if (self->container == CLIP_CONTAINER_MATROSKA && g_str_has_prefix (GST_PAD_NAME (pad), "video")
       && (file = g_open (self->job->path, O_RDONLY | O_CLOEXEC, 0)) >= 0) {
     clip_matroska_correct (file, pad);
     close (file);
@@ -417,8 +417,8 @@ find_type (ClipChain *self)
   if (caps && is_raw_nut (self)) {
     clip_chain_set_error (self,
         g_strdup (
-            "it is raw video in NUT, which GStreamer's demuxer cannot read; copy it to another "
-            "container: ffmpeg -i FILE -c copy FILE.mov"),
+            "it is raw video in NUT, which GStreamer's demuxer cannot read; convert it: ffmpeg -i "
+            "FILE -c:v ffv1 FILE.mkv"),
         FALSE);
     gst_clear_caps (&caps);
   }
@@ -444,7 +444,7 @@ clip_chain_plug (ClipChain *self, GstPad *src)
     self->container = CLIP_CONTAINER_QUICKTIME;
     gst_pad_add_probe (src, GST_PAD_PROBE_TYPE_PULL | GST_PAD_PROBE_TYPE_BUFFER,
         clip_quicktime_watch, &self->quicktime, NULL);
-  } else if (g_str_equal (name, "video/x-matroska") || g_str_equal (name, "video/webm"))
+  } else if (g_str_has_prefix (name, "video/x-matroska") || g_str_equal (name, "video/webm"))
     self->container = CLIP_CONTAINER_MATROSKA;
   else if (g_str_equal (name, "video/x-flv"))
     self->container = CLIP_CONTAINER_TIMED;

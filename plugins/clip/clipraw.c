@@ -40,12 +40,13 @@ tight_bytes (const GstVideoInfo *info)
 static gsize
 find_stride (const GstVideoInfo *info, gsize size)
 {
-  const gsize height = GST_VIDEO_INFO_HEIGHT (info), stride = size / height;
-  const gsize width = GST_VIDEO_INFO_WIDTH (info);
-  gsize rows;
+  const gsize height = GST_VIDEO_INFO_HEIGHT (info), width = GST_VIDEO_INFO_WIDTH (info);
+  gsize stride, rows;
 
-  if (GST_VIDEO_INFO_N_PLANES (info) != 1 || size % height != 0
-      || stride < row_bytes (info, 0, &rows))
+  if (height == 0 || GST_VIDEO_INFO_N_PLANES (info) != 1 || size % height != 0)
+    return 0;
+  stride = size / height;
+  if (stride < row_bytes (info, 0, &rows))
     return 0;
   if (GST_VIDEO_INFO_FORMAT (info) == GST_VIDEO_FORMAT_r210)
     return stride == 4 * ((width + 63) / 64 * 64) ? stride : 0;

@@ -38,7 +38,7 @@
 
 /* Frames of a clip are held until it is complete. A larger clip is not cached */
 #define MAX_CLIP_BYTES (256 << 20)
-#define FORMAT "clipcache 2, " VERSION
+#define FORMAT "clipcache 3, " VERSION
 /* of the pixels in a record, and of records in memory */
 #define ALIGNMENT 64
 
