@@ -30,19 +30,12 @@ def made(kind, folder):
 
 def shown(folder):
     """The correct frames are delivered, also with a stored index"""
-    python = launch.peer("av", "numpy")
-    notes, wrong = [], []
-    for path, rows in made("--shown", folder):
-        try:
-            differ, worst = frames.check(python, folder, path, rows)
-            if not frames.is_kept(folder, path):
-                differ.append("other frames come when its index was kept")
-        except AssertionError as error:
-            differ, worst = [str(error)], "not read"
-        notes.append("%s: %s" % (os.path.basename(path), worst))
-        wrong += ["%s: %s" % (notes[-1], line) for line in differ]
-    assert not wrong, "\n".join(wrong)
-    return notes
+    def kept(one, differ):
+        if not frames.is_kept(folder, one["file"]):
+            differ.append("other frames come when its index was kept")
+
+    return frames.check(launch.peer("av", "numpy"), folder, [
+        {"file": path, "kind": os.path.basename(path), "rows": rows} for path, rows in made("--shown", folder)], kept)
 
 
 def refused(folder):
