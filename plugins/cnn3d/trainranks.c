@@ -139,6 +139,9 @@ train_run_share_skips (TrainRun *self)
 void
 train_run_leave (TrainRun *self)
 {
+  /* a batch that a GPU still computes ends its round first: leaving takes the place of the next one */
+  if (self->comm && self->trainer && self->flow == GST_FLOW_OK)
+    train_run_collect (self);
   /* all have ended, or know that they will */
   if (self->comm && self->trainer && self->flow == GST_FLOW_OK && !self->end.finished
       && !self->end.stopped && !self->end.left)

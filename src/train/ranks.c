@@ -456,7 +456,6 @@ step (Cnn3dTrainer *t, Cnn3dProgress *progress, GError **error)
   TrainerRanks *k = t->ranks;
   Cnn3dArrays a = cnn3d_trainer_arrays (t);
   Cnn3dUpdate update;
-  gdouble squares;
 
   t->pending = (TrainerPending) { 0 };
   update = cnn3d_trainer_next_update (t, t->group_weight);
@@ -471,7 +470,7 @@ step (Cnn3dTrainer *t, Cnn3dProgress *progress, GError **error)
     t->pending.squares = update.squares * ((gdouble) update.gradient_scale * update.gradient_scale);
   }
   t->in_step = TRUE;
-  if (a.count && !t->s.backend->update (t->s.model, &a, &update, &squares, error))
+  if (a.count && !t->s.backend->update (t->s.model, &a, &update, NULL, error))
     return FALSE;
   if (!gather (t, t->s.weights + a.from, t->s.weights, TRUE, error)
       || !cnn3d_session_refresh (&t->s, error)
@@ -676,6 +675,8 @@ cnn3d_ranks_leave (Cnn3dTrainer *t, const gchar *reason)
   /* before the first pass nobody listens; after the end the others know, or cannot be reached */
   if (!k->begun || k->state != RANKS_TOGETHER)
     return FALSE;
+  /* a batch under way is no part of what is saved, and no round of its own any more */
+  t->pending.active = FALSE;
   /* the others are computing, and would take the report for sums */
   if (k->sums_follow && !cnn3d_ranks_attend_sums (t, NULL))
     return FALSE;

@@ -47,6 +47,14 @@ def torchrun(folder, line, ranks=2):
                          MASTER_PORT=port) for r in range(ranks)]
 
 
+def trains(processes, folder, name):
+    """Waits for the first checkpoint"""
+    until = time.monotonic() + launch.limit(60)
+    while not os.path.exists(os.path.join(folder, name, "last.safetensors")):
+        assert all(p.poll() is None for p in processes) and time.monotonic() < until, "they do not train"
+        time.sleep(0.02)
+
+
 def same_files(folder, one, other):
     names = sorted(os.listdir(os.path.join(folder, one)))
     assert names == sorted(os.listdir(os.path.join(folder, other))) and len(names) >= 3, (names, other)
@@ -95,10 +103,7 @@ def killed(folder):
     """A process that is killed ends the other after the time limit"""
     on_doubles(folder)
     one, other = torchrun(folder, line(1, "killed", "distributed-timeout=3 checkpoint-interval=1", epochs=1000))
-    until = time.monotonic() + launch.limit(60)
-    while not os.path.exists(os.path.join(folder, "killed", "last.safetensors")):
-        assert one.poll() is None and other.poll() is None and time.monotonic() < until, "they do not train"
-        time.sleep(0.02)
+    trains((one, other), folder, "killed")
     os.kill(other.pid, signal.SIGKILL)
     began = time.monotonic()
     run = launch.finish(one)
@@ -107,6 +112,30 @@ def killed(folder):
     run.need(run.rc != 0 and "the GPUs exchanged nothing within 3 s" in run.out + run.err, "it does not say why")
     run.need(seconds < launch.limit(20), "it ran for another %.1f s" % seconds)
     return ["ended after %.1f s" % seconds]
+
+
+def stopped(folder):
+    """A process that is stopped in mid-pass stops the other, both save, and the same lines go on to the same bits"""
+    on_doubles(folder)
+    with open(os.path.join(folder, "long.csv"), "w", encoding="utf-8") as file:
+        rows = ["clips/%s/%02d.mp4,%s" % (kind, i % 4, kind) for i in range(32) for kind in ("bars", "ball")]
+        file.write("path,label\n" + "".join(row + "\n" for row in rows))
+
+    def long(*args):
+        return line(*args, epochs=1).replace("location=clips", "location=long.csv")
+
+    launch.launch(long(2, "alone"), folder).fine()
+    for victim in (0, 1):
+        name = "stopped%d" % victim
+        both = torchrun(folder, long(1, name, "checkpoint-interval=1 distributed-timeout=20"))
+        trains(both, folder, name)
+        os.kill(both[victim].pid, signal.SIGINT)
+        runs = [launch.finish(process).fine() for process in both]
+        out = runs[1 - victim].out + runs[1 - victim].err
+        runs[0].need("rank %d was stopped, which ends training for all" % victim in out, "it does not say why")
+        for process in torchrun(folder, long(1, name, "checkpoint-interval=1")):
+            launch.finish(process).fine()
+        same_files(folder, "alone", name)
 
 
 def script(folder):
@@ -121,4 +150,4 @@ def script(folder):
         assert done.returncode == 0 and re.search("^2 ranks over NCCL.*  " + result, out, re.MULTILINE), out
 
 
-launch.main(same_bits, without, killed, script)
+launch.main(same_bits, without, killed, stopped, script)
