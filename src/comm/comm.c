@@ -56,13 +56,24 @@ get_number (const gchar *name, guint *value)
   return TRUE;
 }
 
+static gboolean
+is_launcher (guint i, guint *rank, guint *size)
+{
+  return get_number (launchers[i].rank, rank) && get_number (launchers[i].size, size)
+      && *rank < *size && (!launchers[i].server || g_getenv (launchers[i].server));
+}
+
 /* The launcher of this process; -1: none. */
 static gint
 find_launcher (guint *rank, guint *size)
 {
-  for (guint i = 0; i < G_N_ELEMENTS (launchers); i++)
-    if (get_number (launchers[i].rank, rank) && get_number (launchers[i].size, size)
-        && *rank < *size && (!launchers[i].server || g_getenv (launchers[i].server)))
+  const guint n = G_N_ELEMENTS (launchers);
+
+  /* srun or mpirun may have started torchrun itself: its processes inherit their variables */
+  if (g_getenv ("TORCHELASTIC_RUN_ID") && is_launcher (n - 1, rank, size))
+    return n - 1;
+  for (guint i = 0; i < n; i++)
+    if (is_launcher (i, rank, size))
       return i;
   return -1;
 }

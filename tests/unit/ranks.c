@@ -372,6 +372,25 @@ test_launchers (void)
     g_unsetenv (names[i]);
     g_unsetenv (names[i + 1]);
   }
+  /* torchrun that srun started, a process on each machine */
+  g_setenv ("SLURM_PROCID", "0", TRUE);
+  g_setenv ("SLURM_STEP_NUM_TASKS", "1", TRUE);
+  g_setenv ("RANK", "5", TRUE);
+  g_setenv ("WORLD_SIZE", "8", TRUE);
+  g_setenv ("LOCAL_RANK", "1", TRUE);
+  g_setenv ("TORCHELASTIC_RUN_ID", "none", TRUE);
+  g_assert_true (cnn3d_comm_place (&rank, &size));
+  g_assert_cmpuint (rank, ==, 5);
+  g_assert_cmpuint (size, ==, 8);
+  g_assert_cmpuint (cnn3d_comm_local_rank (), ==, 1);
+  g_assert_cmpint (cnn3d_comm_find (CNN3D_DISTRIBUTED_AUTO), ==, CNN3D_DISTRIBUTED_NCCL);
+  g_unsetenv ("TORCHELASTIC_RUN_ID");
+  g_assert_cmpint (cnn3d_comm_find (CNN3D_DISTRIBUTED_AUTO), ==, CNN3D_DISTRIBUTED_NONE);
+  g_unsetenv ("SLURM_PROCID");
+  g_unsetenv ("SLURM_STEP_NUM_TASKS");
+  g_unsetenv ("RANK");
+  g_unsetenv ("WORLD_SIZE");
+  g_unsetenv ("LOCAL_RANK");
   /* one process of a launcher is alone */
   g_setenv ("OMPI_COMM_WORLD_RANK", "0", TRUE);
   g_setenv ("OMPI_COMM_WORLD_SIZE", "1", TRUE);
