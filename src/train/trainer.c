@@ -327,8 +327,9 @@ cnn3d_trainer_free (Cnn3dTrainer **trainer)
   *trainer = NULL;
   if (!t)
     return;
-  cnn3d_ranks_free (t->ranks);
+  /* waits for copies to the host, of which some go to the ranks' arrays */
   cnn3d_session_clear (&t->s);
+  cnn3d_ranks_free (t->ranks);
   g_free (t->trained);
   g_free (t->mark_statistics);
   g_free (t->new_statistics);
