@@ -5,34 +5,46 @@
 
 #include "elementreport.h"
 
-/* The GPU that this rank has for itself among those of its machine, such as "cuda:1", by its number
- * there; where the launcher shows each rank its own GPU only, that one. Free with g_free(). NULL:
- * there is none, and *why says so, to be freed with g_free(). */
-static gchar *
-find_gpu (const gchar *device, gchar **why)
+/* The number of the GPU that this rank has for itself among those of its machine: its own there; where
+ * the launcher shows each rank its own GPU only, that one. -1 with error: there is none. */
+static gint
+choose_gpu (const Cnn3dBackend *backend, GError **error)
 {
   const guint local = cnn3d_comm_local_rank ();
+  gchar **gpus = backend->list (error);
+  const guint n = g_strv_length (gpus);
+
+  g_strfreev (gpus);
+  if (n == 1 || local < n)
+    return n == 1 ? 0 : local;
+  if (!*error)
+    g_set_error (error, CNN3D_COMM_ERROR, CNN3D_COMM_ERROR_MISSING,
+        "this machine has %u GPUs for more ranks: start one for each", n);
+  return -1;
+}
+
+/* This rank's GPU, such as "cuda:1", if it can be used, and *id, by which the other ranks know it; both
+ * to be freed with g_free(). NULL: there is none, and *why says so, to be freed with g_free(). */
+static gchar *
+find_gpu (const gchar *device, gchar **id, gchar **why)
+{
+  const gboolean chosen = g_str_has_prefix (device, "cuda:");
   GError *error = NULL;
   const Cnn3dBackend *backend;
-  gchar **gpus;
-  guint n;
+  gint index = -1;
 
-  if (g_str_has_prefix (device, "cuda:"))
-    return g_strdup (device);
   if (!strcmp (device, "cpu")) {
     *why = g_strdup ("device is cpu");
     return NULL;
   }
   backend = cnn3d_backend_load ("cuda", &error);
-  gpus = backend ? backend->list (&error) : NULL;
-  n = gpus ? g_strv_length (gpus) : 0;
-  g_strfreev (gpus);
-  if (n == 1 || local < n) {
-    g_clear_error (&error);
-    return g_strdup_printf ("cuda:%u", n == 1 ? 0 : local);
-  }
-  *why = error ? g_strdup (error->message)
-               : g_strdup_printf ("this machine has %u GPUs for more ranks: start one for each", n);
+  if (backend)
+    index = chosen ? (gint) g_ascii_strtoll (device + 5, NULL, 10) : choose_gpu (backend, &error);
+  if (!error)
+    *id = backend->identify (index, &error);
+  if (*id)
+    return chosen ? g_strdup (device) : g_strdup_printf ("cuda:%d", index);
+  *why = g_strdup (error->message);
   g_clear_error (&error);
   return NULL;
 }
@@ -57,9 +69,8 @@ static gboolean
 join (TrainRun *self, Cnn3dDistributed distributed, GError **error)
 {
   const gchar *device = self->settings.device ? self->settings.device : "auto";
-  gchar *why = NULL, *gpu = find_gpu (device, &why), *text;
-  const Cnn3dCommParams params = { distributed, self->settings.distributed_timeout, gpu != NULL,
-    why };
+  gchar *why = NULL, *id = NULL, *gpu = find_gpu (device, &id, &why), *text;
+  const Cnn3dCommParams params = { distributed, self->settings.distributed_timeout, id, why };
 
   self->comm = cnn3d_comm_join (&params, error);
   if (self->comm && cnn3d_comm_size (self->comm) == 1)
@@ -67,6 +78,7 @@ join (TrainRun *self, Cnn3dDistributed distributed, GError **error)
   else if (self->comm)
     set_device (self, gpu);
   g_free (gpu);
+  g_free (id);
   g_free (why);
   if (self->comm && cnn3d_comm_passed_over (self->comm) && !train_run_follows (self)) {
     text = g_strdup_printf ("the ranks train on CPUs, because not all can train on GPUs: %s; "

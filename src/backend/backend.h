@@ -298,6 +298,9 @@ typedef struct {
   gboolean (*add) (
       Cnn3dDevice *device, gfloat *to, const gfloat *from, gsize n, gboolean adds, GError **error);
 
+  /* Checks what open() checks first of the index-th device. Returns a name that no other device of any
+   * machine has, to be freed with g_free(); NULL with error. The function is NULL where stream() is. */
+  gchar *(*identify) (gint index, GError **error);
   /* The stream of the device's work, for others' work in its order; this thread works for the device
    * from then on. NULL with error. The function is NULL where memory is the host's. */
   gpointer (*stream) (Cnn3dDevice *device, GError **error);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "src/comm/comm.h"
 
+#include <string.h>
+
 #include "src/comm/meet.h"
 #include "src/module.h"
 
@@ -230,8 +232,24 @@ load_nccl (const Cnn3dCommParams *params, GError **error)
 /* What a rank tells the others before they agree on a transport. */
 typedef struct {
   guint32 able;
-  gchar reason[508]; /* why it is not */
+  gchar gpu[64];
+  gchar reason[444]; /* why it is not */
 } Ability;
+
+/* Two ranks with one GPU between them, which NCCL refuses when they join. NULL: there are none; free
+ * with g_free(). */
+static gchar *
+find_shared (const Ability *all, guint size)
+{
+  /* it does not, if this is set */
+  if (get_bytes ("NCCL_MULTI_RANK_GPU_ENABLE", 0))
+    return NULL;
+  for (guint r = 1; r < size; r++)
+    for (guint q = 0; q < r; q++)
+      if (!strcmp (all[q].gpu, all[r].gpu))
+        return g_strdup_printf ("ranks %u and %u have one GPU between them", q, r);
+  return NULL;
+}
 
 /* NCCL between ranks that MPI connects, if all are able. NULL: not all are, and *reason says why, or,
  * with error, something failed. */
@@ -249,6 +267,8 @@ join_nccl_by_mpi (Cnn3dComm *mpi, const Cnn3dCommParams *params, gchar **reason,
     ids = g_malloc0 (transport->id_bytes * (mpi->place.size + 1));
   if (transport && mpi->place.rank == 0 && !transport->make_id (ids, &missing))
     own.able = FALSE;
+  if (transport)
+    g_strlcpy (own.gpu, params->gpu, sizeof own.gpu);
   if (missing)
     g_strlcpy (own.reason, missing->message, sizeof own.reason);
   if (!cnn3d_comm_share (mpi, &own, sizeof own, all, error))
@@ -260,6 +280,8 @@ join_nccl_by_mpi (Cnn3dComm *mpi, const Cnn3dCommParams *params, gchar **reason,
       *reason = g_strdup_printf ("rank %u: %s", r, valid);
       return NULL;
     }
+  if ((*reason = find_shared (all, mpi->place.size)))
+    return NULL;
   /* able: there is a transport */
   if (!cnn3d_comm_share (mpi, ids, transport->id_bytes, ids + transport->id_bytes, error))
     return NULL;

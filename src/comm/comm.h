@@ -87,8 +87,9 @@ CNN3D_API guint cnn3d_comm_neighbours (void);
 typedef struct {
   Cnn3dDistributed distributed; /* not NONE */
   guint seconds;                /* the longest that a rank is waited for */
-  /* This rank may train on a GPU; NULL: not, because of `no_gpu`. */
-  gboolean gpu;
+  /* The GPU that this rank may train on, by a name that no other GPU has; NULL: none, because of
+   * `no_gpu`. */
+  const gchar *gpu;
   const gchar *no_gpu;
 } Cnn3dCommParams;
 

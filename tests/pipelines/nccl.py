@@ -70,7 +70,7 @@ def same_bits(folder):
         launch.finish(process).fine()
     same_files(folder, "alone", "torchrun")
     run = launch.finish(launch.start(line(1, "mpirun", "precision=16-mixed"), folder,
-                                     before=launch.mpirun("-n", "2"))).fine()
+                                     before=launch.mpirun("-n", "2"), NCCL_MULTI_RANK_GPU_ENABLE="1")).fine()
     plan, = run.messages("cnn3dtrain-plan")[:1]
     run.need(plan["device"].startswith("Test double") and int(plan["exchange-bytes"]) > 0, "not on the double: %s" % plan)
     run.need("WARNING" not in run.out + run.err, "it warns")
@@ -86,6 +86,17 @@ def without(folder):
     mpirun = launch.mpirun("-n", "2")
     launch.finish(launch.start(line(1, "host", "distributed=mpi device=cuda"), folder, before=mpirun)).refused(
         "ranks train on CPUs over MPI and on GPUs over NCCL, but this one is on Test double.* over mpi")
+    run = launch.finish(launch.start(line(1, "shared"), folder, before=mpirun)).fine()
+    run.need("ranks train on CPUs, because not all can train on GPUs: ranks 0 and 1 have one GPU between them" in
+             run.out + run.err, "it does not warn")
+    launch.finish(launch.start(line(1, "both", "distributed=nccl"), folder, before=mpirun)).refused(
+        "distributed=nccl is not possible: ranks 0 and 1 have one GPU between them")
+    run = launch.finish(launch.start(line(1, "unusable"), folder, before=mpirun, CNN3D_CUDNN="nothing.so")).fine()
+    plan, = run.messages("cnn3dtrain-plan")[:1]
+    run.need(plan["device"].startswith("CPU"), "not on the CPU: %s" % plan)
+    launch.finish(launch.start(line(1, "asked", "distributed=nccl"), folder, before=mpirun,
+                               CNN3D_CUDNN="nothing.so")).refused(
+        "distributed=nccl is not possible: rank 0: NCCL takes GPUs, but .*cuDNN")
     os.environ["CNN3D_NCCL"] = os.path.join(folder, "nothing.so")
     run = launch.finish(launch.start(line(1, "fallback"), folder, before=mpirun)).fine()
     run.need("the ranks train on CPUs, because not all can train on GPUs: rank 0: NCCL 2 cannot be loaded" in

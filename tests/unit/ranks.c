@@ -311,7 +311,8 @@ test_no_nccl (void)
   };
 
   for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
-    const Cnn3dCommParams params = { CNN3D_DISTRIBUTED_NCCL, 1, cases[i].gpu, "there is none" };
+    const Cnn3dCommParams params = { CNN3D_DISTRIBUTED_NCCL, 1, cases[i].gpu ? "GPU-0" : NULL,
+      "there is none" };
     g_autoptr (GError) error = NULL;
 
     if (cases[i].size) {

@@ -192,6 +192,7 @@ static const Cnn3dBackend backend = {
   .update = cuda_update_all,
   .square_pieces = cuda_square_slice,
   .add = cuda_add,
+  .identify = cuda_here_identify,
   .stream = cuda_stream,
   .busy = cuda_busy,
 };

@@ -14,6 +14,7 @@ gboolean cuda_runs_nothing (const Cnn3dDevice *d, GError **error);
 gboolean cuda_here_open (Cnn3dDevice *d, gint index, GError **error);
 void cuda_here_close (Cnn3dDevice *d);
 gchar **cuda_here_list (GError **error);
+gchar *cuda_here_identify (gint index, GError **error);
 gint cuda_here_capability (Cnn3dDevice *d); /* 100 * major + 10 * minor */
 /* Sets `total` and `available`. */
 void cuda_here_memory (Cnn3dDevice *d, Cnn3dDeviceMemory *memory);

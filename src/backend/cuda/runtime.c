@@ -134,33 +134,56 @@ take_own (CudaHere *h, GError **error)
       cudaMemsetAsync (h->small, 0, sizeof *h->small, h->work), "memory cannot be cleared", error);
 }
 
-gboolean
-cuda_here_open (Cnn3dDevice *d, gint index, GError **error)
+/* The version of cuDNN with which the N-th GPU can be used; 0 with error. */
+static guint
+check_device (gint index, GError **error)
 {
   const gint n = count_devices (error);
-  struct cudaDeviceProp properties;
-  CudaHere *h;
   gint has;
-  guint version;
 
   if (!n)
-    return FALSE;
+    return 0;
   if (index < 0 || index >= n) {
     g_set_error (error, CNN3D_BACKEND_ERROR, CNN3D_BACKEND_ERROR_MISSING,
         "there is no GPU number %d here, only 0 to %d: use device=cuda:0", index, n - 1);
-    return FALSE;
+    return 0;
   }
   has = capability (index, error);
   if (!has)
-    return FALSE;
+    return 0;
   if (has < OLDEST_CAPABILITY) {
     g_set_error (error, CNN3D_BACKEND_ERROR, CNN3D_BACKEND_ERROR_UNSUPPORTED,
         "this GPU's compute capability is %d.%d, and 7.5 is the oldest that is supported: use "
         "device=cpu",
         has / 100, has / 10 % 10);
-    return FALSE;
+    return 0;
   }
-  version = cuda_dnn_version (error);
+  return cuda_dnn_version (error);
+}
+
+gchar *
+cuda_here_identify (gint index, GError **error)
+{
+  struct cudaDeviceProp properties;
+  GString *name;
+
+  if (!check_device (index, error)
+      || !cuda_ok (cudaGetDeviceProperties (&properties, index),
+          "the GPU's properties cannot be read", error))
+    return NULL;
+  name = g_string_new ("GPU-");
+  for (guint i = 0; i < CUDA_UUID_BYTES; i++)
+    g_string_append_printf (name, "%02x", (guint8) properties.uuid.bytes[i]);
+  return g_string_free (name, FALSE);
+}
+
+gboolean
+cuda_here_open (Cnn3dDevice *d, gint index, GError **error)
+{
+  const guint version = check_device (index, error);
+  struct cudaDeviceProp properties;
+  CudaHere *h;
+
   if (!version)
     return FALSE;
 

@@ -31,6 +31,13 @@ cuda_here_list (GError **error)
   return g_new0 (gchar *, 1);
 }
 
+gchar *
+cuda_here_identify (gint index, GError **error)
+{
+  cannot (error);
+  return NULL;
+}
+
 gint
 cuda_here_capability (Cnn3dDevice *d)
 {

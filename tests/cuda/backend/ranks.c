@@ -72,7 +72,7 @@ doubles_init (void)
 static Cnn3dComm *
 join (guint seconds, GError **error)
 {
-  const Cnn3dCommParams params = { CNN3D_DISTRIBUTED_AUTO, seconds, TRUE, NULL };
+  const Cnn3dCommParams params = { CNN3D_DISTRIBUTED_AUTO, seconds, "GPU-0", NULL };
 
   return cnn3d_comm_join (&params, error);
 }
