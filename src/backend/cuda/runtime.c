@@ -209,12 +209,12 @@ cuda_here_open (Cnn3dDevice *d, gint index, GError **error)
   return TRUE;
 }
 
-/* Keeps what driver and libraries take for later plans. */
+/* Keeps what driver and libraries take for later plans, unless others' memory cannot be told from it. */
 static void
 measure_context (CudaHere *h)
 {
   const guint64 passes = h->passes.eager + h->passes.replayed,
-                bytes = passes > h->measured ? cuda_context_measure (h->uuid) : 0;
+                bytes = passes > h->measured && !h->shared ? cuda_context_measure (h->uuid) : 0;
   const guint version = cuda_dnn_version (NULL);
 
   h->measured = passes;
@@ -494,7 +494,10 @@ cuda_finish (Cnn3dDevice *d, GError **error)
 gpointer
 cuda_stream (Cnn3dDevice *d, GError **error)
 {
-  return cuda_enter (d, error) ? d->here->work : NULL;
+  if (!cuda_enter (d, error))
+    return NULL;
+  d->here->shared = TRUE;
+  return d->here->work;
 }
 
 gboolean

@@ -57,6 +57,7 @@ struct _CudaHere {
   } bounces[CUDA_BOUNCES];
   guint next_bounce;
 
+  gboolean shared;   /* its stream was given to others, who take memory, too */
   gboolean *trained; /* what small->segments says of each parameter of `model` */
   const Cnn3dModel *model;
   guint n_segments;

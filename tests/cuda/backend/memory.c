@@ -161,6 +161,35 @@ test_unlisted (void)
   look_for (BOUND, "a bound");
 }
 
+/* Memory that others take behind the device's stream, as NCCL does, is no context. */
+static void
+test_shared (void)
+{
+  const Cnn3dPass pass = { 0, TRUE, 0, 0, CLIPS, 1, FALSE };
+  gint32 labels[CLIPS];
+  g_autofree guint8 *frames = NULL;
+  g_autoptr (GError) error = NULL;
+  Cnn3dProgress progress;
+  Cnn3dTrainerParams p;
+
+  reset ();
+  params_init (&p);
+  p.device = "cuda";
+  frames = rig_frames (&p, labels);
+  for (gint shared = 1; shared >= 0; shared--) {
+    const Cnn3dBatch batch = { frames, CNN3D_TYPE_UINT8, labels, BATCH, BATCH };
+    Cnn3dTrainer *t = cnn3d_trainer_new (&p, BATCH, &error);
+
+    g_assert_no_error (error);
+    g_assert_true (!shared || t->s.backend->stream (t->s.device, &error));
+    g_assert_true (cnn3d_trainer_begin_pass (t, &pass, &error)
+        && cnn3d_trainer_run (t, &batch, &progress, &error)
+        && cnn3d_trainer_wait (t, &progress, &error));
+    cnn3d_trainer_free (&t);
+    g_assert_true ((kept (GROUP) == 0) == shared);
+  }
+}
+
 /* A damaged file is ignored, and replaced; so are figures that cannot be. */
 static void
 test_damaged (void)
@@ -359,6 +388,7 @@ main (int argc, char **argv)
   nvml = entry ();
   g_test_add_func ("/memory/measured", test_measured);
   g_test_add_func ("/memory/unlisted", test_unlisted);
+  g_test_add_func ("/memory/shared", test_shared);
   g_test_add_func ("/memory/damaged", test_damaged);
   g_test_add_func ("/memory/keys", test_keys);
   g_test_add_func ("/memory/described", test_described);
