@@ -225,6 +225,12 @@ ask (const Cnn3dPlace *place, const gchar *address, guint16 port, gpointer id, g
     if (socket && set_limit (socket, end, G_MAXUINT) && send_all (socket, &own, sizeof own)
         && receive_all (socket, &answer, sizeof answer)) {
       other = memcmp (answer.magic, MAGIC, sizeof answer.magic) != 0;
+      /* while nothing listens, a socket of this machine may have connected to itself */
+      if (!other && answer.rank != 0) {
+        g_clear_object (&socket);
+        g_usleep (PAUSE);
+        continue;
+      }
       if (!other && !check_greeting (&answer, place, bytes, error))
         return FALSE;
       if (!other && receive_all (socket, id, bytes))

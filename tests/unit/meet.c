@@ -247,6 +247,46 @@ test_taken (void)
   g_socket_listener_close (listener);
 }
 
+static gpointer
+echo (gpointer data)
+{
+  const Answerer *a = data;
+  g_autoptr (GSocketConnection) c = g_socket_listener_accept (a->listener, NULL, a->stop, NULL);
+  guint8 greeting[24];
+
+  if (!c)
+    return NULL;
+  g_input_stream_read_all (
+      g_io_stream_get_input_stream (G_IO_STREAM (c)), greeting, sizeof greeting, NULL, NULL, NULL);
+  g_output_stream_write_all (
+      g_io_stream_get_output_stream (G_IO_STREAM (c)), greeting, sizeof greeting, NULL, NULL, NULL);
+  /* the other side closes it */
+  g_input_stream_read_all (
+      g_io_stream_get_input_stream (G_IO_STREAM (c)), greeting, 1, NULL, NULL, NULL);
+  return NULL;
+}
+
+/* A rank that hears itself asks again, and finds rank 0. */
+static void
+test_itself (void)
+{
+  g_autoptr (GSocketListener) listener = g_socket_listener_new ();
+  g_autoptr (GCancellable) stop = g_cancellable_new ();
+  Answerer a = { listener, stop };
+  GThread *thread, *asks;
+  Rank ranks[2];
+
+  ranks_init (ranks, 2, "127.0.0.1", 5);
+  g_assert_true (g_socket_listener_add_inet_port (listener, port, NULL, NULL));
+  thread = g_thread_new ("echo", echo, &a);
+  asks = g_thread_new ("rank", run, &ranks[1]);
+  g_thread_join (thread);
+  g_socket_listener_close (listener);
+  run (&ranks[0]);
+  g_thread_join (asks);
+  assert_all_have_it (ranks, 2);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -257,5 +297,6 @@ main (int argc, char **argv)
   g_test_add_func ("/meet/sizes", test_sizes);
   g_test_add_func ("/meet/missing", test_missing);
   g_test_add_func ("/meet/taken", test_taken);
+  g_test_add_func ("/meet/itself", test_itself);
   return g_test_run ();
 }
