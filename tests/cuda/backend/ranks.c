@@ -237,6 +237,7 @@ train_some (Cnn3dTrainer *t, const Wrong *w, GError **error)
     return FALSE;
   if (w->rank == w->own) {
     nccl->fails_later = w->later;
+    nccl->tells = w->later;
     nccl->stalls = w->stalls;
     cuda->fail_in = w->cuda;
   }
@@ -284,7 +285,7 @@ run_wrong (gpointer data)
     nccl->version = w->version;
   }
   /* one who fails before they meet does not come: the other need not wait long */
-  p.comm = join (w->later || w->cuda ? SECONDS : 2, &error);
+  p.comm = join (w->later ? SECONDS : 2, &error);
   ok = p.comm && (t = cnn3d_trainer_new (&p, BATCH, &error));
   ok = ok && train_some (t, w, &error);
   if (!ok && (!error || strlen (error->message) < 20))

@@ -354,8 +354,7 @@ int
 ncclCommAbort (NcclComm c)
 {
   g_atomic_int_set (&c->aborted, TRUE);
-  /* the others of a rank that hangs learn nothing */
-  if (!control.stalls)
+  if (control.tells)
     g_atomic_int_set (&c->shared->aborted, TRUE);
   g_clear_pointer (&c->group, group_free);
   control.alive--;

@@ -14,6 +14,7 @@ typedef struct {
   guint64 fail_after;   /* its calls before the first failing one */
   gboolean fails_later; /* ncclCommGetAsyncError says that an exchange failed */
   gboolean stalls;      /* from now on nothing that this rank sends arrives */
+  gboolean tells;       /* the others learn that this rank has aborted, as over some links */
   gint alive;           /* communicators not destroyed or aborted */
   gint version;         /* 0: a new one */
 } NcclDouble;
