@@ -9,6 +9,7 @@
 /* Polls without a pause, while a GPU is nearly done; then a pause between two, in microseconds */
 #define POLLS 2000
 #define PAUSE 50
+#define MOST_POSTED 256 /* exchanges that are not waited for */
 
 G_DEFINE_QUARK (cnn3d-comm-error, cnn3d_comm_error)
 
@@ -18,6 +19,7 @@ struct _Cnn3dComm {
   Cnn3dPlace place;
   guint seconds;
   guint64 sent;
+  guint posted;        /* exchanges that may not be done */
   gpointer id;         /* to connect with */
   Cnn3dCommGpu gpu;    /* where the exchanges are posted */
   Cnn3dComm *launcher; /* ends the other ranks if this one fails; NULL: nothing does */
@@ -424,8 +426,10 @@ cnn3d_comm_exchange (Cnn3dComm *c, const gconstpointer *from, const gsize *sent,
 {
   for (guint r = 0; r < c->place.size; r++)
     c->sent += r == c->place.rank ? 0 : sent[r];
+  /* what is posted takes room in the queues of GPU and driver */
   if (c->transport->post)
-    return c->transport->post (c->link, from, sent, to, received, c->gpu.stream, error);
+    return (c->posted < MOST_POSTED || cnn3d_comm_settle (c, error)) && ++c->posted
+        && c->transport->post (c->link, from, sent, to, received, c->gpu.stream, error);
   return c->transport->exchange (c->link, from, sent, to, received, c->seconds, error);
 }
 
@@ -449,6 +453,7 @@ cnn3d_comm_settle (Cnn3dComm *c, GError **error)
     if (busy && polls > POLLS)
       g_usleep (PAUSE);
   }
+  c->posted = 0;
   return TRUE;
 
   /* ERRORS */

@@ -331,6 +331,69 @@ test_no_nccl (void)
   g_unsetenv ("MASTER_PORT");
 }
 
+static guint posted, most_posted;
+
+static Cnn3dLink *
+post_join (const Cnn3dPlace *place, gconstpointer id, guint seconds, GError **error)
+{
+  return (Cnn3dLink *) &posted;
+}
+
+static void
+post_leave (Cnn3dLink **link, gboolean failed)
+{
+  *link = NULL;
+}
+
+static gboolean
+post (Cnn3dLink *link, const gconstpointer *from, const gsize *sent, const gpointer *to,
+    const gsize *received, gpointer stream, GError **error)
+{
+  posted++;
+  most_posted = MAX (most_posted, posted);
+  return TRUE;
+}
+
+static gboolean
+check_posted (Cnn3dLink *link, GError **error)
+{
+  return TRUE;
+}
+
+static gboolean
+do_posted (gpointer device, gboolean *busy, GError **error)
+{
+  posted = 0;
+  *busy = FALSE;
+  return TRUE;
+}
+
+/* A large model's exchanges are not all queued before the first is waited for. */
+static void
+test_queue (void)
+{
+  const Cnn3dTransport transport = { .abi = CNN3D_TRANSPORT_ABI,
+    .name = "posts",
+    .join = post_join,
+    .leave = post_leave,
+    .post = post,
+    .check = check_posted };
+  const Cnn3dPlace place = { 0, 1 };
+  const Cnn3dCommGpu gpu = { .busy = do_posted };
+  Cnn3dComm *c = cnn3d_comm_join_by (&transport, &place, NULL, 1, NULL);
+  gconstpointer from = NULL;
+  gpointer to = NULL;
+  const gsize none = 0;
+
+  g_assert_true (cnn3d_comm_connect (c, &gpu, NULL));
+  for (guint i = 0; i < 1000; i++)
+    g_assert_true (cnn3d_comm_exchange (c, &from, &none, &to, &none, NULL));
+  g_assert_true (cnn3d_comm_settle (c, NULL));
+  g_assert_cmpuint (posted, ==, 0);
+  g_assert_cmpuint (most_posted, ==, 256);
+  cnn3d_comm_leave (&c, FALSE);
+}
+
 static void
 test_launchers (void)
 {
@@ -419,6 +482,7 @@ main (int argc, char **argv)
   g_test_add_func ("/ranks/apart", test_apart);
   g_test_add_func ("/ranks/others-batch", test_others_batch);
   g_test_add_func ("/ranks/no-nccl", test_no_nccl);
+  g_test_add_func ("/ranks/queue", test_queue);
   g_test_add_func ("/ranks/launchers", test_launchers);
   status = g_test_run ();
   g_rmdir (folder);
