@@ -383,7 +383,7 @@ ranks () {
     return
   fi
   for r in 0 1; do
-    RANK=$r WORLD_SIZE=2 LOCAL_RANK=$r MASTER_ADDR=localhost MASTER_PORT=$port \
+    RANK=$r WORLD_SIZE=2 LOCAL_RANK=$r MASTER_ADDR=localhost MASTER_PORT=$port NCCL_MULTI_RANK_GPU_ENABLE=1 \
       train_clips 1 "$results/rank-both" >"$results/rank-$r.log" 2>&1 &
     pids+=($!)
   done
@@ -392,7 +392,7 @@ ranks () {
   done
   if grep -q 'NCCL 2 cannot be loaded' "$results"/rank-[01].log; then
     skip "$what" "there is no libnccl.so.2"
-  elif grep -qi 'duplicate GPU' "$results"/rank-[01].log; then
+  elif grep -qiE 'duplicate GPU|same GPU/Partition' "$results"/rank-[01].log; then
     skip "$what" "this NCCL allows no two ranks on one GPU"
   elif [ $status != 0 ]; then
     tail -n 3 "$results"/rank-[01].log
