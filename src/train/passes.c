@@ -161,6 +161,13 @@ cnn3d_trainer_add_up (Cnn3dTrainer *t, guint64 *count, GError **error)
   return !t->ranks || cnn3d_ranks_end_pass (t, count, error);
 }
 
+void
+cnn3d_trainer_enter (Cnn3dTrainer *t)
+{
+  if (t->s.backend->stream)
+    t->s.backend->stream (t->s.device, NULL);
+}
+
 gboolean
 cnn3d_trainer_leave (Cnn3dTrainer *t, const gchar *reason)
 {

@@ -88,7 +88,8 @@ n_statistics (const Cnn3dTrainer *t)
 static inline gboolean
 cnn3d_ranks_exchange (TrainerRanks *k, GError **error)
 {
-  return cnn3d_comm_exchange (k->comm, k->from, k->sent, k->to, k->taken, error);
+  return cnn3d_wire_enter (&k->wire, error)
+      && cnn3d_comm_exchange (k->comm, k->from, k->sent, k->to, k->taken, error);
 }
 
 /* ranknorm.c. A Cnn3dSync's add(), of a Cnn3dTrainer: sums over the ranks, in their order. */

@@ -39,6 +39,12 @@ is_busy (gpointer wire, gboolean *busy, GError **error)
 }
 
 gboolean
+cnn3d_wire_enter (const TrainerWire *w, GError **error)
+{
+  return !w->backend->stream || w->backend->stream (w->device, error);
+}
+
+gboolean
 cnn3d_wire_connect (TrainerWire *w, GError **error)
 {
   Cnn3dCommGpu gpu = { NULL, is_busy, w };

@@ -25,6 +25,8 @@ void cnn3d_wire_init (
 void cnn3d_wire_clear (TrainerWire *wire);
 /* Bytes of device memory that the exchanges of `size` ranks go through. */
 gsize cnn3d_wire_staging (guint size);
+/* Makes this thread work for the device's GPU: it may be another one than before. */
+gboolean cnn3d_wire_enter (const TrainerWire *wire, GError **error);
 /* Connects the ranks if they are on GPUs. The wire may not move after that. */
 gboolean cnn3d_wire_connect (TrainerWire *wire, GError **error);
 /* As cnn3d_comm_exchange() and cnn3d_comm_share(), from and to host memory, and done. */

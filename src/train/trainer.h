@@ -247,6 +247,9 @@ typedef struct {
 CNN3D_API gboolean cnn3d_trainer_begin_pass (
     Cnn3dTrainer *trainer, const Cnn3dPass *pass, GError **error);
 
+/* Makes this thread work for the trainer's device, which cnn3d_comm_leave() needs. */
+CNN3D_API void cnn3d_trainer_enter (Cnn3dTrainer *trainer);
+
 /* Tells the other ranks that this one ends here, after the batches so far; all then save once more
  * and end. reason: why it failed; NULL: it was stopped. FALSE: they were not told, because there are
  * none, or no pass has begun, or one of them has failed. */
