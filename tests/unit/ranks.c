@@ -277,6 +277,29 @@ test_apart (void)
 }
 
 static void
+leave_between (Cnn3dTrainer *t, guint rank, GError **error)
+{
+  train_batch (t, 0, rank, 0.5f, error);
+  g_assert_no_error (*error);
+  if (rank == 1)
+    cnn3d_trainer_leave (t, NULL);
+  else
+    train_batch (t, 1, rank, 0.5f, error);
+}
+
+/* One is stopped when another has begun the next pass already. */
+static void
+test_stopped_between (void)
+{
+  Wrong w[2];
+
+  go_wrong (w, leave_between);
+  g_assert_no_error (w[1].error);
+  g_assert_error (w[0].error, CNN3D_SESSION_ERROR, CNN3D_SESSION_ERROR_LEFT);
+  g_error_free (w[0].error);
+}
+
+static void
 bring_another (Cnn3dTrainer *t, guint rank, GError **error)
 {
   train_batch (t, 0, 1 - rank, 0.5f, error);
@@ -480,6 +503,7 @@ main (int argc, char **argv)
   g_test_add_func ("/ranks/resume", test_resume);
   g_test_add_func ("/ranks/failed", test_failed);
   g_test_add_func ("/ranks/apart", test_apart);
+  g_test_add_func ("/ranks/stopped-between", test_stopped_between);
   g_test_add_func ("/ranks/others-batch", test_others_batch);
   g_test_add_func ("/ranks/no-nccl", test_no_nccl);
   g_test_add_func ("/ranks/queue", test_queue);
