@@ -46,10 +46,10 @@ def program(folder, name, text, seconds=120):
     return out
 
 
-def page(folder):
+def page(_):
     """Each program of the page receives the messages described there"""
     python()
-    docs.world(folder)
+    folder = docs.world()
     found = blocks()
     titles = [title for title, _ in found]
     assert titles == ["Running a line and receiving messages", "Progress", "Stopping",
