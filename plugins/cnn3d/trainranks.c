@@ -164,7 +164,7 @@ void
 train_run_part (TrainRun *self)
 {
   /* the application's thread may end a run */
-  if (self->trainer)
+  if (self->trainer && self->comm)
     cnn3d_trainer_enter (self->trainer);
   cnn3d_comm_leave (&self->comm, !(self->end.finished || self->end.stopped || self->end.left));
 }
