@@ -261,10 +261,7 @@ is_backward (ClipH264 *self, const Slice *slice, gboolean reset)
   self->order = slice->order;
   self->ordered = slice->ordered;
 
-  /* 8.2.1.1: half of the range is forward */
-  return follows
-      && ((slice->order - before) & ((1u << slice->sequence.order_bits) - 1)) > 1u
-          << (slice->sequence.order_bits - 1);
+  return follows && clip_nal_is_backward (slice->order, before, slice->sequence.order_bits);
 }
 
 guint

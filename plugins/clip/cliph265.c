@@ -169,8 +169,7 @@ is_backward (ClipH265 *self, const guint8 *unit, gsize size)
   self->ordered = b.at <= b.size;
 
   return follows && self->ordered
-      && ((self->order - before) & ((1u << sequence->order_bits) - 1)) > 1u
-          << (sequence->order_bits - 1);
+      && clip_nal_is_backward (self->order, before, sequence->order_bits);
 }
 
 /* Types 16 to 20 are BLA and IDR. Even types below 16 are not references within their temporal

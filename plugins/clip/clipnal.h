@@ -23,6 +23,14 @@ guint clip_bits (ClipBits *bits, guint n);
 /* ue(v), ITU-T H.264 9.1. */
 guint clip_bits_ue (ClipBits *bits);
 
+/* Whether a picture is presented before the one that precedes it, by the least significant bits of
+ * their picture order counts: half of the range is forward. ITU-T H.264 8.2.1.1, H.265 8.3.1. */
+static inline gboolean
+clip_nal_is_backward (guint order, guint before, guint bits)
+{
+  return ((order - before) & ((1u << bits) - 1)) > 1u << (bits - 1);
+}
+
 /* The next NAL unit of a packet; FALSE: there are no more. *at: position, which advances.
  * length_size: bytes of a unit's length field; 0: start codes */
 gboolean clip_nal_next (guint length_size, const guint8 *data, gsize size, gsize *at,
