@@ -5,7 +5,6 @@
 #include "src/module.h"
 
 #include <dlfcn.h>
-#include <gmodule.h>
 
 /* Folders that are searched for modules: an explicit path, and, relative to this library's own
  * location, the folder of the build tree and the installed one. */
@@ -85,4 +84,15 @@ cnn3d_module_load (const Cnn3dModuleKind *kind, const gchar *name, GError **erro
   g_set_error (error, kind->domain, kind->missing,
       "the %s %s is not installed or cannot be loaded:%s", name, kind->kind, reasons->str);
   return NULL;
+}
+
+gboolean
+cnn3d_module_find (
+    GModule *module, const Cnn3dModuleSymbol *symbols, guint n, const gchar **missing)
+{
+  for (guint i = 0; i < n; i++)
+    if (!g_module_symbol (module, *missing = symbols[i].name, symbols[i].place)
+        || !*symbols[i].place)
+      return FALSE;
+  return TRUE;
 }

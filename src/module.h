@@ -4,7 +4,7 @@
 #ifndef CNN3D_MODULE_H
 #define CNN3D_MODULE_H
 
-#include <glib.h>
+#include <gmodule.h>
 
 #include "src/api.h"
 
@@ -22,5 +22,14 @@ typedef struct {
  * folder. It is never unloaded. Returns its table; NULL with error, which says what is missing and
  * which folders were searched. Not thread-safe. */
 gconstpointer cnn3d_module_load (const Cnn3dModuleKind *kind, const gchar *name, GError **error);
+
+typedef struct {
+  const gchar *name;
+  gpointer *place; /* is set */
+} Cnn3dModuleSymbol;
+
+/* Finds the functions of a library that is loaded at run time. FALSE: it has no *missing. */
+CNN3D_API gboolean cnn3d_module_find (
+    GModule *module, const Cnn3dModuleSymbol *symbols, guint n, const gchar **missing);
 
 #endif

@@ -2,8 +2,9 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "src/backend/cuda/cudnn-private.h"
 
-#include <gmodule.h>
 #include <string.h>
+
+#include "src/module.h"
 
 CudaDnnLibrary cuda_dnn;
 GMutex cuda_dnn_lock;
@@ -16,10 +17,7 @@ static GHashTable *answers; /* about described GPUs; kept until the process exit
 static gboolean
 find_symbols (GModule *module, const gchar **missing)
 {
-  const struct {
-    const gchar *name;
-    gpointer *place;
-  } symbols[] = {
+  const Cnn3dModuleSymbol symbols[] = {
     { "cudnnGetVersion", (gpointer *) &cuda_dnn.version },
     { "cudnnGetErrorString", (gpointer *) &cuda_dnn.error_string },
     { "cudnnGetLastErrorString", (gpointer *) &cuda_dnn.last_error },
@@ -34,11 +32,7 @@ find_symbols (GModule *module, const gchar **missing)
     { "cudnnBackendExecute", (gpointer *) &cuda_dnn.execute },
   };
 
-  for (guint i = 0; i < G_N_ELEMENTS (symbols); i++)
-    if (!g_module_symbol (module, *missing = symbols[i].name, symbols[i].place)
-        || !*symbols[i].place)
-      return FALSE;
-  return TRUE;
+  return cnn3d_module_find (module, symbols, G_N_ELEMENTS (symbols), missing);
 }
 
 static guint

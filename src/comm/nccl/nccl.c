@@ -3,11 +3,11 @@
  * The communicator does not block: each call returns at once, and what it began is polled for, so that
  * a rank that hangs is an error after the time limit. libnccl is loaded when it is first needed.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
-#include <gmodule.h>
 #include <string.h>
 
 #include "src/comm/comm.h"
 #include "src/comm/nccl/nccl-api.h"
+#include "src/module.h"
 
 #define LIBRARY "libnccl.so.2"
 #define PAUSE 100  /* between two polls, in microseconds */
@@ -28,10 +28,7 @@ G_MODULE_EXPORT const Cnn3dTransport *cnn3d_transport (void);
 static gboolean
 find_symbols (GModule *module, const gchar **missing)
 {
-  const struct {
-    const gchar *name;
-    gpointer *place;
-  } symbols[] = {
+  const Cnn3dModuleSymbol symbols[] = {
     { "ncclGetVersion", (gpointer *) &nccl.get_version },
     { "ncclGetErrorString", (gpointer *) &nccl.error_string },
     { "ncclGetLastError", (gpointer *) &nccl.last_error },
@@ -47,11 +44,7 @@ find_symbols (GModule *module, const gchar **missing)
     { "ncclRecv", (gpointer *) &nccl.receive },
   };
 
-  for (guint i = 0; i < G_N_ELEMENTS (symbols); i++)
-    if (!g_module_symbol (module, *missing = symbols[i].name, symbols[i].place)
-        || !*symbols[i].place)
-      return FALSE;
-  return TRUE;
+  return cnn3d_module_find (module, symbols, G_N_ELEMENTS (symbols), missing);
 }
 
 /* comm: NULL before there is one. */
