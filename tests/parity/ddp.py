@@ -31,7 +31,8 @@ def run(rank, folder):
     torch.set_num_threads(1)
     torch.distributed.init_process_group("gloo", init_method="file://" + os.path.join(folder, "meeting"), rank=rank,
                                          world_size=PROCESSES)
-    model, x, y, batch, steps, lr = torch.load(os.path.join(folder, "run.pt"))
+    # the file has a whole model; PyTorch before 1.13 does not know weights_only
+    model, x, y, batch, steps, lr = torch.load(os.path.join(folder, "run.pt"), weights_only=False)
     model = torch.nn.parallel.DistributedDataParallel(model.train())
     rule = torch.optim.SGD(model.parameters(), lr, momentum=0.9)
     found = []

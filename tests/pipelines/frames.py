@@ -652,6 +652,15 @@ def make_fields(folder):
     print(json.dumps(rows))
 
 
+def can_encode(codec):
+    import av
+    try:
+        av.Codec(codec, "w")
+    except av.codec.codec.UnknownCodecError:
+        return False
+    return True
+
+
 def encode(path, codec, options, pix_fmt="yuv420p", count=60, place=lambda i: i, size=(96, 64), draw=None, muxer=None,
            matrix=None):
     """muxer: its options; matrix: number of the colour matrix that is declared"""
