@@ -100,13 +100,37 @@ cnn3d_comm_local_rank (void)
   return i >= 0 && get_number ("SLURM_LOCALID", &local) ? local : 0;
 }
 
+/* The tasks of srun's step on this machine, which is one of those in a list such as "2(x3),1". */
+static gboolean
+get_tasks (guint *tasks)
+{
+  const gchar *at = g_getenv ("SLURM_STEP_TASKS_PER_NODE");
+  guint node;
+
+  if (!at || !get_number ("SLURM_NODEID", &node))
+    return FALSE;
+  for (guint64 nodes = 0, n, times; g_ascii_isdigit (*at); nodes += times) {
+    gchar *end;
+
+    n = g_ascii_strtoull (at, &end, 10);
+    times = g_str_has_prefix (end, "(x") ? g_ascii_strtoull (end + 2, &end, 10) : 1;
+    end += *end == ')';
+    if (node < nodes + times) {
+      *tasks = MIN (n, G_MAXINT);
+      return TRUE;
+    }
+    at = end + (*end == ',');
+  }
+  return FALSE;
+}
+
 guint
 cnn3d_comm_neighbours (void)
 {
   guint n;
 
   return (get_number ("OMPI_COMM_WORLD_LOCAL_SIZE", &n) || get_number ("MPI_LOCALNRANKS", &n)
-             || get_number ("SLURM_NTASKS_PER_NODE", &n))
+             || get_tasks (&n))
           && n > 0
       ? n
       : 1;
@@ -212,9 +236,10 @@ join_mpi (guint seconds, GError **error)
   /* each would train a model of its own */
   if (c && cnn3d_comm_place (&rank, &size) && size != c->place.size) {
     g_set_error (error, CNN3D_COMM_ERROR, CNN3D_COMM_ERROR_FAILED,
-        "the launcher started %u processes, but MPI knows of %u: start them with the mpirun of the "
-        "same MPI, or with srun --mpi=pmix",
-        size, c->place.size);
+        "the launcher started %u processes, but MPI (%s) knows of %u: start them with the mpirun "
+        "of "
+        "that MPI, or with srun --mpi=pmix (Open MPI) or --mpi=pmi2 (MPICH)",
+        size, transport->library (), c->place.size);
     cnn3d_comm_leave (&c, TRUE);
   }
   return c;
@@ -299,10 +324,17 @@ static Cnn3dComm *
 join_nccl_by_meeting (const Cnn3dPlace *place, const Cnn3dCommParams *params, GError **error)
 {
   const gchar *address = g_getenv ("MASTER_ADDR");
-  const Cnn3dTransport *transport = load_nccl (params, error);
+  const Cnn3dTransport *transport;
   g_autofree gpointer id = NULL;
   guint port;
 
+  if (!params->gpu) {
+    g_set_error (error, CNN3D_COMM_ERROR, CNN3D_COMM_ERROR_MISSING,
+        "torchrun's processes train on GPUs only (start those on CPUs with mpirun or srun), but %s",
+        params->no_gpu);
+    return NULL;
+  }
+  transport = load_nccl (params, error);
   if (!transport)
     return NULL;
   if (!get_number ("MASTER_PORT", &port) || port < 1 || port > G_MAXUINT16) {

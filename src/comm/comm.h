@@ -9,7 +9,7 @@
 
 G_BEGIN_DECLS
 
-#define CNN3D_TRANSPORT_ABI 2
+#define CNN3D_TRANSPORT_ABI 3
 
 #define CNN3D_COMM_ERROR (cnn3d_comm_error_quark ())
 CNN3D_API GQuark cnn3d_comm_error_quark (void);
@@ -40,6 +40,9 @@ typedef struct {
   void (*leave) (Cnn3dLink **link, gboolean failed);
   guint (*rank) (const Cnn3dLink *link);
   guint (*size) (const Cnn3dLink *link);
+  /* Name and version of the MPI that the module was built with, such as "Open MPI v4.1.4", after
+   * join(); NULL in transports that are not MPI's. */
+  const gchar *(*library) (void);
   /* Sends from[r], sent[r] bytes, to each rank r, and fills to[r] with received[r] bytes from each;
    * arrays of `size`. What a rank sends to itself is copied. All ranks call it, with sizes that
    * agree, each below 1 GiB; 0: nothing, and the pointer may be NULL. It returns when all has been

@@ -81,7 +81,7 @@ def without(folder):
     """Without NCCL ranks under mpirun train on CPUs with a warning, and what asks for it is refused"""
     on_doubles(folder)
     for process in torchrun(folder, line(1, "cpu", "device=cpu distributed-timeout=2")):
-        launch.finish(process).refused("NCCL takes GPUs, but device is cpu")
+        launch.finish(process).refused("torchrun's processes train on GPUs only .*, but device is cpu")
     launch.launch(line(1, "none", "distributed=nccl"), folder).refused("none did: start them with mpirun, srun or torchrun")
     mpirun = launch.mpirun("-n", "2")
     launch.finish(launch.start(line(1, "host", "distributed=mpi device=cuda"), folder, before=mpirun)).refused(

@@ -328,7 +328,9 @@ test_no_nccl (void)
     gboolean gpu;
   } cases[] = {
     { NULL, NULL, "distributed=nccl connects the processes that a launcher started, but none did" },
-    { "2", "29500", "NCCL takes GPUs, but there is none" },
+    { "2", "29500",
+        "torchrun's processes train on GPUs only (start those on CPUs with mpirun or "
+        "srun), but there is none" },
     { "2", "0", "MASTER_PORT is not a port: start the processes with torchrun", TRUE },
     { "2", "65536", "MASTER_PORT is not a port: start the processes with torchrun", TRUE },
   };
@@ -487,6 +489,41 @@ test_launchers (void)
   g_unsetenv ("MASTER_ADDR");
 }
 
+/* The ranks of a machine, of which each gets its share of the memory */
+static void
+test_neighbours (void)
+{
+  static const struct {
+    const gchar *tasks, *node;
+    guint n;
+  } cases[] = { { "4", "0", 4 }, { "4", NULL, 1 }, { "4", "1", 1 }, { "2(x3),1", "0", 2 },
+    { "2(x3),1", "2", 2 }, { "2(x3),1", "3", 1 }, { "1,3(x2)", "2", 3 }, { "1,3(x2)", "3", 1 },
+    { "0", "0", 1 }, { "", "0", 1 }, { "3(", "1", 1 }, { "3(x", "1", 1 }, { "none", "0", 1 } };
+
+  g_unsetenv ("OMPI_COMM_WORLD_LOCAL_SIZE");
+  g_unsetenv ("MPI_LOCALNRANKS");
+  g_unsetenv ("SLURM_STEP_TASKS_PER_NODE");
+  g_assert_cmpuint (cnn3d_comm_neighbours (), ==, 1);
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
+    g_setenv ("SLURM_STEP_TASKS_PER_NODE", cases[i].tasks, TRUE);
+    g_unsetenv ("SLURM_NODEID");
+    if (cases[i].node)
+      g_setenv ("SLURM_NODEID", cases[i].node, TRUE);
+    g_assert_cmpuint (cnn3d_comm_neighbours (), ==, cases[i].n);
+  }
+  /* an mpirun within Slurm's job knows its own */
+  g_setenv ("SLURM_STEP_TASKS_PER_NODE", "8", TRUE);
+  g_setenv ("SLURM_NODEID", "0", TRUE);
+  g_setenv ("MPI_LOCALNRANKS", "2", TRUE);
+  g_assert_cmpuint (cnn3d_comm_neighbours (), ==, 2);
+  g_setenv ("OMPI_COMM_WORLD_LOCAL_SIZE", "3", TRUE);
+  g_assert_cmpuint (cnn3d_comm_neighbours (), ==, 3);
+  g_unsetenv ("OMPI_COMM_WORLD_LOCAL_SIZE");
+  g_unsetenv ("MPI_LOCALNRANKS");
+  g_unsetenv ("SLURM_STEP_TASKS_PER_NODE");
+  g_unsetenv ("SLURM_NODEID");
+}
+
 int
 main (int argc, char **argv)
 {
@@ -508,6 +545,7 @@ main (int argc, char **argv)
   g_test_add_func ("/ranks/no-nccl", test_no_nccl);
   g_test_add_func ("/ranks/queue", test_queue);
   g_test_add_func ("/ranks/launchers", test_launchers);
+  g_test_add_func ("/ranks/neighbours", test_neighbours);
   status = g_test_run ();
   g_rmdir (folder);
   g_free (folder);

@@ -136,6 +136,22 @@ size (const Cnn3dLink *l)
   return l->size;
 }
 
+/* The first part of what MPI says of itself: the rest is how it was built. */
+static const gchar *
+library (void)
+{
+  static gchar text[MPI_MAX_LIBRARY_VERSION_STRING];
+  gint length = 0;
+
+  g_mutex_lock (&lock);
+  if (!*text && MPI_Get_library_version (text, &length) == MPI_SUCCESS) {
+    text[strcspn (text, ",\n")] = '\0';
+    g_strdelimit (text, "\t", ' ');
+  }
+  g_mutex_unlock (&lock);
+  return text;
+}
+
 /* The ranks with requests that are not done, such as "2, 5", which are given up: their memory will go.
  * Free with g_free(). */
 static gchar *
@@ -247,6 +263,7 @@ static const Cnn3dTransport transport = { .abi = CNN3D_TRANSPORT_ABI,
   .leave = leave,
   .rank = rank,
   .size = size,
+  .library = library,
   .exchange = exchange };
 
 const Cnn3dTransport *
