@@ -4,6 +4,7 @@
 #include "trainrun-private.h"
 
 #include "elementreport.h"
+#include "src/comm/cores.h"
 
 /* The number of the GPU that this rank has for itself among those of its machine: its own there; where
  * the launcher shows each rank its own GPU only, that one. -1 with error: there is none. */
@@ -64,6 +65,24 @@ set_device (TrainRun *self, const gchar *gpu)
   self->settings.device = g_strdup (gpu);
 }
 
+/* Ranks of one machine that no launcher binds to cores would start as many threads as it has cores,
+ * each. FALSE with error. */
+static gboolean
+share_cores (TrainRun *self, GError **error)
+{
+  guint threads = 0;
+
+  if (cnn3d_comm_on_gpu (self->comm))
+    return TRUE;
+  if (!cnn3d_comm_threads (self->comm, &threads, error)) {
+    cnn3d_comm_leave (&self->comm, TRUE);
+    return FALSE;
+  }
+  if (!self->settings.threads)
+    self->settings.threads = threads;
+  return TRUE;
+}
+
 /* Joins, unless this process is alone. FALSE with error. */
 static gboolean
 join (TrainRun *self, Cnn3dDistributed distributed, GError **error)
@@ -75,7 +94,7 @@ join (TrainRun *self, Cnn3dDistributed distributed, GError **error)
   self->comm = cnn3d_comm_join (&params, error);
   if (self->comm && cnn3d_comm_size (self->comm) == 1)
     cnn3d_comm_leave (&self->comm, FALSE);
-  else if (self->comm)
+  else if (self->comm && share_cores (self, error))
     set_device (self, gpu);
   g_free (gpu);
   g_free (id);

@@ -98,6 +98,16 @@ def same_bits(folder):
     return ["clips skipped by each rank: %s" % skipped]
 
 
+def cores(folder):
+    """Ranks that are bound to no cores share those of the machine"""
+    videos(folder)
+    run_ranks(2, folder, line(epochs=1).replace("threads=1 ", "")).fine()
+    each = max(1, len(os.sched_getaffinity(0)) // 2)
+    for where in (), ("rank-1",):
+        run, = [r for r in records(folder, "run-log", *where, "log.jsonl") if r.get("event") == "run"]
+        assert run["threads"] == each and run["device"].startswith("CPU, %d thread" % each), run
+
+
 def killed(folder):
     """A rank that is killed ends the others, and the same line goes on to the same files"""
     videos(folder)
@@ -272,4 +282,4 @@ def two_hosts(folder):
     return ["ended %.1f s after the cable was out" % seconds]
 
 
-launch.main(same_bits, killed, stopped, synced, hangs, refused, too_many_skipped, failing, two_hosts)
+launch.main(same_bits, cores, killed, stopped, synced, hangs, refused, too_many_skipped, failing, two_hosts)

@@ -1,6 +1,7 @@
 /* Several ranks end with the files of one process that accumulates, to the bit.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "rankrun.h"
+#include "src/comm/cores.h"
 #include "threadcomm.h"
 
 static gpointer
@@ -524,6 +525,42 @@ test_neighbours (void)
   g_unsetenv ("SLURM_NODEID");
 }
 
+/* Cores by letters, of machines by numbers: "0ab 0ab 1c" */
+static void
+test_cores (void)
+{
+  static const struct {
+    const gchar *ranks;
+    guint threads[4];
+  } cases[] = {
+    { "0abcd 0abcd", { 2, 2 } },          /* unbound */
+    { "0abcd 0efgh", { 4, 4 } },          /* a socket each */
+    { "0abcd 1abcd", { 4, 4 } },          /* a machine each */
+    { "0abcd 0abcd 0efgh", { 2, 2, 4 } }, /* two of three on a socket */
+    { "0abc 0abc 0abc 0abc", { 1, 1, 1, 1 } }, { "0abcde 0abcde", { 2, 2 } },
+    { "0abcd 0d 0ab", { 1, 1, 1 } }, { "0 0ab", { 0, 2 } }, /* unknown */
+  };
+  Cnn3dCores own;
+
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
+    g_auto (GStrv) ranks = g_strsplit (cases[i].ranks, " ", -1);
+    Cnn3dCores all[4] = { 0 };
+
+    for (guint r = 0; ranks[r]; r++) {
+      all[r].machine[0] = ranks[r][0];
+      /* far from each other, and in one byte */
+      for (const gchar *c = ranks[r] + 1; *c; c++)
+        all[r].cores[*c < 'e' ? 127 : 0] |= 1 << (*c - 'a');
+    }
+    for (guint r = 0; ranks[r]; r++)
+      g_assert_cmpuint (
+          cnn3d_cores_divide (all, g_strv_length (ranks), r), ==, cases[i].threads[r]);
+  }
+  cnn3d_cores_get (&own);
+  g_assert_cmpuint (cnn3d_cores_divide (&own, 1, 0), ==, g_get_num_processors ());
+  g_assert_cmpint (own.machine[0], !=, '\0');
+}
+
 int
 main (int argc, char **argv)
 {
@@ -546,6 +583,7 @@ main (int argc, char **argv)
   g_test_add_func ("/ranks/queue", test_queue);
   g_test_add_func ("/ranks/launchers", test_launchers);
   g_test_add_func ("/ranks/neighbours", test_neighbours);
+  g_test_add_func ("/ranks/cores", test_cores);
   status = g_test_run ();
   g_rmdir (folder);
   g_free (folder);
