@@ -349,7 +349,9 @@ train_run_stop (TrainRun *self)
   train_run_leave (self);
   save (self);
   report_end (self, self->end.finished || self->end.stopped);
-  if (self->trainer && self->flow == GST_FLOW_OK && !self->end.stopped)
+  /* GST_FLOW_EOS: another rank was stopped */
+  if (self->trainer
+      && (self->flow == GST_FLOW_EOS || (self->flow == GST_FLOW_OK && !self->end.stopped)))
     log_end (self);
 }
 

@@ -137,6 +137,9 @@ def stopped(folder):
     os.kill(pids(folder)[1], signal.SIGINT)
     run = launch.finish(process).fine()
     run.need("rank 1 was stopped, which ends training for all" in run.out + run.err, "it does not say why")
+    for where in (), ("rank-1",):
+        last = records(folder, "run-log", *where, "log.jsonl")[-1]
+        run.need((last["event"], last.get("reason")) == ("finished", "stopped"), "the log ends with %s" % last)
     run_ranks(4, folder, line(1, epochs=4)).fine()
     same_files(folder, "alone", "run")
 
