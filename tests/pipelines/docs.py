@@ -52,7 +52,7 @@ def lines_in(text):
     """Standalone launch lines, with continuation lines joined."""
     text = re.sub(r" *\\\n\s*", " ", text)
     return [line.strip() for line in text.splitlines()
-            if re.match(r"\s*(\w+=\S+ )*(mpirun -n \d+ )?gst-launch-1\.0 ", line)]
+            if re.match(r"\s*(\w+=\S+ )*(mpirun [-\w ]*-n \d+ )?gst-launch-1\.0 ", line)]
 
 
 def launch_lines():
