@@ -64,5 +64,6 @@ cnn3d_csv_unguarded (const gchar *field, gsize size)
 void
 cnn3d_csv_path (GString *to, const gchar *path)
 {
-  append (to, *path && strchr (FORMULAS, *path) ? "./" : "", path);
+  /* a line that begins with # may be a comment */
+  append (to, *path && strchr (FORMULAS "#", *path) ? "./" : "", path);
 }

@@ -395,6 +395,7 @@ tool_dataset (int argc, char **argv)
   summary.poses = g_hash_table_new_full (cnn3d_hash_text, g_str_equal, g_free, NULL);
   summary.wrong = g_ptr_array_new_with_free_func (g_free);
   count_rows (&summary, dataset);
+  cnn3d_dataset_note_keypoints (dataset, points_root, pattern);
   count_poses (&summary, dataset, points_root, pattern, check);
   print_summary (&summary, dataset, paths[0]);
   print_notes (dataset);

@@ -307,6 +307,7 @@ gst_clip_src_open (GstClipSrc *self)
   dataset = cnn3d_dataset_new (&dataset_params, &error);
   if (!dataset)
     goto no_dataset;
+  cnn3d_dataset_note_keypoints (dataset, used->keypoints_root, used->keypoints_pattern);
   gst_clip_src_post_notes (self, dataset);
   self->order = cnn3d_order_new (dataset, &order_params, &error);
   if (!self->order)

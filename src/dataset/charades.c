@@ -70,8 +70,10 @@ add_video (Cnn3dReading *reading, const Cnn3dField *fields, const guint at[N], G
   clip.at = actions.at;
   clip.group = fields[at[SUBJECT]].text;
   clip.group_size = fields[at[SUBJECT]].size;
-  if (actions.size == 0)
+  if (actions.size == 0 && !cnn3d_reading_has_background (reading)) {
+    reading->left_out++;
     return TRUE;
+  }
   if (!cnn3d_reading_find_cut (reading, &fields[at[ID]], &clip, error))
     return FALSE;
   cnn3d_reading_begin_video (reading);
@@ -92,7 +94,10 @@ add_video (Cnn3dReading *reading, const Cnn3dField *fields, const guint at[N], G
 static gboolean
 read_charades (Cnn3dReading *reading, GError **error)
 {
-  return cnn3d_table_rows (reading, names, N, add_video, error);
+  if (!cnn3d_table_rows (reading, names, N, add_video, error))
+    return FALSE;
+  cnn3d_reading_note_left_out (reading, "videos without actions, which are left out");
+  return TRUE;
 }
 
 const Cnn3dReader cnn3d_charades_reader = { "Charades' CSV", knows, read_charades,

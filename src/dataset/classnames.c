@@ -111,6 +111,7 @@ static gboolean
 read_table (Table *table, const gchar *file, GError **error)
 {
   g_autofree gchar *text = NULL;
+  gchar *begin; /* behind the byte-order mark */
   GError *reason = NULL;
   gboolean keyed = FALSE, ok;
   guint number = 0;
@@ -128,7 +129,8 @@ read_table (Table *table, const gchar *file, GError **error)
     return FALSE;
   }
   ok = TRUE;
-  for (gchar *line = text, *next; ok && line; line = next) {
+  begin = g_str_has_prefix (text, "\xEF\xBB\xBF") ? text + 3 : text;
+  for (gchar *line = begin, *next; ok && line; line = next) {
     next = strchr (line, '\n');
     if (next)
       *next++ = '\0';

@@ -152,6 +152,15 @@ cnn3d_column_find (const gchar *name, gsize size, guint *rank)
   return CNN3D_COLUMN_IGNORED;
 }
 
+gboolean
+cnn3d_column_is_offset (const gchar *name, gsize size)
+{
+  gchar plain[MAX_NAME];
+
+  plain_name (name, size, plain);
+  return strcmp (plain, "offset") == 0;
+}
+
 Cnn3dColumn
 cnn3d_column_resembles (const gchar *name, gsize size)
 {

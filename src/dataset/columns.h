@@ -30,6 +30,11 @@ extern const gchar *const cnn3d_column_names[CNN3D_N_COLUMNS];
  * lower one wins. */
 Cnn3dColumn cnn3d_column_find (const gchar *name, gsize size, guint *rank);
 
+/* Whether it is the name "offset": an end beside a start, and either of them alone. */
+gboolean cnn3d_column_is_offset (const gchar *name, gsize size);
+#define CNN3D_OFFSET_REASON \
+  "without a start, an offset may be where a clip begins or where it ends; call it start or end"
+
 /* What a name without a meaning seems to be: CNN3D_COLUMN_START (a time),
  * CNN3D_COLUMN_SPLIT or CNN3D_COLUMN_LABEL; CNN3D_COLUMN_IGNORED: none of them. */
 Cnn3dColumn cnn3d_column_resembles (const gchar *name, gsize size);

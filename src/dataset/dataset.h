@@ -144,6 +144,10 @@ CNN3D_API gchar *cnn3d_dataset_path (const Cnn3dDataset *dataset, guint row);
 CNN3D_API gchar *cnn3d_dataset_keypoints (
     const Cnn3dDataset *dataset, guint row, const gchar *root, const gchar *pattern);
 
+/* Notes as a warning that a pattern gives different videos one file. */
+CNN3D_API void cnn3d_dataset_note_keypoints (
+    Cnn3dDataset *dataset, const gchar *root, const gchar *pattern);
+
 /* What is wrong with a pattern: g_free(); NULL: nothing. */
 CNN3D_API gchar *cnn3d_keypoints_pattern_refuse (const gchar *pattern);
 

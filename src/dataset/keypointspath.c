@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "src/escape.h"
+#include "src/hash.h"
 
 #define DEFAULT_PATTERN "{stem}.npy"
 
@@ -102,4 +103,77 @@ cnn3d_dataset_keypoints (
   values[PLACE_VIEW] = shown.view ? shown.view : "";
   path = fill (pattern, values);
   return cnn3d_dataset_file (from, path);
+}
+
+/* A row's file of key points, by its hash: a data set may have millions. */
+typedef struct {
+  guint32 hash, row;
+} Pointed;
+
+static gint
+compare_pointed (gconstpointer a, gconstpointer b)
+{
+  const Pointed *x = a, *y = b;
+
+  if (x->hash != y->hash)
+    return x->hash < y->hash ? -1 : 1;
+  return x->row < y->row ? -1 : x->row > y->row;
+}
+
+static gboolean
+share_file (const Cnn3dDataset *dataset, const Pointed *a, const Pointed *b, const gchar *root,
+    const gchar *pattern)
+{
+  const Cnn3dRow *rows = (const Cnn3dRow *) dataset->rows->data;
+  g_autofree gchar *one = NULL, *other = NULL;
+  Cnn3dDatasetRow x, y;
+
+  cnn3d_dataset_row (dataset, a->row, &x);
+  cnn3d_dataset_row (dataset, b->row, &y);
+  if (strcmp (x.path, y.path) == 0 && rows[a->row].source == rows[b->row].source)
+    return FALSE;
+  one = cnn3d_dataset_keypoints (dataset, a->row, root, pattern);
+  other = cnn3d_dataset_keypoints (dataset, b->row, root, pattern);
+  return strcmp (one, other) == 0;
+}
+
+void
+cnn3d_dataset_note_keypoints (Cnn3dDataset *dataset, const gchar *root, const gchar *pattern)
+{
+  g_autoptr (GArray) all = g_array_new (FALSE, FALSE, sizeof (Pointed));
+  const Pointed *pointed;
+  guint n = 0, first = 0;
+
+  if (!(root && *root) && !(pattern && *pattern))
+    return;
+  for (guint i = 0; i < dataset->rows->len; i++) {
+    g_autofree gchar *path = NULL;
+    Pointed one = { .row = i };
+
+    if (g_array_index (dataset->rows, Cnn3dRow, i).keypoints != CNN3D_ARENA_FULL
+        || !cnn3d_dataset_wants (dataset, i))
+      continue;
+    path = cnn3d_dataset_keypoints (dataset, i, root, pattern);
+    one.hash = cnn3d_hash_bytes (path, strlen (path));
+    g_array_append_val (all, one);
+  }
+  g_array_sort (all, compare_pointed);
+  pointed = (const Pointed *) all->data;
+  for (guint i = 1; i < all->len; i++)
+    if (pointed[i].hash == pointed[i - 1].hash
+        && share_file (dataset, &pointed[i - 1], &pointed[i], root, pattern) && n++ == 0)
+      first = i;
+  if (n > 0) {
+    g_autofree gchar *file = cnn3d_dataset_keypoints (dataset, pointed[first].row, root, pattern);
+    Cnn3dDatasetRow a, b;
+
+    cnn3d_dataset_row (dataset, pointed[first - 1].row, &a);
+    cnn3d_dataset_row (dataset, pointed[first].row, &b);
+    cnn3d_dataset_note (dataset, TRUE,
+        "%u clips have the key points of another video, such as \"%.*s\", whose file \"%.*s\" is "
+        "that of \"%.*s\", too; a keypoints-pattern with folders, such as {dir}/{stem}.npy, tells "
+        "them apart",
+        n, CNN3D_SHOWN (b.path, strlen (b.path)), CNN3D_SHOWN (file, strlen (file)),
+        CNN3D_SHOWN (a.path, strlen (a.path)));
+  }
 }

@@ -110,6 +110,14 @@ match_columns (Manifest *manifest, guint at[CNN3D_N_COLUMNS], GError **error)
         "the header has a second %s column; keep one of them", cnn3d_column_names[column]);
     return FALSE;
   }
+  if (at[CNN3D_COLUMN_END] && !at[CNN3D_COLUMN_START]) {
+    const Cnn3dField *end = &table->fields[at[CNN3D_COLUMN_END] - 1];
+
+    if (cnn3d_column_is_offset (end->text, end->size)) {
+      cnn3d_reading_error (manifest->reading, end->at, error, "%s", CNN3D_OFFSET_REASON);
+      return FALSE;
+    }
+  }
   if (at[CNN3D_COLUMN_DURATION] && (at[CNN3D_COLUMN_END] || !at[CNN3D_COLUMN_START]))
     manifest->columns[at[CNN3D_COLUMN_DURATION] - 1] = CNN3D_COLUMN_IGNORED;
   return TRUE;
@@ -324,7 +332,6 @@ add_row (Manifest *manifest, GError **error)
     CNN3D_COLUMN_VIEW };
   Cnn3dField own[G_N_ELEMENTS (guarded)];
   Cnn3dClip clip = CNN3D_CLIP_WHOLE;
-  guint32 fold;
 
   if (table->n_fields != manifest->n_columns)
     goto wrong_number;
@@ -370,14 +377,8 @@ add_row (Manifest *manifest, GError **error)
   if (field && !cnn3d_reading_fps (reading, field, manifest->comma, &clip.fps, error))
     return FALSE;
   field = by[CNN3D_COLUMN_FOLD];
-  if (field) {
-    if (field->size == 0)
-      goto no_fold;
-    fold = cnn3d_names_intern (&dataset->folds, &dataset->arena, field->text, field->size);
-    if (fold > G_MAXUINT16)
-      goto many_folds;
-    clip.fold = fold;
-  }
+  if (field && !cnn3d_reading_fold (reading, field, &clip.fold, error))
+    return FALSE;
   return cnn3d_reading_add (reading, &clip, error);
 
   /* ERRORS */
@@ -394,13 +395,6 @@ wrong_number:
       "%u columns, but %s has %u; quote what contains a %s", table->n_fields,
       manifest->header ? "the header" : "the first row", manifest->n_columns,
       cnn3d_table_delimiter_name (table));
-  return FALSE;
-no_fold:
-  cnn3d_reading_error (reading, field->at, error, "the fold is empty");
-  return FALSE;
-many_folds:
-  cnn3d_reading_error (reading, field->at, error,
-      "more than %u different folds; is this column the fold?", G_MAXUINT16);
   return FALSE;
 }
 

@@ -8,7 +8,10 @@
 guint32
 cnn3d_arena_add (Cnn3dArena *arena, const gchar *text, gsize size)
 {
-  gsize offset = arena->size;
+  const gsize offset = arena->size;
+  /* text of the arena itself moves with it */
+  const gboolean own = (guintptr) text - (guintptr) arena->data < arena->size;
+  const gsize from = own ? text - arena->data : 0;
 
   if (size + 1 > (gsize) CNN3D_ARENA_FULL - offset)
     return CNN3D_ARENA_FULL;
@@ -18,7 +21,7 @@ cnn3d_arena_add (Cnn3dArena *arena, const gchar *text, gsize size)
     arena->capacity = MAX (arena->capacity, 4096);
     arena->data = g_realloc (arena->data, arena->capacity);
   }
-  memcpy (arena->data + offset, text, size);
+  memcpy (arena->data + offset, own ? arena->data + from : text, size);
   arena->data[offset + size] = '\0';
   arena->size = offset + size + 1;
   return (guint32) offset;

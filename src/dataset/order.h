@@ -21,7 +21,7 @@ typedef struct _Cnn3dOrder Cnn3dOrder;
  *              others always come as listed
  * limit_clips: at most so many clips a pass (before they are shared out to
  *              ranks); 0: all. Which ones is drawn from the seed, once for all
- *              epochs, so that all classes are among them
+ *              epochs; of a small class there may be none
  * sampling:    balanced: a training pass has as many clips as are listed, of each
  *              class as many as of the others, one more or less. Each class's
  *              clips are gone through again and again, over the epochs, in

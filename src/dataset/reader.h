@@ -50,7 +50,8 @@ typedef struct {
 
   GString *buffer; /* scratch, for unescaped text */
   Cnn3dFinder *finder;
-  GArray *spans; /* of the video that is read, where background is set */
+  GArray *spans;  /* of the video that is read, where background is set */
+  guint left_out; /* videos without a clip */
 
   guint first_row; /* of the data set's, that is in this source */
   /* of const gchar *: where this source's rows are; NULL: none of them names its view */
@@ -135,6 +136,8 @@ gboolean cnn3d_reading_frame (const Cnn3dReading *reading, const Cnn3dField *fie
     const gchar *name, gdouble *frame, GError **error);
 gboolean cnn3d_reading_split (
     const Cnn3dReading *reading, const Cnn3dField *field, Cnn3dSplit *split, GError **error);
+gboolean cnn3d_reading_fold (
+    const Cnn3dReading *reading, const Cnn3dField *field, guint16 *fold, GError **error);
 gboolean cnn3d_reading_fps (const Cnn3dReading *reading, const Cnn3dField *field, gboolean comma,
     gfloat *fps, GError **error);
 /* A value of JSON as a field: a string's text or a number; FALSE with `error` set: it is
@@ -156,6 +159,10 @@ gboolean cnn3d_reading_find (Cnn3dReading *reading, const gchar *name, gsize siz
  * then; else the whole video; ID.mp4 where there is neither. Sets path, start and end. */
 gboolean cnn3d_reading_find_cut (
     Cnn3dReading *reading, const Cnn3dField *id, Cnn3dClip *clip, GError **error);
+
+gboolean cnn3d_reading_has_background (const Cnn3dReading *reading);
+/* what: "videos without ..., which are left out" */
+void cnn3d_reading_note_left_out (const Cnn3dReading *reading, const gchar *what);
 
 /* What no clip of a video covers is a clip, too, where `background` is set: around
  * the clips of a video that are added. like: the video's path and split, its end

@@ -270,6 +270,27 @@ cnn3d_reading_fps (const Cnn3dReading *reading, const Cnn3dField *field, gboolea
 }
 
 gboolean
+cnn3d_reading_fold (
+    const Cnn3dReading *reading, const Cnn3dField *field, guint16 *fold, GError **error)
+{
+  Cnn3dDataset *dataset = reading->dataset;
+  guint32 number;
+
+  if (field->size == 0) {
+    cnn3d_reading_error (reading, field->at, error, "the fold is empty");
+    return FALSE;
+  }
+  number = cnn3d_names_intern (&dataset->folds, &dataset->arena, field->text, field->size);
+  if (number > G_MAXUINT16) {
+    cnn3d_reading_error (reading, field->at, error,
+        "more than %u different folds; is this column the fold?", G_MAXUINT16);
+    return FALSE;
+  }
+  *fold = number;
+  return TRUE;
+}
+
+gboolean
 cnn3d_reading_value (const Cnn3dReading *reading, const gchar *value, const gchar *name,
     Cnn3dField *field, GError **error)
 {
@@ -400,10 +421,24 @@ compare_spans (gconstpointer a, gconstpointer b)
   return x < y ? -1 : x > y;
 }
 
+gboolean
+cnn3d_reading_has_background (const Cnn3dReading *reading)
+{
+  return reading->params->background && *reading->params->background;
+}
+
+void
+cnn3d_reading_note_left_out (const Cnn3dReading *reading, const gchar *what)
+{
+  if (reading->left_out > 0)
+    cnn3d_dataset_note (
+        reading->dataset, FALSE, "%s: %s: %u", reading->location, what, reading->left_out);
+}
+
 void
 cnn3d_reading_begin_video (Cnn3dReading *reading)
 {
-  if (!reading->params->background || !*reading->params->background)
+  if (!cnn3d_reading_has_background (reading))
     return;
   if (!reading->spans)
     reading->spans = g_array_new (FALSE, FALSE, sizeof (Span));

@@ -5,7 +5,8 @@
  *
  * or the array alone, as CreateML has it. A video with a label of its own and no
  * segments is one clip. "fps" is the rate of one that is a folder of pictures. Members
- * have the names of columns (columns.c); a time may be "segment": [1.5, 4], too.
+ * have the names of columns (columns.c), and what a segment says of itself wins over its
+ * video; a time may be "segment": [1.5, 4], too.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "src/dataset/reader.h"
 
@@ -15,37 +16,51 @@
 /* So many members without a meaning are named. */
 #define MAX_NAMED 20
 
+typedef enum {
+  LEVEL_VIDEO,
+  LEVEL_SEGMENT,
+  N_LEVELS,
+} Level;
+
 typedef struct {
   Cnn3dReading *reading;
-  GString *texts[CNN3D_N_COLUMNS]; /* of members that were escaped */
-  GPtrArray *ignored;              /* names of members */
+  GString *texts[N_LEVELS][CNN3D_N_COLUMNS]; /* of members that were escaped */
+  GPtrArray *ignored;                        /* names of members */
+  gboolean folded;                           /* a clip has a fold */
+  const gchar *unfolded;                     /* the first clip that has none; NULL: all have one */
 } Timeline;
 
 /* An object's members by their meaning. */
 typedef struct {
+  Level level;
   const gchar *by[CNN3D_N_COLUMNS]; /* values; NULL: absent */
+  const gchar *offset;              /* the value that is the end is called so */
   const gchar *segment, *segments, *annotations;
   Cnn3dJsonWalk unknown; /* one that looks like a time or a split */
   Cnn3dColumn resembles;
 } Members;
 
 static void
-note_member (Timeline *timeline, const Cnn3dJsonWalk *walk)
+note_name (Timeline *timeline, const gchar *name, gsize size)
 {
-  for (guint i = 0; i < timeline->ignored->len; i++)
-    if (cnn3d_json_is (walk, g_ptr_array_index (timeline->ignored, i)))
+  for (guint i = 0; i < timeline->ignored->len; i++) {
+    const gchar *other = g_ptr_array_index (timeline->ignored, i);
+
+    if (strlen (other) == size && memcmp (other, name, size) == 0)
       return;
+  }
   if (timeline->ignored->len <= MAX_NAMED)
-    g_ptr_array_add (timeline->ignored, g_strndup (walk->key, walk->key_size));
+    g_ptr_array_add (timeline->ignored, g_strndup (name, size));
 }
 
 static void
-find_members (Timeline *timeline, const gchar *object, Members *members)
+find_members (Timeline *timeline, const gchar *object, Level level, Members *members)
 {
   guint ranks[CNN3D_N_COLUMNS];
   Cnn3dJsonWalk walk;
 
   memset (members, 0, sizeof *members);
+  members->level = level;
   for (cnn3d_json_enter (&walk, object); cnn3d_json_next (&walk);) {
     guint rank;
     const Cnn3dColumn column =
@@ -66,6 +81,8 @@ find_members (Timeline *timeline, const gchar *object, Members *members)
       if (!members->by[column] || rank <= ranks[column]) {
         members->by[column] = walk.value;
         ranks[column] = rank;
+        if (column == CNN3D_COLUMN_END)
+          members->offset = cnn3d_column_is_offset (walk.key, walk.key_size) ? walk.key : NULL;
       }
     } else {
       like = cnn3d_column_resembles (walk.key, walk.key_size);
@@ -73,7 +90,7 @@ find_members (Timeline *timeline, const gchar *object, Members *members)
         members->unknown = walk;
         members->resembles = like;
       } else {
-        note_member (timeline, &walk);
+        note_name (timeline, walk.key, walk.key_size);
       }
     }
   }
@@ -112,10 +129,69 @@ get_field (Timeline *timeline, const Members *members, Cnn3dColumn column, Cnn3d
   if (!cnn3d_reading_value (reading, members->by[column], cnn3d_column_names[column], field, error))
     return FALSE;
   if (field->text == reading->buffer->str) {
-    g_string_truncate (timeline->texts[column], 0);
-    g_string_append_len (timeline->texts[column], field->text, field->size);
-    field->text = timeline->texts[column]->str;
+    GString *text = timeline->texts[members->level][column];
+
+    g_string_truncate (text, 0);
+    g_string_append_len (text, field->text, field->size);
+    field->text = text->str;
   }
+  return TRUE;
+}
+
+/* What an object says of its clips beside path, label and times. */
+static gboolean
+take_members (
+    Timeline *timeline, const Members *members, Cnn3dClip *clip, gboolean *folded, GError **error)
+{
+  const Cnn3dReading *reading = timeline->reading;
+  Cnn3dField group, view, split, fold, rate, keypoints;
+
+  if (!get_field (timeline, members, CNN3D_COLUMN_GROUP, &group, error)
+      || !get_field (timeline, members, CNN3D_COLUMN_VIEW, &view, error)
+      || !get_field (timeline, members, CNN3D_COLUMN_SPLIT, &split, error)
+      || !get_field (timeline, members, CNN3D_COLUMN_FOLD, &fold, error)
+      || !get_field (timeline, members, CNN3D_COLUMN_FPS, &rate, error)
+      || !get_field (timeline, members, CNN3D_COLUMN_KEYPOINTS, &keypoints, error))
+    return FALSE;
+  if (group.size > 0) {
+    clip->group = group.text;
+    clip->group_size = group.size;
+  }
+  if (view.size > 0) {
+    clip->view = view.text;
+    clip->view_size = view.size;
+  }
+  if (keypoints.size > 0) {
+    clip->keypoints = keypoints.text;
+    clip->keypoints_size = keypoints.size;
+  }
+  if (members->by[CNN3D_COLUMN_FOLD]) {
+    *folded = TRUE;
+    if (!cnn3d_reading_fold (reading, &fold, &clip->fold, error))
+      return FALSE;
+  }
+  return (split.size == 0 || cnn3d_reading_split (reading, &split, &clip->split, error))
+      && cnn3d_reading_fps (reading, &rate, FALSE, &clip->fps, error);
+}
+
+/* What lies between segments is a clip of the video, which would be elsewhere than they are. */
+static gboolean
+check_segment (const Timeline *timeline, const Members *members, GError **error)
+{
+  static const Cnn3dColumn whole[] = { CNN3D_COLUMN_GROUP, CNN3D_COLUMN_SPLIT, CNN3D_COLUMN_FOLD };
+
+  if (members->by[CNN3D_COLUMN_PATH]) {
+    cnn3d_reading_error (timeline->reading, members->by[CNN3D_COLUMN_PATH], error,
+        "a segment is of its video's file; give another file a video of its own");
+    return FALSE;
+  }
+  for (guint i = 0; timeline->reading->spans && i < G_N_ELEMENTS (whole); i++)
+    if (members->by[whole[i]]) {
+      cnn3d_reading_error (timeline->reading, members->by[whole[i]], error,
+          "with background, what lies between segments is a clip, too: give the %s to the video",
+          cnn3d_column_names[whole[i]]);
+      return FALSE;
+    }
   return TRUE;
 }
 
@@ -135,6 +211,10 @@ get_window (Timeline *timeline, const Members *members, Cnn3dClip *clip, GError 
     const Cnn3dColumn column = lasts ? CNN3D_COLUMN_DURATION : CNN3D_COLUMN_END;
 
     clip->end_at = members->by[column];
+    if (members->offset && !members->by[CNN3D_COLUMN_START]) {
+      cnn3d_reading_error (reading, members->offset, error, "%s", CNN3D_OFFSET_REASON);
+      return FALSE;
+    }
     if (!get_field (timeline, members, CNN3D_COLUMN_START, &start, error)
         || !get_field (timeline, members, column, &end, error)
         || !cnn3d_reading_seconds (reading, &start, "start", FALSE, &clip->start, error)
@@ -157,55 +237,80 @@ get_window (Timeline *timeline, const Members *members, Cnn3dClip *clip, GError 
 }
 
 static gboolean
-add_clip (
-    Timeline *timeline, const gchar *object, const Members *members, Cnn3dClip clip, GError **error)
+add_clip (Timeline *timeline, const gchar *object, const Members *members, Cnn3dClip clip,
+    gboolean folded, GError **error)
 {
   Cnn3dField label;
 
+  timeline->folded |= folded;
+  if (!folded && !timeline->unfolded)
+    timeline->unfolded = object;
   clip.at = object;
   clip.label_at = members->by[CNN3D_COLUMN_LABEL];
   if (!get_field (timeline, members, CNN3D_COLUMN_LABEL, &label, error)
       || !get_window (timeline, members, &clip, error) || !check_unknown (timeline, members, error))
     return FALSE;
-  clip.label = label.text;
-  clip.label_size = label.size;
+  if (label.size > 0) {
+    clip.label = label.text;
+    clip.label_size = label.size;
+  }
   return cnn3d_reading_add (timeline->reading, &clip, error);
 }
 
 static gboolean
-add_segments (Timeline *timeline, const Members *members, const Cnn3dClip *video, GError **error)
+add_segments (Timeline *timeline, const Members *members, const Cnn3dClip *video, gboolean folded,
+    GError **error)
 {
   Cnn3dReading *reading = timeline->reading;
   Cnn3dField duration;
   Cnn3dJsonWalk walk;
   Cnn3dClip rest = *video;
+  guint n = 0;
 
   if (*members->segments != '[') {
     cnn3d_reading_error (reading, members->segments, error, "segments is not an array");
     return FALSE;
   }
   cnn3d_reading_begin_video (reading);
-  for (cnn3d_json_enter (&walk, members->segments); cnn3d_json_next (&walk);) {
+  for (cnn3d_json_enter (&walk, members->segments); cnn3d_json_next (&walk); n++) {
+    Cnn3dClip clip = *video;
+    gboolean own_folded = folded;
     Members own;
 
     if (*walk.value != '{') {
       cnn3d_reading_error (reading, walk.value, error, "not an object");
       return FALSE;
     }
-    find_members (timeline, walk.value, &own);
-    if (!add_clip (timeline, walk.value, &own, *video, error))
+    find_members (timeline, walk.value, LEVEL_SEGMENT, &own);
+    if (!check_segment (timeline, &own, error)
+        || !take_members (timeline, &own, &clip, &own_folded, error)
+        || !add_clip (timeline, walk.value, &own, clip, own_folded, error))
       return FALSE;
   }
+  if (n == 0 && !reading->spans)
+    reading->left_out++;
   return get_field (timeline, members, CNN3D_COLUMN_DURATION, &duration, error)
       && cnn3d_reading_seconds (reading, &duration, "duration", FALSE, &rest.end, error)
       && cnn3d_reading_end_video (reading, &rest, error);
 }
 
 static gboolean
+is_empty (const gchar *array)
+{
+  Cnn3dJsonWalk walk;
+
+  if (!array || *array != '[')
+    return FALSE;
+  cnn3d_json_enter (&walk, array);
+  return !cnn3d_json_next (&walk);
+}
+
+static gboolean
 add_video (Timeline *timeline, const gchar *value, gfloat fps, GError **error)
 {
   Cnn3dReading *reading = timeline->reading;
-  Cnn3dField path, group, view, split, rate;
+  Cnn3dField path, label;
+  gboolean folded = FALSE;
   Cnn3dClip video = { .end = INFINITY, .fps = fps, .at = value };
   Members members;
 
@@ -213,32 +318,31 @@ add_video (Timeline *timeline, const gchar *value, gfloat fps, GError **error)
     cnn3d_reading_error (reading, value, error, "not an object");
     return FALSE;
   }
-  find_members (timeline, value, &members);
+  find_members (timeline, value, LEVEL_VIDEO, &members);
   if (!members.by[CNN3D_COLUMN_PATH]) {
     cnn3d_reading_error (reading, value, error, "the path is missing");
     return FALSE;
   }
   if (!get_field (timeline, &members, CNN3D_COLUMN_PATH, &path, error)
-      || !get_field (timeline, &members, CNN3D_COLUMN_GROUP, &group, error)
-      || !get_field (timeline, &members, CNN3D_COLUMN_VIEW, &view, error)
-      || !get_field (timeline, &members, CNN3D_COLUMN_SPLIT, &split, error)
-      || !get_field (timeline, &members, CNN3D_COLUMN_FPS, &rate, error)
-      || !cnn3d_reading_split (reading, &split, &video.split, error)
-      || !cnn3d_reading_fps (reading, &rate, FALSE, &video.fps, error))
+      || !get_field (timeline, &members, CNN3D_COLUMN_LABEL, &label, error)
+      || !take_members (timeline, &members, &video, &folded, error))
     return FALSE;
-  video.group = group.text;
-  video.group_size = group.size;
-  video.view = view.text;
-  video.view_size = view.size;
+  video.label = label.text;
+  video.label_size = label.size;
   video.path =
       cnn3d_reading_path (reading, path.text, path.size, members.by[CNN3D_COLUMN_PATH], error);
   if (video.path == CNN3D_ARENA_FULL)
     return FALSE;
+  /* programs write empty lists for what has none */
+  if (is_empty (members.segments) && members.by[CNN3D_COLUMN_LABEL])
+    members.segments = NULL;
   if (!members.segments && !members.by[CNN3D_COLUMN_LABEL])
     members.segments = members.annotations;
-  if (members.segments)
-    return add_segments (timeline, &members, &video, error);
-  return add_clip (timeline, value, &members, video, error);
+  else if (members.annotations && !is_empty (members.annotations))
+    note_name (timeline, "annotations", strlen ("annotations"));
+  if (!members.segments)
+    return add_clip (timeline, value, &members, video, folded, error);
+  return add_segments (timeline, &members, &video, folded, error);
 }
 
 /* The list of videos, and what the document says of all of them. */
@@ -299,17 +403,25 @@ read_timeline (Cnn3dReading *reading, GError **error)
   gfloat fps = 0;
   gboolean ok;
 
-  for (guint i = 0; i < CNN3D_N_COLUMNS; i++)
-    timeline.texts[i] = g_string_new (NULL);
+  for (guint i = 0; i < N_LEVELS * CNN3D_N_COLUMNS; i++)
+    timeline.texts[i / CNN3D_N_COLUMNS][i % CNN3D_N_COLUMNS] = g_string_new (NULL);
   ok = find_videos (reading, &videos, &fps, error);
   if (ok)
     cnn3d_json_enter (&walk, videos);
   while (ok && cnn3d_json_next (&walk))
     ok = add_video (&timeline, walk.value, fps, error);
-  if (ok)
+  if (ok && timeline.folded && timeline.unfolded) {
+    cnn3d_reading_error (
+        reading, timeline.unfolded, error, "the fold is missing, but other clips have one");
+    ok = FALSE;
+  }
+  reading->dataset->has_folds |= timeline.folded;
+  if (ok) {
     note_ignored (&timeline);
-  for (guint i = 0; i < CNN3D_N_COLUMNS; i++)
-    g_string_free (timeline.texts[i], TRUE);
+    cnn3d_reading_note_left_out (reading, "videos without segments, which are left out");
+  }
+  for (guint i = 0; i < N_LEVELS * CNN3D_N_COLUMNS; i++)
+    g_string_free (timeline.texts[i / CNN3D_N_COLUMNS][i % CNN3D_N_COLUMNS], TRUE);
   g_ptr_array_unref (timeline.ignored);
   return ok;
 }

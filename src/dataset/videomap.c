@@ -47,15 +47,14 @@ add_annotation (Cnn3dReading *reading, const gchar *value, const Cnn3dField *id,
       && cnn3d_reading_add (reading, &clip, error);
 }
 
-/* *left_out: counts those without annotations. */
 static gboolean
-add_video (Cnn3dReading *reading, const Cnn3dJsonWalk *member, GString *key, guint *left_out,
-    GError **error)
+add_video (Cnn3dReading *reading, const Cnn3dJsonWalk *member, GString *key, GError **error)
 {
   Cnn3dField id = { .at = member->value }, subset = { .text = "" }, duration = { .text = "" };
   const gchar *annotations = NULL;
   Cnn3dClip video = { .end = INFINITY, .at = member->value };
   Cnn3dJsonWalk walk;
+  guint n = 0;
 
   id.text = cnn3d_json_key (member, key, &id.size);
   for (cnn3d_json_enter (&walk, member->value); cnn3d_json_next (&walk);) {
@@ -77,16 +76,12 @@ add_video (Cnn3dReading *reading, const Cnn3dJsonWalk *member, GString *key, gui
   }
   if (*annotations == '{')
     return add_annotation (reading, annotations, &id, &video, error);
-  cnn3d_json_enter (&walk, annotations);
-  if (!cnn3d_json_next (&walk)) {
-    ++*left_out;
-    return TRUE;
-  }
   cnn3d_reading_begin_video (reading);
-  do {
+  for (cnn3d_json_enter (&walk, annotations); cnn3d_json_next (&walk); n++)
     if (!add_annotation (reading, walk.value, &id, &video, error))
       return FALSE;
-  } while (cnn3d_json_next (&walk));
+  if (n == 0 && !reading->spans)
+    reading->left_out++;
   if (reading->spans) {
     Cnn3dClip like = video;
 
@@ -104,7 +99,6 @@ read_videos (Cnn3dReading *reading, GError **error)
   const gchar *videos = cnn3d_reading_json (reading);
   g_autoptr (GString) key = g_string_new (NULL);
   Cnn3dJsonWalk walk;
-  guint left_out = 0;
 
   for (cnn3d_json_enter (&walk, videos); cnn3d_json_next (&walk);) {
     if (cnn3d_json_is (&walk, "database")) {
@@ -113,11 +107,9 @@ read_videos (Cnn3dReading *reading, GError **error)
     }
   }
   for (cnn3d_json_enter (&walk, videos); cnn3d_json_next (&walk);)
-    if (!add_video (reading, &walk, key, &left_out, error))
+    if (!add_video (reading, &walk, key, error))
       return FALSE;
-  if (left_out > 0)
-    cnn3d_dataset_note (reading->dataset, FALSE,
-        "%s: videos without annotations, which are left out: %u", reading->location, left_out);
+  cnn3d_reading_note_left_out (reading, "videos without annotations, which are left out");
   return TRUE;
 }
 
