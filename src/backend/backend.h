@@ -294,7 +294,8 @@ typedef struct {
    * running work. */
   gboolean (*square_pieces) (
       Cnn3dModel *model, const Cnn3dArrays *arrays, gdouble *pieces, GError **error);
-  /* to[i] += from[i], or, unless `adds`, to[i] = from[i]; from: NULL for zeros. Both on the device. */
+  /* to[i] += from[i], or, unless `adds`, to[i] = from[i]; from: NULL for zeros. Both on the device. Where
+   * memory is the host's, in any thread, beside other work. */
   gboolean (*add) (
       Cnn3dDevice *device, gfloat *to, const gfloat *from, gsize n, gboolean adds, GError **error);
 

@@ -168,6 +168,16 @@ cnn3d_trainer_arrays (const Cnn3dTrainer *t)
   return (Cnn3dArrays) { t->s.weights, t->s.copy, t->gradients, t->first, t->second, t->trained };
 }
 
+/* completes: it is the last program that adds to a batch's gradients. */
+static gboolean
+run_program (Cnn3dTrainer *t, const Cnn3dSessionProgram *p, gboolean completes,
+    const Cnn3dBinding *b, Cnn3dResults *results, GError **error)
+{
+  if (completes && t->ranks)
+    return cnn3d_ranks_run (t, p, b, results, error);
+  return t->s.backend->run (p->program, p->plan->steps, p->plan->n_steps, b, results, error);
+}
+
 /* Runs the micro-batches of a batch in turn. logits, (clips, num_classes): may be NULL. update:
  * non-NULL if layers are updated as their gradients become available. */
 static gboolean
@@ -210,7 +220,7 @@ start_passes (Cnn3dTrainer *t, const TrainerStaged *staged, gboolean training, g
       .logits = logits ? logits + (gsize) first * n->num_classes : NULL };
 
     *results = (Cnn3dResults) { 0 };
-    if (!p || !t->s.backend->run (p->program, p->plan->steps, p->plan->n_steps, &b, results, error))
+    if (!p || !run_program (t, p, training && first + clips == batch->n, &b, results, error))
       return FALSE;
     t->n_results++;
     /* a batch with a NaN or infinite loss changed no weights */

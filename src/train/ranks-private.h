@@ -1,9 +1,10 @@
-/* ranks-private.h: shared by ranks.c and ranknorm.c.
+/* ranks-private.h: shared by ranks.c, rankreduce.c and ranknorm.c.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef CNN3D_RANKS_PRIVATE_H
 #define CNN3D_RANKS_PRIVATE_H
 
 #include "src/train/ranks.h"
+#include "src/train/rankslices.h"
 #include "src/train/rankwire.h"
 #include "src/train/trainer-private.h"
 
@@ -14,7 +15,8 @@ typedef enum {
   STATE_FAILED
 } State;
 
-/* What each rank tells the others at the end of a round. */
+/* What each rank tells the others at the end of a round, and at its beginning where gradients or sums are
+ * exchanged in it. */
 typedef struct {
   guint32 state;
   guint32 epoch, training;
@@ -25,17 +27,11 @@ typedef struct {
   gchar reason[240];
 } Report;
 
-/* A rank's part of the trained floats. */
-typedef struct {
-  gsize from, count;
-} Slice;
-
 struct _TrainerRanks {
   Cnn3dComm *comm;
   TrainerWire wire; /* for what the host has */
   guint rank, size;
-  GArray *pieces;           /* of Piece */
-  Slice *slices;            /* [size] */
+  RankSlices *slices;
   gfloat *sum;              /* of this rank's slice: the gradient of the step so far */
   gboolean summed;          /* there is one */
   gsize chunk;              /* floats that are sent to a rank at once */
@@ -49,6 +45,11 @@ struct _TrainerRanks {
   guint sum_calls;      /* of this round so far */
   gboolean sums_follow; /* of this round */
   Cnn3dSync sync;
+  gboolean overlaps; /* gradients are exchanged beside the computation: rankreduce.c */
+  GThread *thread;   /* NULL: no batch is under way, or they are not */
+  GMutex lock;
+  GCond completed;
+  guint incomplete;    /* buckets whose gradients are not complete, from the first on */
   Report *reports;     /* [size] */
   gconstpointer *from; /* arguments of cnn3d_comm_exchange(), [size] */
   gpointer *to;
@@ -91,6 +92,37 @@ cnn3d_ranks_exchange (TrainerRanks *k, GError **error)
   return cnn3d_wire_enter (&k->wire, error)
       && cnn3d_comm_exchange (k->comm, k->from, k->sent, k->to, k->taken, error);
 }
+
+/* Floats of the longest segment of a bucket, and how many of rank r's are in chunk `c` of it. */
+static inline gsize
+cnn3d_ranks_longest (const TrainerRanks *k, guint bucket)
+{
+  gsize most = 0;
+
+  for (guint r = 0; r < k->size; r++)
+    most = MAX (most, cnn3d_rank_segment (k->slices, bucket, r)->count);
+  return most;
+}
+
+static inline gsize
+cnn3d_ranks_chunk (const TrainerRanks *k, guint bucket, guint r, gsize c)
+{
+  const gsize count = cnn3d_rank_segment (k->slices, bucket, r)->count;
+
+  return c < count ? MIN (k->chunk, count - c) : 0;
+}
+
+/* ranks.c. All ranks meet here: each tells where it is. FALSE with error: they do not go on together. */
+gboolean cnn3d_ranks_meet (Cnn3dTrainer *t, State state, const TrainerShare *share, guint64 count,
+    const gchar *reason, GError **error);
+
+/* rankreduce.c. Adds this rank's slices of the gradients of all ranks that had a batch to the step's. */
+gboolean cnn3d_ranks_reduce (Cnn3dTrainer *t, GError **error);
+/* A round's exchange of gradients beside its computation: with a batch it goes on until
+ * cnn3d_ranks_end_exchange(), without one it is done. Then the ranks are where they were, or have failed. */
+gboolean cnn3d_ranks_begin_exchange (Cnn3dTrainer *t, gboolean batch, GError **error);
+/* Waits for it, if there is one, without the rest of the computation. */
+gboolean cnn3d_ranks_end_exchange (Cnn3dTrainer *t, GError **error);
 
 /* ranknorm.c. A Cnn3dSync's add(), of a Cnn3dTrainer: sums over the ranks, in their order. */
 gboolean cnn3d_ranks_add_sums (gpointer trainer, gdouble *values, gsize n, GError **error);

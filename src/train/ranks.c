@@ -7,87 +7,42 @@
 /* The most floats that are sent to a rank at once. */
 #define CHUNK ((gsize) 1 << 18)
 
-/* A piece of the arrays that is updated as a whole; the pieces of a stretch are consecutive. */
-typedef struct {
-  gsize first, n;
-  guint stretch;
-} Piece;
-
-static GArray *
-pieces_of (const Cnn3dWeightLayout *layout, guint n_params, const gboolean *trained)
+gboolean
+cnn3d_ranks_overlap (gboolean gpu, gsize sums)
 {
-  GArray *pieces = g_array_new (FALSE, FALSE, sizeof (Piece));
-  guint stretch = 0;
-  gsize first, n;
-
-  for (guint i = 0; cnn3d_next_stretch (layout, n_params, trained, &i, &first, &n); stretch++)
-    for (gsize k = 0; k < n; k += CNN3D_UPDATE_PIECE) {
-      const Piece piece = { first + k, MIN (CNN3D_UPDATE_PIECE, n - k), stretch };
-
-      g_array_append_val (pieces, piece);
-    }
-  return pieces;
-}
-
-/* The first piece of a rank's slice. */
-static guint
-first_piece (const GArray *pieces, guint rank, guint size)
-{
-  return (guint64) pieces->len * rank / size;
-}
-
-/* The floats of a rank's slice, from its first piece to its last one. */
-static gsize
-slice_of (const GArray *pieces, guint rank, guint size, gsize *from)
-{
-  const guint begin = first_piece (pieces, rank, size), end = first_piece (pieces, rank + 1, size);
-  const Piece *first, *last;
-
-  *from = 0;
-  if (begin == end)
-    return 0;
-  first = &g_array_index (pieces, Piece, begin);
-  last = &g_array_index (pieces, Piece, end - 1);
-  *from = first->first;
-  return last->first + last->n - first->first;
-}
-
-/* The most pieces that a rank has. */
-static guint
-most_pieces (const GArray *pieces, guint size)
-{
-  return (pieces->len + size - 1) / size;
+  return !gpu && !sums;
 }
 
 TrainerRanksSizes
 cnn3d_ranks_sizes (const Cnn3dWeightLayout *layout, guint n_params, const gboolean *trained,
     const TrainerRanksParams *params)
 {
-  g_autoptr (GArray) pieces = pieces_of (layout, n_params, trained);
   const guint size = params->size;
+  const gboolean overlaps = cnn3d_ranks_overlap (params->gpu, params->sums);
+  g_autoptr (RankSlices) slices =
+      cnn3d_rank_slices_new (layout, n_params, trained, size, !overlaps);
   const gsize statistics = layout->total - layout->trained;
   const gsize part = statistics_from (statistics, params->rank + 1, size)
       - statistics_from (statistics, params->rank, size);
   TrainerRanksSizes sizes = { 0 };
 
-  for (guint r = 0; r < size; r++) {
-    gsize from, count = slice_of (pieces, r, size, &from);
-
-    sizes.slice = MAX (sizes.slice, count);
+  sizes.slice = slices->most;
+  for (guint r = 0; r < size; r++)
     if (r == params->rank)
-      sizes.step = (size - 1) * count * sizeof (gfloat);
+      sizes.step = (size - 1) * slices->counts[r] * sizeof (gfloat);
     else
-      sizes.round += count * sizeof (gfloat) + sizeof (Report);
-  }
+      sizes.round += slices->counts[r] * sizeof (gfloat) + sizeof (Report);
   /* what all ranks' batches give together, rank 0 sends */
   if (params->statistics)
     sizes.round += ((params->sums && params->rank > 0 ? 0 : statistics - part) + (size - 1) * part)
         * sizeof (gfloat);
-  if (params->sums)
-    sizes.round += (size - 1) * (params->sums * sizeof (gdouble) + sizeof (Report));
+  sizes.round += (size - 1) * params->sums * sizeof (gdouble);
+  /* at the round's beginning */
+  if (params->sums || overlaps)
+    sizes.round += (size - 1) * sizeof (Report);
   if (params->norms)
-    sizes.step += (size - 1) * most_pieces (pieces, size) * sizeof (gdouble);
-  sizes.extra = size * MIN (CHUNK, sizes.slice) * sizeof (gfloat)
+    sizes.step += (size - 1) * slices->most_pieces * sizeof (gdouble);
+  sizes.extra = size * MIN (CHUNK, slices->longest) * sizeof (gfloat)
       + size * params->most_sums * sizeof (gdouble)
       + (params->gpu ? cnn3d_wire_staging (size)
                      : (statistics + size * most_statistics (statistics, size)) * sizeof (gfloat));
@@ -158,7 +113,7 @@ take_memory (TrainerRanks *k, Cnn3dTrainer *t, GError **error)
   if (!(k->sum = cnn3d_ranks_alloc_slice (t, error))
       || !(extra = cnn3d_session_alloc (&t->s, sizes.extra, error)))
     return FALSE;
-  k->chunk = MIN (CHUNK, sizes.slice);
+  k->chunk = MIN (CHUNK, k->slices->longest);
   k->most_sums = t->fit.most_sums;
   if (k->most_sums)
     k->sums = (gdouble *) extra;
@@ -180,13 +135,14 @@ cnn3d_ranks_new (Cnn3dTrainer *t, GError **error)
 {
   TrainerRanks *k = g_new0 (TrainerRanks, 1);
 
+  g_mutex_init (&k->lock);
+  g_cond_init (&k->completed);
+  k->overlaps = cnn3d_ranks_overlap (t->s.backend->stream != NULL, t->fit.sums);
   k->comm = t->params.comm;
   k->rank = cnn3d_comm_rank (k->comm);
   k->size = cnn3d_comm_size (k->comm);
-  k->pieces = pieces_of (t->s.layout, t->s.net->n_weights, t->trained);
-  k->slices = g_new0 (Slice, k->size);
-  for (guint r = 0; r < k->size; r++)
-    k->slices[r].count = slice_of (k->pieces, r, k->size, &k->slices[r].from);
+  k->slices =
+      cnn3d_rank_slices_new (t->s.layout, t->s.net->n_weights, t->trained, k->size, !k->overlaps);
   k->reports = g_new0 (Report, k->size);
   k->from = g_new0 (gconstpointer, k->size);
   k->to = g_new0 (gpointer, k->size);
@@ -204,10 +160,11 @@ cnn3d_ranks_free (TrainerRanks *k)
 {
   if (!k)
     return;
+  g_mutex_clear (&k->lock);
+  g_cond_clear (&k->completed);
   cnn3d_wire_clear (&k->wire);
-  g_array_unref (k->pieces);
+  cnn3d_rank_slices_free (k->slices);
   g_free (k->host_statistics);
-  g_free (k->slices);
   g_free (k->reports);
   g_free (k->from);
   g_free (k->to);
@@ -218,84 +175,28 @@ cnn3d_ranks_free (TrainerRanks *k)
 
 /* --- arrays in slices --- */
 
-/* How many floats of rank r's slice are in chunk `c`. */
-static gsize
-chunk_of (const TrainerRanks *k, guint r, gsize c)
-{
-  const gsize count = k->slices[r].count;
-
-  return c < count ? MIN (k->chunk, count - c) : 0;
-}
-
-static gsize
-longest (const TrainerRanks *k)
-{
-  gsize most = 0;
-
-  for (guint r = 0; r < k->size; r++)
-    most = MAX (most, k->slices[r].count);
-  return most;
-}
-
-/* Adds a rank's gradients to those of chunk c of the own slice, or begins with them. */
-static gboolean
-add_chunk (Cnn3dTrainer *t, gsize c, const gfloat *gradient, gsize n, gboolean adds, GError **error)
-{
-  return t->s.backend->add (t->s.device, t->ranks->sum + c, gradient, n, adds, error);
-}
-
-/* Adds this rank's slices of the gradients of all ranks that had a batch to the step's. */
-static gboolean
-reduce (Cnn3dTrainer *t, GError **error)
-{
-  TrainerRanks *k = t->ranks;
-  const guint own = k->rank;
-  const gsize end = longest (k);
-
-  for (gsize c = 0; c < end; c += k->chunk) {
-    const gsize n = chunk_of (k, own, c);
-    gboolean summed = k->summed;
-
-    for (guint r = 0; r < k->size; r++) {
-      gfloat *gradient = t->gradients + k->slices[r].from + c;
-
-      k->from[r] = gradient;
-      k->sent[r] = k->reports[own].state == STATE_BATCH ? chunk_of (k, r, c) * sizeof (gfloat) : 0;
-      k->to[r] = r == own ? gradient : k->received + r * k->chunk;
-      k->taken[r] = k->reports[r].state == STATE_BATCH ? n * sizeof (gfloat) : 0;
-    }
-    if (!cnn3d_ranks_exchange (k, error))
-      return FALSE;
-    for (guint r = 0; r < k->size; r++) {
-      if (!k->taken[r])
-        continue;
-      if (!add_chunk (t, c, k->to[r], n, summed, error))
-        return FALSE;
-      summed = TRUE;
-    }
-  }
-  for (guint r = 0; r < k->size; r++)
-    k->summed |= k->reports[r].state == STATE_BATCH;
-  return cnn3d_comm_settle (k->comm, error);
-}
-
-/* Sends each rank's slice to all, or to rank 0 only. slice: this rank's; array: of all trained
- * floats. */
+/* Sends each rank's slice to all, or to rank 0 only. slice: this rank's; NULL: it is in `array`, of all
+ * trained floats. */
 static gboolean
 gather (Cnn3dTrainer *t, const gfloat *slice, gfloat *array, gboolean to_all, GError **error)
 {
   TrainerRanks *k = t->ranks;
-  const gsize end = longest (k);
 
-  for (gsize c = 0; c < end; c += k->chunk) {
-    for (guint r = 0; r < k->size; r++) {
-      k->from[r] = slice + c;
-      k->sent[r] = to_all || r == 0 ? chunk_of (k, k->rank, c) * sizeof (gfloat) : 0;
-      k->to[r] = array + k->slices[r].from + c;
-      k->taken[r] = to_all || k->rank == 0 ? chunk_of (k, r, c) * sizeof (gfloat) : 0;
+  for (guint b = 0; b < k->slices->n_buckets; b++) {
+    const RankSegment *own = cnn3d_rank_segment (k->slices, b, k->rank);
+    const gfloat *from = slice ? slice + own->at : array + own->from;
+    const gsize end = cnn3d_ranks_longest (k, b);
+
+    for (gsize c = 0; c < end; c += k->chunk) {
+      for (guint r = 0; r < k->size; r++) {
+        k->from[r] = from + c;
+        k->sent[r] = to_all || r == 0 ? cnn3d_ranks_chunk (k, b, k->rank, c) * sizeof (gfloat) : 0;
+        k->to[r] = array + cnn3d_rank_segment (k->slices, b, r)->from + c;
+        k->taken[r] = to_all || k->rank == 0 ? cnn3d_ranks_chunk (k, b, r, c) * sizeof (gfloat) : 0;
+      }
+      if (!cnn3d_ranks_exchange (k, error))
+        return FALSE;
     }
-    if (!cnn3d_ranks_exchange (k, error))
-      return FALSE;
   }
   return cnn3d_comm_settle (k->comm, error);
 }
@@ -311,9 +212,16 @@ cnn3d_ranks_gather (Cnn3dTrainer *t, const gfloat *slice, GError **error)
 gboolean
 cnn3d_ranks_take_slice (Cnn3dTrainer *t, gfloat *slice, GError **error)
 {
-  const Slice *own = &t->ranks->slices[t->ranks->rank];
+  const RankSlices *slices = t->ranks->slices;
 
-  return t->s.backend->add (t->s.device, slice, t->gradients + own->from, own->count, FALSE, error);
+  for (guint b = 0; b < slices->n_buckets; b++) {
+    const RankSegment *own = cnn3d_rank_segment (slices, b, t->ranks->rank);
+
+    if (!t->s.backend->add (
+            t->s.device, slice + own->at, t->gradients + own->from, own->count, FALSE, error))
+      return FALSE;
+  }
+  return TRUE;
 }
 
 /* Rank 0's weights to all: a part to each rank, which passes it on, so that rank 0 does not send as
@@ -389,10 +297,9 @@ check_report (const Cnn3dTrainer *t, guint r, GError **error)
   return TRUE;
 }
 
-/* All ranks meet here: each tells where it is. FALSE with error: they do not go on together. */
-static gboolean
-meet (Cnn3dTrainer *t, State state, const TrainerShare *share, guint64 count, const gchar *reason,
-    GError **error)
+gboolean
+cnn3d_ranks_meet (Cnn3dTrainer *t, State state, const TrainerShare *share, guint64 count,
+    const gchar *reason, GError **error)
 {
   TrainerRanks *k = t->ranks;
   Report own = { .state = state,
@@ -425,28 +332,52 @@ meet (Cnn3dTrainer *t, State state, const TrainerShare *share, guint64 count, co
   return TRUE;
 }
 
+/* This rank's part of a bucket, for the back end. FALSE: it has none. */
+static gboolean
+own_arrays (const Cnn3dTrainer *t, guint bucket, Cnn3dArrays *a)
+{
+  const RankSegment *own = cnn3d_rank_segment (t->ranks->slices, bucket, t->ranks->rank);
+
+  *a = cnn3d_trainer_arrays (t);
+  a->gradients = t->ranks->sum + own->at;
+  a->first = a->first ? a->first + own->at : NULL;
+  a->second = a->second ? a->second + own->at : NULL;
+  a->from = own->from;
+  a->count = own->count;
+  return own->count > 0;
+}
+
 /* The sum of the squares of the step's gradient, as one process computes it. */
 static gboolean
-square_sum (Cnn3dTrainer *t, const Cnn3dArrays *a, gdouble *sum, GError **error)
+square_sum (Cnn3dTrainer *t, gdouble *sum, GError **error)
 {
   TrainerRanks *k = t->ranks;
-  const guint most = most_pieces (k->pieces, k->size);
+  const RankSlices *s = k->slices;
+  const guint most = s->most_pieces;
   g_autofree gdouble *own = g_new0 (gdouble, most), *all = g_new0 (gdouble, most * k->size);
+  g_autofree guint *taken = g_new0 (guint, k->size); /* of each rank's */
   gdouble stretch = 0;
+  Cnn3dArrays a;
+  guint n = 0;
 
-  if ((a->count && !t->s.backend->square_pieces (t->s.model, a, own, error))
-      || !cnn3d_wire_share (&k->wire, own, most * sizeof *own, all, error))
+  for (guint b = 0; b < s->n_buckets; b++) {
+    if (own_arrays (t, b, &a) && !t->s.backend->square_pieces (t->s.model, &a, own + n, error))
+      return FALSE;
+    n += cnn3d_rank_segment (s, b, k->rank)->n_pieces;
+  }
+  if (!cnn3d_wire_share (&k->wire, own, most * sizeof *own, all, error))
     return FALSE;
   *sum = 0;
-  for (guint r = 0, i = 0; r < k->size; r++)
-    for (guint n = 0; i < first_piece (k->pieces, r + 1, k->size); i++, n++) {
-      const Piece *piece = &g_array_index (k->pieces, Piece, i);
+  for (guint i = 0; i < s->n_buckets * k->size; i++)
+    for (guint j = 0; j < s->segments[i].n_pieces; j++) {
+      const guint r = i % k->size, at = s->segments[i].piece + j;
+      const RankPiece *piece = &g_array_index (s->pieces, RankPiece, at);
 
-      if (i > 0 && piece->stretch != g_array_index (k->pieces, Piece, i - 1).stretch) {
+      if (at > 0 && piece->stretch != g_array_index (s->pieces, RankPiece, at - 1).stretch) {
         *sum += stretch;
         stretch = 0;
       }
-      stretch += all[r * most + n];
+      stretch += all[r * most + taken[r]++];
     }
   *sum += stretch;
   return TRUE;
@@ -457,26 +388,25 @@ static gboolean
 step (Cnn3dTrainer *t, Cnn3dProgress *progress, GError **error)
 {
   TrainerRanks *k = t->ranks;
-  Cnn3dArrays a = cnn3d_trainer_arrays (t);
   Cnn3dUpdate update;
 
   t->pending = (TrainerPending) { 0 };
   update = cnn3d_trainer_next_update (t, t->group_weight);
   t->pending.checks = update.checks;
-  a.gradients = k->sum;
-  a.from = k->slices[k->rank].from;
-  a.count = k->slices[k->rank].count;
   k->summed = FALSE;
   if (update.checks || update.clip > 0) {
-    if (!square_sum (t, &a, &update.squares, error))
+    if (!square_sum (t, &update.squares, error))
       return FALSE;
     t->pending.squares = update.squares * ((gdouble) update.gradient_scale * update.gradient_scale);
   }
   t->in_step = TRUE;
-  if (a.count && !t->s.backend->update (t->s.model, &a, &update, NULL, error))
-    return FALSE;
-  if (!gather (t, t->s.weights + a.from, t->s.weights, TRUE, error)
-      || !cnn3d_session_refresh (&t->s, error)
+  for (guint b = 0; b < k->slices->n_buckets; b++) {
+    Cnn3dArrays a;
+
+    if (own_arrays (t, b, &a) && !t->s.backend->update (t->s.model, &a, &update, NULL, error))
+      return FALSE;
+  }
+  if (!gather (t, NULL, t->s.weights, TRUE, error) || !cnn3d_session_refresh (&t->s, error)
       || !t->s.backend->fetch (t->s.device, t->new_statistics, t->s.weights + t->s.layout->trained,
           n_statistics (t) * sizeof (gfloat), error)
       || !t->s.backend->finish (t->s.device, error))
@@ -485,16 +415,18 @@ step (Cnn3dTrainer *t, Cnn3dProgress *progress, GError **error)
   return cnn3d_trainer_take_step (t, progress, error);
 }
 
-/* With sums to share, each rank says before a round whether it has a batch: one that was stopped, or has
- * failed, must not be waited for in the middle of the others' batches. */
+/* With anything to exchange in a round, each rank says at its beginning whether it has a batch: one that was
+ * stopped, or has failed, must not be waited for in the middle of the others' batches. */
 static gboolean
 begin_round (Cnn3dTrainer *t, State state, GError **error)
 {
   TrainerRanks *k = t->ranks;
 
-  if (!k->sums || !t->now.pass.training)
+  if (!t->now.pass.training || !(k->sums || k->overlaps))
     return TRUE;
-  if (!meet (t, state, NULL, 0, NULL, error))
+  if (k->overlaps)
+    return cnn3d_ranks_begin_exchange (t, state == STATE_BATCH, error);
+  if (!cnn3d_ranks_meet (t, state, NULL, 0, NULL, error))
     return FALSE;
   k->state = RANKS_TOGETHER;
   k->sums_follow = FALSE;
@@ -514,9 +446,9 @@ end_round (Cnn3dTrainer *t, State state, const TrainerShare *share, Cnn3dProgres
   guint64 end;
 
   k->sums_follow = FALSE;
-  if (!meet (t, state, share, 0, NULL, error))
+  if (!cnn3d_ranks_end_exchange (t, error) || !cnn3d_ranks_meet (t, state, share, 0, NULL, error))
     return FALSE;
-  if (pass->training && !reduce (t, error))
+  if (pass->training && !k->overlaps && !cnn3d_ranks_reduce (t, error))
     return FALSE;
   if (pass->training && !t->norm_frozen) {
     /* without a batch, they are still what they were */
@@ -579,7 +511,7 @@ cnn3d_ranks_end_pass (Cnn3dTrainer *t, guint64 *count, GError **error)
 {
   TrainerRanks *k = t->ranks;
 
-  if (!meet (t, STATE_IDLE, NULL, *count, NULL, error))
+  if (!cnn3d_ranks_meet (t, STATE_IDLE, NULL, *count, NULL, error))
     return FALSE;
   k->state = RANKS_TOGETHER;
   k->met = TRUE;
@@ -675,6 +607,9 @@ cnn3d_ranks_leave (Cnn3dTrainer *t, const gchar *reason)
 {
   TrainerRanks *k = t->ranks;
 
+  /* the others wait for the gradients of a batch that failed */
+  if (!cnn3d_ranks_end_exchange (t, NULL))
+    return FALSE;
   /* before the first pass nobody listens; after the end the others know, or cannot be reached */
   if (!k->begun || k->state != RANKS_TOGETHER)
     return FALSE;
@@ -683,7 +618,7 @@ cnn3d_ranks_leave (Cnn3dTrainer *t, const gchar *reason)
   /* the others are computing, and would take the report for sums */
   if (k->sums_follow && !cnn3d_ranks_attend_sums (t, NULL))
     return FALSE;
-  meet (t, reason ? STATE_FAILED : STATE_LEAVES, NULL, 0, reason, NULL);
+  cnn3d_ranks_meet (t, reason ? STATE_FAILED : STATE_LEAVES, NULL, 0, reason, NULL);
   return k->state == RANKS_LEFT;
 }
 

@@ -2,13 +2,15 @@
  *
  * A round gives each rank one batch: round k of a pass has its batches k * size to
  * k * size + size - 1, in rank order, and an optimizer step `accumulate` rounds. In a round each rank
- * computes its batch's gradient; then rank r's slice of all of them is sent to rank r, which adds
+ * computes its batch's gradient; rank r's slice of all of them is sent to rank r, which adds
  * them to the step's in rank order, as one process would that accumulates them. For a step each rank
  * updates its slice, whose optimizer state it alone has, and sends the weights to all. Running
  * statistics and metrics are applied by all ranks, in rank order.
  *
- * With sync_batch_norm the ranks meet before a round, too, and those with a batch add up batch norm's
- * sums, in rank order, while they compute.
+ * On CPUs the ranks meet at the beginning of a round, too, and exchange the gradients in buckets, from
+ * the last layer's on, while the others are computed. On GPUs, and with sync_batch_norm, they exchange them
+ * after the backward pass. With sync_batch_norm the ranks meet before a round, and those with a batch add up
+ * batch norm's sums, in rank order, while they compute.
  *
  * Source: slices as in Rajbhandari et al., "ZeRO: Memory optimizations toward training trillion
  * parameter models" (2020), stage 2. Private to this folder.
@@ -43,6 +45,8 @@ typedef struct {
   /* numbers that batch norm adds to other ranks': the most at once, and in a round; 0: none */
   gsize most_sums, sums;
 } TrainerRanksParams;
+/* Whether gradients are exchanged beside the computation. Sums would use the link at the same time. */
+gboolean cnn3d_ranks_overlap (gboolean gpu, gsize sums);
 TrainerRanksSizes cnn3d_ranks_sizes (const Cnn3dWeightLayout *layout, guint n_params,
     const gboolean *trained, const TrainerRanksParams *params);
 /* Of TrainerRanksParams, for a training pass over a whole batch. */

@@ -139,6 +139,9 @@ gboolean cnn3d_ranks_check (const Cnn3dTrainer *t, const Cnn3dBatch *batch, GErr
 gboolean cnn3d_ranks_begin_batch (Cnn3dTrainer *t, GError **error);
 /* For the passes; NULL: batch norm's statistics are those of this rank's batch. */
 const Cnn3dSync *cnn3d_ranks_sync (const Cnn3dTrainer *t);
+/* Runs the program that completes a batch's gradients, and sends them beside it where that is possible. */
+gboolean cnn3d_ranks_run (Cnn3dTrainer *t, const Cnn3dSessionProgram *p,
+    const Cnn3dBinding *binding, Cnn3dResults *results, GError **error);
 gboolean cnn3d_ranks_end_batch (
     Cnn3dTrainer *t, const TrainerShare *share, Cnn3dProgress *progress, GError **error);
 /* A round without a batch of this rank, if there is one before `next`, or, NULL, the pass's end. */

@@ -177,6 +177,32 @@ test_resume (void)
   remove_dir (dir);
 }
 
+/* Networks wide enough for three buckets, with a gap between the floats that train: all ranks have parts
+ * of each bucket, and some have no batch. */
+static void
+test_buckets (void)
+{
+  static const gint all[6] = { 3, 4, 5, -1, -1, -1 };
+  Cnn3dTrainerParams p;
+  gchar *alone, *three;
+
+  params_init (&p, NULL);
+  p.network.base_width = 24;
+  p.optimizer = CNN3D_UPDATE_ADAMW;
+  p.gradient_clip = 0.5;
+  p.checkpoint_interval = 1;
+  check_same (&p, all);
+  p.optimizer = CNN3D_UPDATE_SGD;
+  p.freeze = "layer3,layer4.0.conv2";
+  p.accumulate = 3;
+  alone = run_ranks (&p, 1, NULL, 0);
+  p.accumulate = 1;
+  three = run_ranks (&p, 3, NULL, 0);
+  assert_same_runs (alone, three);
+  remove_dir (alone);
+  remove_dir (three);
+}
+
 /* --- what goes wrong --- */
 
 /* A rank of two; `goes_wrong` is done by rank 1 alone. */
@@ -575,6 +601,7 @@ main (int argc, char **argv)
   g_test_add_func ("/ranks/uneven", test_uneven);
   g_test_add_func ("/ranks/frozen", test_frozen);
   g_test_add_func ("/ranks/resume", test_resume);
+  g_test_add_func ("/ranks/buckets", test_buckets);
   g_test_add_func ("/ranks/failed", test_failed);
   g_test_add_func ("/ranks/apart", test_apart);
   g_test_add_func ("/ranks/stopped-between", test_stopped_between);

@@ -67,8 +67,13 @@ meet (guint seconds)
     return TRUE;
   }
   while (hub.meetings == meeting)
-    if (!g_cond_wait_until (&hub.changed, &hub.lock, end))
-      return hub.meetings != meeting;
+    if (!g_cond_wait_until (&hub.changed, &hub.lock, end)) {
+      if (hub.meetings != meeting)
+        return TRUE;
+      /* whoever comes later meets nobody */
+      hub.here--;
+      return FALSE;
+    }
   return TRUE;
 }
 

@@ -7,16 +7,19 @@
 static const Cnn3dBackend *real;
 static Cnn3dBackend table;
 static Counting counting;
+static GMutex lock; /* threads may be ranks */
 
 static gpointer
 count_alloc (Cnn3dDevice *device, gsize bytes, GError **error)
 {
   gpointer memory;
 
+  g_mutex_lock (&lock);
   if (++counting.allocs == counting.fail_at) {
     counting.allocs--;
     counting.fail_at = 0;
     counting.available = counting.leaves;
+    g_mutex_unlock (&lock);
     g_set_error (
         error, CNN3D_BACKEND_ERROR, CNN3D_BACKEND_ERROR_MEMORY, "somebody else has the memory");
     return NULL;
@@ -24,16 +27,27 @@ count_alloc (Cnn3dDevice *device, gsize bytes, GError **error)
   memory = real->alloc (device, bytes, error);
   counting.bytes += bytes;
   counting.most = MAX (counting.most, counting.bytes);
+  g_mutex_unlock (&lock);
   return memory;
 }
 
 static void
 count_free (Cnn3dDevice *device, gpointer memory, gsize bytes)
 {
+  g_mutex_lock (&lock);
   g_assert (memory != NULL && bytes <= counting.bytes);
   counting.frees++;
   counting.bytes -= bytes;
+  g_mutex_unlock (&lock);
   real->free (device, memory, bytes);
+}
+
+static void
+count (guint *existing, gint more)
+{
+  g_mutex_lock (&lock);
+  *existing += more;
+  g_mutex_unlock (&lock);
 }
 
 static void
@@ -60,14 +74,14 @@ count_model_new (Cnn3dDevice *device, const Cnn3dNetwork *network, const Cnn3dMo
 {
   Cnn3dModel *model = real->model_new (device, network, params, error);
 
-  counting.models += model != NULL;
+  count (&counting.models, model != NULL);
   return model;
 }
 
 static void
 count_model_free (Cnn3dModel **model)
 {
-  counting.models -= *model != NULL;
+  count (&counting.models, -(*model != NULL));
   real->model_free (model);
 }
 
@@ -76,14 +90,14 @@ count_program_new (Cnn3dModel *model, const Cnn3dProgramParams *params, GError *
 {
   Cnn3dProgram *program = real->program_new (model, params, error);
 
-  counting.programs += program != NULL;
+  count (&counting.programs, program != NULL);
   return program;
 }
 
 static void
 count_program_free (Cnn3dProgram **program)
 {
-  counting.programs -= *program != NULL;
+  count (&counting.programs, -(*program != NULL));
   real->program_free (program);
 }
 
@@ -94,6 +108,14 @@ count_program_sizes (Cnn3dProgram *program)
 
   sizes->scratch[CNN3D_PHASE_FORWARD] += counting.more;
   return sizes;
+}
+
+static gboolean
+count_run (Cnn3dProgram *program, const Cnn3dStep *steps, guint n_steps,
+    const Cnn3dBinding *binding, Cnn3dResults *results, GError **error)
+{
+  return (!counting.before || counting.before (steps, n_steps, error))
+      && real->run (program, steps, n_steps, binding, results, error);
 }
 
 G_MODULE_EXPORT const Cnn3dBackend *cnn3d_backend (void);
@@ -113,6 +135,7 @@ cnn3d_backend (void)
   table.program_new = count_program_new;
   table.program_free = count_program_free;
   table.program_sizes = count_program_sizes;
+  table.run = count_run;
   if (counting.abi)
     table.abi = counting.abi;
   return &table;

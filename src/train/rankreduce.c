@@ -1,0 +1,157 @@
+/* rankreduce.c: the gradients of a round are added up, bucket by bucket from the end, by the owners of
+ * their segments.
+ *
+ * Where ranks compute on CPUs, a thread does that while the backward pass computes the gradients of the
+ * buckets before. It begins with the batch, as the ranks have to know first which of them have one, and
+ * ends before the round does. Until then it alone uses the transport, and the fields of TrainerRanks
+ * that an exchange fills in.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "src/train/ranks-private.h"
+
+/* Waits until the gradients of a bucket are complete. */
+static void
+wait_for (TrainerRanks *k, guint bucket)
+{
+  g_mutex_lock (&k->lock);
+  while (k->incomplete > bucket)
+    g_cond_wait (&k->completed, &k->lock);
+  g_mutex_unlock (&k->lock);
+}
+
+/* buckets: whose gradients are not complete, from the first on. */
+static void
+set_incomplete (TrainerRanks *k, guint buckets)
+{
+  g_mutex_lock (&k->lock);
+  k->incomplete = buckets;
+  g_cond_signal (&k->completed);
+  g_mutex_unlock (&k->lock);
+}
+
+/* Adds a chunk of this rank's segment, of all ranks that had a batch, to the step's sum. */
+static gboolean
+reduce_chunk (Cnn3dTrainer *t, guint bucket, gsize c, GError **error)
+{
+  TrainerRanks *k = t->ranks;
+  const guint own = k->rank;
+  const gsize n = cnn3d_ranks_chunk (k, bucket, own, c);
+  gfloat *sum = k->sum + cnn3d_rank_segment (k->slices, bucket, own)->at + c;
+  gboolean summed = k->summed;
+
+  for (guint r = 0; r < k->size; r++) {
+    gfloat *gradient = t->gradients + cnn3d_rank_segment (k->slices, bucket, r)->from + c;
+
+    k->from[r] = gradient;
+    k->sent[r] = k->reports[own].state == STATE_BATCH
+        ? cnn3d_ranks_chunk (k, bucket, r, c) * sizeof (gfloat)
+        : 0;
+    k->to[r] = r == own ? gradient : k->received + r * k->chunk;
+    k->taken[r] = k->reports[r].state == STATE_BATCH ? n * sizeof (gfloat) : 0;
+  }
+  if (!cnn3d_ranks_exchange (k, error))
+    return FALSE;
+  for (guint r = 0; r < k->size; r++) {
+    if (!k->taken[r])
+      continue;
+    if (!t->s.backend->add (t->s.device, sum, k->to[r], n, summed, error))
+      return FALSE;
+    summed = TRUE;
+  }
+  return TRUE;
+}
+
+gboolean
+cnn3d_ranks_reduce (Cnn3dTrainer *t, GError **error)
+{
+  TrainerRanks *k = t->ranks;
+
+  for (guint b = k->slices->n_buckets; b-- > 0;) {
+    const gsize end = cnn3d_ranks_longest (k, b);
+
+    wait_for (k, b);
+    for (gsize c = 0; c < end; c += k->chunk)
+      if (!reduce_chunk (t, b, c, error))
+        return FALSE;
+  }
+  for (guint r = 0; r < k->size; r++)
+    k->summed |= k->reports[r].state == STATE_BATCH;
+  return cnn3d_comm_settle (k->comm, error);
+}
+
+/* --- beside the computation --- */
+
+/* A round's exchange, of a rank with or without a batch. */
+static gboolean
+meet_and_reduce (Cnn3dTrainer *t, State state, GError **error)
+{
+  /* from the meeting on the state is FAILED, unless all goes well */
+  if (!cnn3d_ranks_meet (t, state, NULL, 0, NULL, error) || !cnn3d_ranks_reduce (t, error))
+    return FALSE;
+  t->ranks->state = RANKS_TOGETHER;
+  return TRUE;
+}
+
+/* Returns its error; NULL: none. */
+static gpointer
+exchange_thread (gpointer trainer)
+{
+  GError *error = NULL;
+
+  meet_and_reduce (trainer, STATE_BATCH, &error);
+  return error;
+}
+
+gboolean
+cnn3d_ranks_begin_exchange (Cnn3dTrainer *t, gboolean batch, GError **error)
+{
+  TrainerRanks *k = t->ranks;
+
+  set_incomplete (k, batch ? k->slices->n_buckets : 0);
+  if (!batch)
+    return meet_and_reduce (t, STATE_IDLE, error);
+  k->thread = g_thread_try_new ("ranks", exchange_thread, t, error);
+  return k->thread != NULL;
+}
+
+gboolean
+cnn3d_ranks_end_exchange (Cnn3dTrainer *t, GError **error)
+{
+  TrainerRanks *k = t->ranks;
+  GError *failure;
+
+  if (!k->thread)
+    return TRUE;
+  /* of a batch that failed, too: the others wait for them */
+  set_incomplete (k, 0);
+  failure = g_thread_join (g_steal_pointer (&k->thread));
+  if (!failure)
+    return TRUE;
+  g_propagate_error (error, failure);
+  return FALSE;
+}
+
+gboolean
+cnn3d_ranks_run (Cnn3dTrainer *t, const Cnn3dSessionProgram *p, const Cnn3dBinding *binding,
+    Cnn3dResults *results, GError **error)
+{
+  const Cnn3dBackend *backend = t->s.backend;
+  const Cnn3dPlan *plan = p->plan;
+  TrainerRanks *k = t->ranks;
+  guint done = 0;
+
+  if (!k->thread)
+    return backend->run (p->program, plan->steps, plan->n_steps, binding, results, error);
+  for (guint b = k->slices->n_buckets; b-- > 0;) {
+    const guint end = cnn3d_rank_bucket_steps (k->slices, t->s.layout, t->s.net, plan, b);
+
+    /* the loss is among the first ones */
+    if (end > done
+        && !backend->run (
+            p->program, plan->steps + done, end - done, binding, done ? NULL : results, error))
+      return FALSE;
+    done = MAX (done, end);
+    set_incomplete (k, b);
+  }
+  return done == plan->n_steps
+      || backend->run (p->program, plan->steps + done, plan->n_steps - done, binding, NULL, error);
+}
