@@ -489,6 +489,10 @@ plan_one (const Options *o, const Cnn3dConfig *config, const gchar *gpu, JsonBui
   g_array_set_clear_func (plan.knobs, clear_knob);
   ok = to_points (config, &plan.params.network, error) && open_device (&plan, gpu, o->device, error)
       && fill (&plan, error);
+  if (ok && plan.params.ranks > 1)
+    ok = (plan.exchange = cnn3d_fit_exchange (
+              plan.backend, plan.device, &plan.params, plan.batch, &plan.fit, error))
+        != NULL;
   if (ok && (json || !o->roofline)) {
     look_around (&plan);
     *fits |= plan.best_accumulate > 0;
@@ -507,6 +511,7 @@ plan_one (const Options *o, const Cnn3dConfig *config, const gchar *gpu, JsonBui
     tool_plan_print_roofline (&plan, net);
   else if (ok)
     tool_plan_print (&plan);
+  cnn3d_exchange_free (&plan.exchange);
   cnn3d_roofline_free (&plan.roofline);
   cnn3d_network_free (&net);
   if (plan.device)

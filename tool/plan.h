@@ -5,6 +5,7 @@
 
 #include <json-glib/json-glib.h>
 
+#include "src/train/fitexchange.h"
 #include "src/train/fitroofline.h"
 
 /* A single changed setting. */
@@ -28,6 +29,7 @@ typedef struct {
   Cnn3dFit largest_fit[CNN3D_RECOMPUTE_AUTO];
   Cnn3dFit best;           /* recommended: its micro-batch is the batch */
   guint64 best_accumulate; /* 0: nothing fits */
+  Cnn3dExchange *exchange; /* of `fit`; NULL: one process */
   Cnn3dRoofline *roofline; /* of `fit`; NULL: not requested */
   Cnn3dRates rates;        /* the device's, for the roofline */
 } ToolPlan;

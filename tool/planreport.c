@@ -126,23 +126,29 @@ print_copied (const ToolPlan *plan, const gchar *what, const Cnn3dFit *fit)
 static void
 print_sent (const ToolPlan *plan)
 {
-  g_autofree gchar *bytes = cnn3d_format_bytes (plan->fit.sent);
+  const Cnn3dExchange *x = plan->exchange;
+  g_autofree gchar *bytes = NULL, *beside = NULL, *after = NULL;
 
-  if (plan->params.ranks <= 1)
+  if (!x)
     return;
-  printf ("Each of %u processes sends %s for a step, %s: nothing of that is hidden behind the "
-          "computation.\n\n  %-14s %16s   %s\n",
-      plan->params.ranks, bytes,
-      plan->fit.sum_calls
-          ? "batch norm's sums between its layers and the rest when its gradient is "
-            "complete"
-          : "when its gradient is complete",
-      "by count", "seconds a step", "at least 90 % of the speed if");
-  for (const Cnn3dLinkSpeed *l = cnn3d_links; l->name; l++) {
-    const gdouble seconds = plan->fit.sent / l->bytes_per_second;
-
-    printf ("  %-14s %16.3g   a step computes for %.3g s or more\n", l->name, seconds, 9 * seconds);
-  }
+  bytes = cnn3d_format_bytes (x->sent);
+  beside = cnn3d_format_bytes (x->beside);
+  after = cnn3d_format_bytes (x->sent - x->beside);
+  printf ("Each of %u processes sends %s for a step: ", x->ranks, bytes);
+  if (x->beside)
+    printf ("%s in %u buckets of gradients, while the others are computed, and %s after that.\n\n",
+        beside, x->buckets->len, after);
+  else
+    printf ("%s; nothing of that is hidden behind the computation.\n\n",
+        plan->fit.sum_calls
+            ? "batch norm's sums between its layers and the rest after the backward pass"
+            : "gradients and weights after the backward pass");
+  printf ("  %-14s %16s %16s   %s\n", "by count", "seconds a step", "never hidden",
+      "at least 90 % of the speed if");
+  for (const Cnn3dLinkSpeed *l = cnn3d_links; l->name; l++)
+    printf ("  %-14s %16.3g %16.3g   a step computes for %.3g s or more\n", l->name,
+        x->sent / l->bytes_per_second, cnn3d_exchange_least (x, l->bytes_per_second),
+        cnn3d_exchange_suffices (x, l->bytes_per_second));
   puts ("");
 }
 
@@ -297,6 +303,7 @@ tool_plan_json (const ToolPlan *plan, const Cnn3dNetwork *net, JsonBuilder *b)
   add_int (b, "width", n->width);
   add_int (b, "clips-per-step", (guint64) plan->batch * plan->params.accumulate);
   add_int (b, "accumulate-grad-batches", plan->params.accumulate);
+  add_int (b, "sent-beside-bytes", plan->exchange ? plan->exchange->beside : 0);
   json_builder_set_member_name (b, "links");
   json_builder_begin_array (b);
   for (const Cnn3dLinkSpeed *l = cnn3d_links; l->name; l++) {
@@ -304,6 +311,12 @@ tool_plan_json (const ToolPlan *plan, const Cnn3dNetwork *net, JsonBuilder *b)
     add_text (b, "link", l->name);
     json_builder_set_member_name (b, "sent-seconds");
     json_builder_add_double_value (b, plan->fit.sent / l->bytes_per_second);
+    json_builder_set_member_name (b, "never-hidden-seconds");
+    json_builder_add_double_value (
+        b, plan->exchange ? cnn3d_exchange_least (plan->exchange, l->bytes_per_second) : 0);
+    json_builder_set_member_name (b, "suffices-seconds");
+    json_builder_add_double_value (
+        b, plan->exchange ? cnn3d_exchange_suffices (plan->exchange, l->bytes_per_second) : 0);
     json_builder_end_object (b);
   }
   json_builder_end_array (b);

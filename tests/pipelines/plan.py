@@ -170,15 +170,31 @@ def ranks(folder):
         seconds = {link["link"]: link["sent-seconds"] for link in told[n]["links"]}
         assert list(seconds) == ["10 Gbit/s", "25 Gbit/s", "100 Gbit/s", "PCIe 4.0 x16", "NVLink 4"], seconds
         assert abs(seconds["25 Gbit/s"] * 25e9 / 8 / asked["sent-bytes"] - 1) < 1e-9, seconds
+        # gradients are sent beside the computation, but for the last bucket of each batch, of at most 8 MiB
+        gradients = 2 * trained * (n - 1) / n
+        assert abs(told[n]["sent-beside-bytes"] / gradients - 1) < 0.03, told[n]
+        for link in told[n]["links"]:
+            least, most = ((asked["sent-bytes"] - told[n]["sent-beside-bytes"] + bucket) / asked["sent-bytes"]
+                           for bucket in (0, 2 * (8 << 20)))
+            assert least < link["never-hidden-seconds"] / link["sent-seconds"] < most, link
+            assert 9 * link["never-hidden-seconds"] <= link["suffices-seconds"] * 1.000001 < 9 * link["sent-seconds"], link
+    text = launch.text(tool("--device", "cpu", "--num-frames", "8", "--size", "64", "--world-size", "8").stdout)
+    assert "in 16 buckets of gradients, while the others are computed, and " in text, text
     small = "--device", "cpu", "--base-width", "8", "--num-frames", "4", "--size", "32", "--world-size", "8"
-    apart, synced = (plan(*small, "--sync-batch-norm", sync)[0]["asked"] for sync in ("false", "true"))
+    both = [plan(*small, "--sync-batch-norm", sync)[0] for sync in ("false", "true")]
+    apart, synced = (one["asked"] for one in both)
+    assert both[0]["sent-beside-bytes"] > 0 == both[1]["sent-beside-bytes"], both
+    text = launch.text(tool(*small, "--sync-batch-norm", "true").stdout)
+    assert "nothing of that is hidden" in text, text
     # for batch norm 2 c + 1 numbers forwards, as many backwards, of r3d_18's layers
     channels = [8] * 5 + [16] * 5 + [32] * 5 + [64] * 5
     sums = 7 * 8 * sum(2 * (2 * c + 1) for c in channels)
     assert synced["sent-bytes"] - apart["sent-bytes"] == sums, (sums, apart, synced)
     assert synced["predicted-bytes"] >= apart["predicted-bytes"] + 8 * 8 * (2 * 64 + 1), (apart, synced)
     # on GPUs NCCL has buffers, too: of 4 channels for each other rank, 10 MiB of 4 MiB, 512 KiB and 4800 KiB
-    asked = check(plan("--gpu", "rtx3070", "--num-frames", "8", "--size", "64", "--world-size", "3")[0])["asked"]
+    told = check(plan("--gpu", "rtx3070", "--num-frames", "8", "--size", "64", "--world-size", "3")[0])
+    asked = told["asked"]
+    assert told["sent-beside-bytes"] == 0, told
     assert asked["exchange-bytes"] == 2 * 4 * (10 << 20), asked
     assert abs(asked["optimizer-bytes"] * 3 / asked["weights-bytes"] - 1) < 0.03, asked
     for wrong, rc, said in ((("--world-size", "0"), 2, "give a number of processes from 1 to 65536"),

@@ -29,6 +29,36 @@ test_call (void)
   g_array_unref (calls);
 }
 
+/* By hand: two buckets, of 2 s each, the second of which is complete when 10 s are computed; 1 s of sending
+ * follows. */
+static void
+test_step (void)
+{
+  const SimLink link = { 1000, 0, 0 };
+  gsize none[2] = { 0, 0 }, one[2] = { 1000, 1000 }, two[2] = { 2000, 2000 };
+  const SimCall steps[] = { { none, none, TRUE }, { two, two, TRUE }, { one, one, TRUE },
+    { one, one, TRUE }, { one, one, FALSE } };
+  GArray *calls = g_array_new (FALSE, FALSE, sizeof (SimCall));
+  SimRank same = { g_array_append_vals (calls, steps, G_N_ELEMENTS (steps)), 0, 0 };
+  SimRank *ranks[2] = { &same, &same };
+  const SimSchedule s = { 2, ranks, NULL };
+  const Cnn3dBucket buckets[] = { { 4000, 2000, 0.5 }, { 4000, 2000, 1 } };
+  Cnn3dExchange x = { g_array_new (FALSE, FALSE, sizeof (Cnn3dBucket)), 2, 3, 15000, 12000 };
+
+  g_array_append_vals (x.buckets, buckets, 2);
+  g_assert_cmpfloat_with_epsilon (sim_step (&s, 0, 5, &link, 10, &x), 13, 1e-12);
+  g_assert_cmpfloat_with_epsilon (sim_step (&s, 0, 5, &link, 1, &x), 5.5, 1e-12);
+  g_assert_cmpfloat_with_epsilon (sim_step (&s, 4, 5, &link, 10, NULL), 11, 1e-12);
+  /* three batches a step */
+  g_assert_cmpfloat_with_epsilon (cnn3d_exchange_waits (&x, 1000, 10), 3 * 2 + 3, 1e-12);
+  g_assert_cmpfloat_with_epsilon (cnn3d_exchange_waits (&x, 1000, 1), 3 * 3.5 + 3, 1e-12);
+  g_assert_cmpfloat_with_epsilon (cnn3d_exchange_waits (&x, 1000, 0), 15, 1e-12);
+  g_assert_cmpfloat_with_epsilon (cnn3d_exchange_least (&x, 1000), 9, 1e-12);
+  g_assert_cmpfloat_with_epsilon (cnn3d_exchange_suffices (&x, 1000), 81, 1e-9);
+  g_array_unref (x.buckets);
+  g_array_unref (calls);
+}
+
 /* Bytes of a step, if in each call the rank that sends most is followed by the one that receives
  * most. */
 static gdouble
@@ -87,6 +117,54 @@ test_schedule (void)
   }
 }
 
+/* What a rank sends beside its computation, and when, is what the plan says. */
+static void
+test_buckets (void)
+{
+  const SimLink link = { 1e9, 0, 0 };
+  Cnn3dTrainerParams p;
+
+  params_init (&p, NULL);
+  p.network.base_width = 24;
+  for (guint size = 2; size <= 3; size++) {
+    SimSchedule *s = sim_schedule (&p, size, TRUE);
+    const guint start = s->ranks[0]->start, end = s->ranks[0]->calls->len;
+    g_autoptr (GError) error = NULL;
+    gdouble before = 0.1, least, waits;
+    guint64 beside = 0;
+    Cnn3dExchange *x;
+    Cnn3dFit fit;
+
+    p.ranks = size;
+    cnn3d_fit_measure (backend, device, &p, 1, 1, CNN3D_RECOMPUTE_NONE, &fit, &error);
+    g_assert_no_error (error);
+    x = cnn3d_fit_exchange (backend, device, &p, 1, &fit, &error);
+    g_assert_no_error (error);
+    p.ranks = 1;
+    g_assert_cmpuint (x->buckets->len, ==, 3);
+    for (guint b = 0; b < x->buckets->len; b++) {
+      const Cnn3dBucket *bucket = &g_array_index (x->buckets, Cnn3dBucket, b);
+
+      g_assert_cmpfloat (bucket->ready, >, before);
+      before = bucket->ready;
+    }
+    g_assert_cmpfloat_with_epsilon (before, 1, 1e-9);
+    /* after the meeting */
+    for (guint c = start + 1; c < end && sim_call (s, 0, c)->beside; c++)
+      beside += sim_gradient (s, sim_call (s, 0, c)) - sim_call (s, 0, c)->sent[0];
+    g_assert_cmpuint (beside, ==, x->beside);
+    g_assert_cmpuint (x->sent, ==, s->ranks[0]->sends);
+    g_assert_cmpfloat_with_epsilon (
+        sim_step (s, start, end, &link, 0, x), sim_seconds (s, start, end, &link), 1e-12);
+    least = cnn3d_exchange_least (x, link.bytes_per_second);
+    waits = sim_step (s, start, end, &link, 100, x) - 100;
+    /* the plan counts rank 0's bytes, and another one may send a piece more */
+    g_assert_cmpfloat_with_epsilon (waits, least, least / 50);
+    cnn3d_exchange_free (&x);
+    sim_schedule_free (s);
+  }
+}
+
 static Cnn3dTrainer *
 new_rank (gboolean syncs, guint size, Cnn3dTrainerParams *p, GError **error)
 {
@@ -95,7 +173,7 @@ new_rank (gboolean syncs, guint size, Cnn3dTrainerParams *p, GError **error)
   params_init (p, NULL);
   p->sync_batch_norm = syncs;
   p->optimizer = CNN3D_UPDATE_ADAMW;
-  sim_next = (Cnn3dLink) { 1, size, NULL };
+  sim_next = (Cnn3dLink) { 1, size, NULL, NULL };
   p->comm = cnn3d_comm_join_by (&sim_transport, NULL, NULL, 60, &reason);
   g_assert_no_error (reason);
   return cnn3d_trainer_new (p, BATCH, error);
@@ -149,7 +227,9 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   counting = counting_load (&backend, &device);
   g_test_add_func ("/ranksim/call", test_call);
+  g_test_add_func ("/ranksim/step", test_step);
   g_test_add_func ("/ranksim/schedule", test_schedule);
+  g_test_add_func ("/ranksim/buckets", test_buckets);
   g_test_add_func ("/ranksim/memory", test_memory);
   g_test_add_func ("/ranksim/unsupported", test_unsupported);
   status = g_test_run ();

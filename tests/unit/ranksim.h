@@ -5,6 +5,9 @@
  * transport answers it with its own report, as if all ranks did the same. Ranks to which rank 0 sends
  * as much in each call, and from which it gets as much, are taken to be alike, so that a few
  * recordings describe a thousand ranks; what one sends must be what the other expects.
+ *
+ * Calls by another thread than the one that computes are beside the computation: a rank's first one from
+ * its beginning on, and those of a bucket of gradients when the plan says that it is complete.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef CNN3D_RANKSIM_H
 #define CNN3D_RANKSIM_H
@@ -12,7 +15,7 @@
 #include <string.h>
 
 #include "src/comm/comm.h"
-#include "src/train/trainer.h"
+#include "src/train/fitexchange.h"
 
 /* A longer message has weights or their gradient, whose values do not matter here; reports and batch
  * norm's sums are shorter. */
@@ -21,6 +24,7 @@
 /* One call of exchange(), bytes by rank. */
 typedef struct {
   gsize *sent, *received;
+  gboolean beside; /* the computation */
 } SimCall;
 
 /* All calls of a rank; `start` of them come before its first batch. */
@@ -45,6 +49,7 @@ typedef struct {
 struct _Cnn3dLink {
   guint rank, size;
   GArray *calls;
+  GThread *computes;
 };
 
 static Cnn3dLink sim_next; /* of the next sim_join() */
@@ -79,7 +84,7 @@ sim_exchange (Cnn3dLink *link, const gconstpointer *from, const gsize *sent, con
 {
   const guint own = link->rank;
   const SimCall call = { g_memdup2 (sent, link->size * sizeof *sent),
-    g_memdup2 (received, link->size * sizeof *received) };
+    g_memdup2 (received, link->size * sizeof *received), g_thread_self () != link->computes };
 
   g_array_append_val (link->calls, call);
   for (guint r = 0; r < link->size; r++)
@@ -130,7 +135,7 @@ sim_record (const Cnn3dTrainerParams *params, guint rank, guint size)
     frames[i] = i * 37;
   s->calls = g_array_new (FALSE, FALSE, sizeof (SimCall));
   g_array_set_clear_func (s->calls, sim_clear_call);
-  sim_next = (Cnn3dLink) { rank, size, s->calls };
+  sim_next = (Cnn3dLink) { rank, size, s->calls, g_thread_self () };
   p.comm = cnn3d_comm_join_by (&sim_transport, NULL, NULL, 60, &error);
   g_assert_no_error (error);
   t = cnn3d_trainer_new (&p, 1, &error);
@@ -220,7 +225,58 @@ sim_run_call (const SimSchedule *s, guint call, const SimLink *link, gdouble *re
     ready[i] = MAX (out[i], in[i]);
 }
 
-/* Seconds until the last rank has done all calls from `first` to `end`. */
+/* Bytes of all ranks' parts of a call's gradients, its own included. */
+static inline gsize
+sim_gradient (const SimSchedule *s, const SimCall *call)
+{
+  gsize bytes = 0;
+
+  for (guint r = 0; r < s->size; r++)
+    bytes += call->sent[r];
+  return bytes;
+}
+
+/* Seconds until the last rank has done all calls from `first` to `end`, and has computed a batch. exchange:
+ * when buckets are complete; NULL: there is none. */
+static inline gdouble
+sim_step (const SimSchedule *s, guint first, guint end, const SimLink *link, gdouble computes,
+    const Cnn3dExchange *exchange)
+{
+  g_autofree gdouble *ready = g_new0 (gdouble, s->size);
+  gboolean computed = FALSE;
+  gsize left = 0; /* bytes of a bucket that come in later calls */
+  gdouble last = computes;
+  guint bucket = 0, beside = 0;
+
+  for (guint c = first; c < end; c++) {
+    const SimCall *call = sim_call (s, 0, c);
+    gdouble from = 0;
+
+    if (!call->beside) {
+      from = computed ? 0 : computes;
+      computed = TRUE;
+    } else if (beside++ > 0) { /* after the meeting */
+      const Cnn3dBucket *b;
+
+      if (left == 0)
+        left = g_array_index (exchange->buckets, Cnn3dBucket, bucket++).whole;
+      b = &g_array_index (exchange->buckets, Cnn3dBucket, bucket - 1);
+      g_assert_cmpuint (sim_gradient (s, call), <=, left);
+      left -= sim_gradient (s, call);
+      from = b->ready * computes;
+    }
+    for (guint i = 0; i < s->size; i++)
+      ready[i] = MAX (ready[i], from);
+    sim_run_call (s, c, link, ready);
+  }
+  g_assert_cmpuint (left, ==, 0);
+  g_assert_true (!exchange || bucket == exchange->buckets->len);
+  for (guint i = 0; i < s->size; i++)
+    last = MAX (last, ready[i]);
+  return last;
+}
+
+/* The same of calls alone. */
 static inline gdouble
 sim_seconds (const SimSchedule *s, guint first, guint end, const SimLink *link)
 {

@@ -1,8 +1,9 @@
 /* growth.c: how a step grows with the number of ranks, in virtual time: a table.
  *
  * usage: growth [sync] [SECONDS]... : of a batch's forward and backward pass (default: 0.4 0.01); sync: with
- * sync-batch-norm. The messages are those that the trainer sends for r3d_18, see ranksim.h; the links
- * are links.h's, to a switch that never blocks.
+ * sync-batch-norm. The messages are those that the trainer sends for r3d_18, see ranksim.h, and gradients are
+ * complete when a batch of 8 clips of 16x112x112 has them by count; the links are links.h's, to a switch that
+ * never blocks.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,8 +18,33 @@ static const struct {
 
 static const guint sizes[] = { 8, 64, 1024 };
 
+/* When the gradients are complete that a rank sends while it computes; NULL: it does not. */
+static Cnn3dExchange *
+find_exchange (const Cnn3dTrainerParams *params, guint ranks)
+{
+  const Cnn3dDeviceParams device_params = { 0, 1 };
+  const Cnn3dBackend *backend = cnn3d_backend_load ("cpu", NULL);
+  Cnn3dDevice *device = backend->open (&device_params, NULL);
+  Cnn3dTrainerParams p = *params;
+  g_autoptr (GError) error = NULL;
+  Cnn3dExchange *x;
+  Cnn3dFit fit;
+
+  p.network.frames = 16;
+  p.network.height = p.network.width = 112;
+  p.ranks = ranks;
+  cnn3d_fit_measure (backend, device, &p, 8, 8, CNN3D_RECOMPUTE_NONE, &fit, &error);
+  g_assert_no_error (error);
+  x = cnn3d_fit_exchange (backend, device, &p, 8, &fit, &error);
+  g_assert_no_error (error);
+  backend->close (&device);
+  if (x->buckets->len == 0)
+    cnn3d_exchange_free (&x);
+  return x;
+}
+
 static void
-print_growth (SimSchedule *const *schedules, gdouble computes)
+print_growth (SimSchedule *const *schedules, Cnn3dExchange *const *exchanges, gdouble computes)
 {
   printf ("\n%g s of computation a batch:\n\n| link |", computes);
   for (guint i = 0; i < G_N_ELEMENTS (sizes); i++)
@@ -33,7 +59,7 @@ print_growth (SimSchedule *const *schedules, gdouble computes)
     for (guint i = 0; i < G_N_ELEMENTS (sizes); i++) {
       const SimSchedule *s = schedules[i];
       const gdouble step =
-          computes + sim_seconds (s, s->ranks[0]->start, s->ranks[0]->calls->len, &link);
+          sim_step (s, s->ranks[0]->start, s->ranks[0]->calls->len, &link, computes, exchanges[i]);
 
       printf (" %.4g (%.0f %%) |", step, 100 * computes / step);
     }
@@ -45,6 +71,7 @@ int
 main (int argc, char **argv)
 {
   SimSchedule *schedules[G_N_ELEMENTS (sizes)];
+  Cnn3dExchange *exchanges[G_N_ELEMENTS (sizes)];
   Cnn3dTrainerParams params;
   const gboolean syncs = argc > 1 && !strcmp (argv[1], "sync");
 
@@ -59,17 +86,21 @@ main (int argc, char **argv)
   for (guint i = 0; i < G_N_ELEMENTS (sizes); i++) {
     const SimLink slowest = { cnn3d_links[0].bytes_per_second, costs[0].latency, costs[0].gap };
     SimSchedule *s = schedules[i] = sim_schedule (&params, sizes[i], FALSE);
+    exchanges[i] = find_exchange (&params, sizes[i]);
+
     const guint calls = s->ranks[0]->calls->len - s->ranks[0]->start;
 
     printf ("| %u | %u x %u | %.1f | %.3g |\n", sizes[i], calls, sizes[i] - 1,
         sim_sent (s, 0) / 1048576.0, sim_seconds (s, 0, s->ranks[0]->start, &slowest));
   }
-  print_growth (schedules, argc > 1 ? g_ascii_strtod (argv[1], NULL) : 0.4);
+  print_growth (schedules, exchanges, argc > 1 ? g_ascii_strtod (argv[1], NULL) : 0.4);
   for (gint i = 2; i < argc; i++)
-    print_growth (schedules, g_ascii_strtod (argv[i], NULL));
+    print_growth (schedules, exchanges, g_ascii_strtod (argv[i], NULL));
   if (argc < 2)
-    print_growth (schedules, 0.01);
-  for (guint i = 0; i < G_N_ELEMENTS (sizes); i++)
+    print_growth (schedules, exchanges, 0.01);
+  for (guint i = 0; i < G_N_ELEMENTS (sizes); i++) {
     sim_schedule_free (schedules[i]);
+    cnn3d_exchange_free (&exchanges[i]);
+  }
   return 0;
 }
