@@ -194,6 +194,7 @@ test_buckets (void)
   check_same (&p, all);
   p.optimizer = CNN3D_UPDATE_SGD;
   p.freeze = "layer3,layer4.0.conv2";
+  p.recompute = CNN3D_RECOMPUTE_OFFLOAD;
   p.accumulate = 3;
   alone = run_ranks (&p, 1, NULL, 0);
   p.accumulate = 1;
