@@ -108,6 +108,15 @@ def cores(folder):
         assert run["threads"] == each and run["device"].startswith("CPU, %d thread" % each), run
 
 
+def buckets(folder):
+    """A network whose gradients are sent in several buckets ends with the same files, too"""
+    videos(folder)
+    wide = "base-width=24 gradient-clip-val=1 optimizer=adamw lr=0.001"
+    launch.launch(line(3, epochs=1, more=wide, folder="alone"), folder).fine()
+    run_ranks(3, folder, line(epochs=1, more=wide, folder="run")).fine()
+    same_files(folder, "alone", "run")
+
+
 def killed(folder):
     """A rank that is killed ends the others, and the same line goes on to the same files"""
     videos(folder)
@@ -285,4 +294,4 @@ def two_hosts(folder):
     return ["ended %.1f s after the cable was out" % seconds]
 
 
-launch.main(same_bits, cores, killed, stopped, synced, hangs, refused, too_many_skipped, failing, two_hosts)
+launch.main(same_bits, cores, buckets, killed, stopped, synced, hangs, refused, too_many_skipped, failing, two_hosts)

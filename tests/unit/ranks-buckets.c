@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "counting/counting.h"
 #include "smallrun.h"
+#include "src/train/ranks-private.h"
 #include "threadcomm.h"
 
 /* A message with more bytes has gradients or weights. */
@@ -13,7 +14,15 @@ typedef struct {
   guint64 sent; /* bytes of gradients */
   guint calls;  /* of run() since a pass began */
   gboolean over;
+  Cnn3dTrainer *trainer;
+  GArray *complete; /* of Complete */
 } Seen;
+
+/* All gradients at some time in a pass, of which those from float `from` on were complete. */
+typedef struct {
+  gfloat *gradients;
+  gsize from;
+} Complete;
 
 static Counting *counting;
 
@@ -60,9 +69,28 @@ wait_for_bytes (guint rank, guint64 bytes)
 typedef struct {
   const Cnn3dTrainerParams *params;
   guint rank, seconds, batches; /* batches: of the pass, in each of which a rank has one by turns */
+  guint parts;                  /* of the pass whose gradients were kept */
   GError *error;
   gboolean told; /* after the error: cnn3d_trainer_leave() */
 } Rank;
+
+static void
+clear_complete (gpointer complete)
+{
+  g_free (((Complete *) complete)->gradients);
+}
+
+/* What was complete is what it is at the pass's end. */
+static void
+check_complete (const Cnn3dTrainer *t, const GArray *complete)
+{
+  for (guint i = 0; i < complete->len; i++) {
+    const Complete *c = &g_array_index (complete, Complete, i);
+
+    g_assert_cmpmem (c->gradients + c->from, (t->s.layout->trained - c->from) * sizeof (gfloat),
+        t->gradients + c->from, (t->s.layout->trained - c->from) * sizeof (gfloat));
+  }
+}
 
 static gpointer
 run_rank (gpointer data)
@@ -80,10 +108,12 @@ run_rank (gpointer data)
   Cnn3dTrainer *t;
 
   own_rank = rank->rank;
+  seen.ranks[own_rank].complete = g_array_new (FALSE, FALSE, sizeof (Complete));
+  g_array_set_clear_func (seen.ranks[own_rank].complete, clear_complete);
   transport.exchange = watched_exchange;
   p.comm = cnn3d_comm_join_by (&transport, NULL, NULL, rank->seconds, &error);
   g_assert_no_error (error);
-  t = start (&p);
+  t = seen.ranks[rank->rank].trainer = start (&p);
   for (guint i = 0; i < BATCH; i++)
     draw_clip (rank->rank * BATCH + i, frames + i * CLIP_BYTES, labels + i);
   if (cnn3d_trainer_begin_pass (t, &pass, &rank->error)) {
@@ -91,8 +121,11 @@ run_rank (gpointer data)
     g_mutex_lock (&seen.lock);
     seen.ranks[rank->rank].sent = 0;
     g_mutex_unlock (&seen.lock);
-    if (rank->rank >= rank->batches || cnn3d_trainer_run (t, &batch, &progress, &rank->error))
+    if (rank->rank >= rank->batches || cnn3d_trainer_run (t, &batch, &progress, &rank->error)) {
+      check_complete (t, seen.ranks[rank->rank].complete);
+      rank->parts = seen.ranks[rank->rank].complete->len;
       cnn3d_trainer_end_pass (t, pass.clips, &result, &rank->error);
+    }
   }
   g_mutex_lock (&seen.lock);
   seen.ranks[rank->rank].over = TRUE;
@@ -100,29 +133,34 @@ run_rank (gpointer data)
   g_mutex_unlock (&seen.lock);
   if (rank->error)
     rank->told = cnn3d_trainer_leave (t, rank->error->message);
+  g_array_unref (seen.ranks[rank->rank].complete);
   cnn3d_trainer_free (&t);
   cnn3d_comm_leave (&p.comm, TRUE);
   return NULL;
 }
 
-/* A round of ranks, with three buckets; before: see Counting. */
+/* Three buckets. */
 static void
-run_round (Rank *ranks, guint size, guint batches, guint micro_batch, guint seconds,
-    gboolean (*before) (const Cnn3dStep *steps, guint n_steps, GError **error))
+wide_params (Cnn3dTrainerParams *p)
+{
+  params_init (p, NULL);
+  p->network.base_width = 24;
+  p->monitor = CNN3D_MONITOR_TRAIN_LOSS;
+}
+
+/* A round of ranks; before: see Counting. */
+static void
+run_round (const Cnn3dTrainerParams *params, Rank *ranks, guint size, guint batches, guint seconds,
+    gboolean (*before) (const Cnn3dStep *steps, const Cnn3dBinding *binding, GError **error))
 {
   GThread *threads[MOST_RANKS];
-  Cnn3dTrainerParams p;
 
-  params_init (&p, NULL);
-  p.network.base_width = 24;
-  p.monitor = CNN3D_MONITOR_TRAIN_LOSS;
-  p.micro_batch = micro_batch;
   counting->before = before;
   hub.size = size;
   hub.here = 0;
   memset (seen.ranks, 0, sizeof seen.ranks);
   for (guint r = 0; r < size; r++) {
-    ranks[r] = (Rank) { &p, r, seconds, batches, NULL, FALSE };
+    ranks[r] = (Rank) { params, r, seconds, batches };
     threads[r] = g_thread_new ("rank", run_rank, &ranks[r]);
   }
   for (guint r = 0; r < size; r++)
@@ -137,7 +175,7 @@ run_round (Rank *ranks, guint size, guint batches, guint micro_batch, guint seco
 
 /* The last part of a backward pass waits for the buckets before. */
 static gboolean
-wait_before_last (const Cnn3dStep *steps, guint n_steps, GError **error)
+wait_before_last (const Cnn3dStep *steps, const Cnn3dBinding *binding, GError **error)
 {
   Seen *own = &seen.ranks[own_rank];
 
@@ -157,12 +195,71 @@ test_beside (void)
 {
   /* in micro-batches, too, of which only the last one sends */
   for (guint micro_batch = 0; micro_batch <= 2; micro_batch += 2) {
+    Cnn3dTrainerParams p;
     Rank ranks[2];
 
-    run_round (ranks, 2, 2, micro_batch, SECONDS, wait_before_last);
+    wide_params (&p);
+    p.micro_batch = micro_batch;
+    run_round (&p, ranks, 2, 2, SECONDS, wait_before_last);
     for (guint r = 0; r < 2; r++) {
       g_assert_no_error (ranks[r].error);
       g_assert_cmpuint (seen.ranks[r].calls, ==, 3);
+    }
+  }
+}
+
+/* Keeps the gradients as they are between two parts of a pass. */
+static gboolean
+keep_gradients (const Cnn3dStep *steps, const Cnn3dBinding *binding, GError **error)
+{
+  Seen *own = &seen.ranks[own_rank];
+  const Cnn3dTrainer *t = own->trainer;
+  Complete c = { NULL, 0 };
+
+  if (steps[0].op == 0)
+    return TRUE;
+  /* this thread alone changes it */
+  c.from = cnn3d_rank_segment (t->ranks->slices, t->ranks->incomplete, 0)->from;
+  c.gradients = g_memdup2 (binding->arrays.gradients, t->s.layout->trained * sizeof *c.gradients);
+  g_array_append_val (own->complete, c);
+  return TRUE;
+}
+
+/* No later step of a pass writes to a bucket that has been sent, whatever is recomputed, copied, frozen or
+ * split. */
+static void
+test_complete (void)
+{
+  static const struct {
+    const gchar *model;
+    guint width;
+    const gchar *freeze;
+    Cnn3dRecompute recompute;
+    Cnn3dPrecision precision;
+    guint micro_batch;
+  } cases[] = {
+    { "r3d_18", 24, NULL, CNN3D_RECOMPUTE_NONE, CNN3D_PRECISION_32, 2 },
+    { "r2plus1d_18", 24, NULL, CNN3D_RECOMPUTE_BN, CNN3D_PRECISION_BF16_MIXED, 0 },
+    { "mc3_18", 40, "layer3", CNN3D_RECOMPUTE_NONE, CNN3D_PRECISION_32, 0 },
+    { "slow_r50", 24, NULL, CNN3D_RECOMPUTE_BLOCK, CNN3D_PRECISION_32, 1 },
+    { "slow_r50", 24, "batch-norm", CNN3D_RECOMPUTE_OFFLOAD, CNN3D_PRECISION_32, 0 },
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
+    Cnn3dTrainerParams p;
+    Rank ranks[2];
+
+    wide_params (&p);
+    p.network.model = cases[i].model;
+    p.network.base_width = cases[i].width;
+    p.freeze = cases[i].freeze;
+    p.recompute = cases[i].recompute;
+    p.precision = cases[i].precision;
+    p.micro_batch = cases[i].micro_batch;
+    run_round (&p, ranks, 2, 2, SECONDS, keep_gradients);
+    for (guint r = 0; r < 2; r++) {
+      g_assert_no_error (ranks[r].error);
+      g_assert_cmpuint (ranks[r].parts, >=, 1);
     }
   }
 }
@@ -171,9 +268,11 @@ test_beside (void)
 static void
 test_idle (void)
 {
+  Cnn3dTrainerParams p;
   Rank ranks[2];
 
-  run_round (ranks, 2, 1, 0, SECONDS, NULL);
+  wide_params (&p);
+  run_round (&p, ranks, 2, 1, SECONDS, NULL);
   g_assert_no_error (ranks[0].error);
   g_assert_no_error (ranks[1].error);
   g_assert_cmpuint (seen.ranks[0].sent, >, TWO_BUCKETS);
@@ -183,7 +282,7 @@ test_idle (void)
 
 /* Rank 1 fails when it has sent a bucket. */
 static gboolean
-fail_between (const Cnn3dStep *steps, guint n_steps, GError **error)
+fail_between (const Cnn3dStep *steps, const Cnn3dBinding *binding, GError **error)
 {
   Seen *own = &seen.ranks[own_rank];
 
@@ -198,9 +297,11 @@ fail_between (const Cnn3dStep *steps, guint n_steps, GError **error)
 static void
 test_fails (void)
 {
+  Cnn3dTrainerParams p;
   Rank ranks[3];
 
-  run_round (ranks, 2, 2, 0, SECONDS, fail_between);
+  wide_params (&p);
+  run_round (&p, ranks, 2, 2, SECONDS, fail_between);
   assert_says (ranks[1].error, CNN3D_BACKEND_ERROR, "the device is gone");
   assert_says (ranks[0].error, CNN3D_SESSION_ERROR, "rank 1 failed: the device is gone");
   for (guint r = 0; r < 2; r++) {
@@ -208,7 +309,7 @@ test_fails (void)
     g_error_free (ranks[r].error);
   }
   /* the same with a rank that has no batch */
-  run_round (ranks, 3, 2, 0, SECONDS, fail_between);
+  run_round (&p, ranks, 3, 2, SECONDS, fail_between);
   for (guint r = 0; r < 3; r += 2)
     assert_says (ranks[r].error, CNN3D_SESSION_ERROR, "rank 1 failed: the device is gone");
   for (guint r = 0; r < 3; r++)
@@ -217,7 +318,7 @@ test_fails (void)
 
 /* Rank 1 hangs between two buckets, until the other one has given up. */
 static gboolean
-hang_between (const Cnn3dStep *steps, guint n_steps, GError **error)
+hang_between (const Cnn3dStep *steps, const Cnn3dBinding *binding, GError **error)
 {
   Seen *own = &seen.ranks[own_rank];
 
@@ -231,9 +332,11 @@ hang_between (const Cnn3dStep *steps, guint n_steps, GError **error)
 static void
 test_hangs (void)
 {
+  Cnn3dTrainerParams p;
   Rank ranks[2];
 
-  run_round (ranks, 2, 2, 0, 2, hang_between);
+  wide_params (&p);
+  run_round (&p, ranks, 2, 2, 2, hang_between);
   for (guint r = 0; r < 2; r++) {
     g_assert_error (ranks[r].error, CNN3D_COMM_ERROR, CNN3D_COMM_ERROR_TIMEOUT);
     g_assert_false (ranks[r].told);
@@ -251,6 +354,7 @@ main (int argc, char **argv)
   g_test_init (&argc, &argv, NULL);
   counting = counting_load (&backend, &device);
   g_test_add_func ("/ranks-buckets/beside", test_beside);
+  g_test_add_func ("/ranks-buckets/complete", test_complete);
   g_test_add_func ("/ranks-buckets/idle", test_idle);
   g_test_add_func ("/ranks-buckets/fails", test_fails);
   g_test_add_func ("/ranks-buckets/hangs", test_hangs);

@@ -114,7 +114,7 @@ static gboolean
 count_run (Cnn3dProgram *program, const Cnn3dStep *steps, guint n_steps,
     const Cnn3dBinding *binding, Cnn3dResults *results, GError **error)
 {
-  return (!counting.before || counting.before (steps, n_steps, error))
+  return (!counting.before || counting.before (steps, binding, error))
       && real->run (program, steps, n_steps, binding, results, error);
 }
 

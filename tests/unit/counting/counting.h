@@ -16,7 +16,7 @@ typedef struct {
   guint abi;              /* interface version of a module loaded again; 0: the right one */
   gsize more;             /* scratch bytes added to the need of a pass's first step */
   /* called before each run(), in its thread; FALSE with error: it fails. NULL: nothing is */
-  gboolean (*before) (const Cnn3dStep *steps, guint n_steps, GError **error);
+  gboolean (*before) (const Cnn3dStep *steps, const Cnn3dBinding *binding, GError **error);
 } Counting;
 
 /* Exported by the module as `cnn3d_counting`. */
