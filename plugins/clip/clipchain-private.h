@@ -12,6 +12,7 @@
 #include "clipclock.h"
 #include "clipindex.h"
 #include "clippictures.h"
+#include "clipprogram.h"
 #include "clipquicktime.h"
 #include "clipraw.h"
 
@@ -27,6 +28,7 @@ typedef enum {
   CLIP_CONTAINER_OTHER,
   CLIP_CONTAINER_MATROSKA,
   CLIP_CONTAINER_QUICKTIME,
+  CLIP_CONTAINER_PROGRAM,  /* an MPEG program stream */
   CLIP_CONTAINER_TIMED,    /* like those two, it has a timestamp for each packet */
   CLIP_CONTAINER_UNORDERED /* its timestamps are in decoding order */
 } ClipContainer;
@@ -75,6 +77,7 @@ struct _ClipChain {
   gboolean libav;     /* the demuxer is libavformat's */
   ClipClocks *clocks; /* owned by the demuxer's streaming thread */
   ClipQuicktime quicktime;
+  ClipProgram program;
   ClipIndex *index;                  /* NULL: read the file to make one */
   ClipTrack *track;                  /* the track to decode */
   GstPad *track_pad;                 /* the pad of it that receives packets */

@@ -328,68 +328,12 @@ correct (GstPad *pad, GstPadProbeInfo *info, gpointer data)
   return GST_PAD_PROBE_OK;
 }
 
-/* Program streams */
-
 /* ISO/IEC 13818-1 2.4.3.6 */
 static guint64
 read_time (const guint8 *data)
 {
   return (guint64) (data[0] >> 1 & 7) << 30 | data[1] << 22 | (data[2] >> 1) << 15 | data[3] << 7
       | data[4] >> 1;
-}
-
-/* 2.5.3.3. In ISO/IEC 11172-1 2.4.3.2 the SCR is coded like a timestamp. */
-static guint64
-read_clock (const guint8 *pack)
-{
-  if ((pack[4] & 0xc0) != 0x40)
-    return read_time (pack + 4);
-
-  return (guint64) (pack[4] >> 3 & 7) << 30 | (pack[4] & 3) << 28 | pack[5] << 20
-      | (pack[6] >> 3) << 15 | (pack[6] & 3) << 13 | pack[7] << 5 | pack[8] >> 3;
-}
-
-static void
-clear_clock (guint8 *pack)
-{
-  static const guint8 first[] = { 0x21, 0, 1, 0, 1 };
-  static const guint8 second[] = { 0x44, 0, 4, 0, 4, 1 };
-
-  if ((pack[4] & 0xc0) != 0x40)
-    memcpy (pack + 4, first, sizeof first);
-  else
-    memcpy (pack + 4, second, sizeof second);
-}
-
-/* If the SCR goes back within the first packs, as where it starts just before a wraparound,
- * mpegpsdemux drops what precedes that. */
-static GstPadProbeReturn
-take_start (GstPad *pad, GstPadProbeInfo *info, gpointer data)
-{
-  GstBuffer *buffer = GST_PAD_PROBE_INFO_BUFFER (info);
-  guint8 *first = NULL;
-  gboolean again = FALSE;
-  GstMapInfo map;
-
-  if (info->offset > 0)
-    return GST_PAD_PROBE_OK;
-  info->data = buffer = gst_buffer_make_writable (buffer);
-  if (!gst_buffer_map (buffer, &map, GST_MAP_READWRITE))
-    return GST_PAD_PROBE_OK;
-  for (gsize i = 0; i + 12 <= map.size; i++) {
-    guint8 *pack = map.data + i;
-
-    if (pack[0] || pack[1] || pack[2] != 1 || pack[3] != 0xba)
-      continue;
-    if (!first)
-      first = pack;
-    again |= read_clock (pack) < read_clock (first);
-  }
-  if (again)
-    clear_clock (first);
-  gst_buffer_unmap (buffer, &map);
-
-  return GST_PAD_PROBE_OK;
 }
 
 /* MPEG transport streams: the demuxer reports timestamps */
@@ -651,8 +595,6 @@ clip_clocks_watch (ClipClocks *self, GstElement *demuxer, GstPad *src)
         src, GST_PAD_PROBE_TYPE_PULL | GST_PAD_PROBE_TYPE_BUFFER, take_read, self, NULL);
   } else if (is_raw (demuxer)) {
     g_object_set (demuxer, "ignore-scr", TRUE, NULL);
-    gst_pad_add_probe (
-        src, GST_PAD_PROBE_TYPE_PULL | GST_PAD_PROBE_TYPE_BUFFER, take_start, NULL, NULL);
   } else if (is_flv (demuxer)) {
     gst_pad_add_probe (
         src, GST_PAD_PROBE_TYPE_PULL | GST_PAD_PROBE_TYPE_BUFFER, take_tag, self, NULL);
@@ -663,12 +605,11 @@ clip_clocks_watch (ClipClocks *self, GstElement *demuxer, GstPad *src)
 }
 
 void
-clip_clocks_correct (ClipClocks *self, GstElement *demuxer, GstPad *pad)
+clip_clocks_correct (ClipClocks *self, GstElement *demuxer, GstPad *pad, const GstCaps *caps)
 {
   const gchar *number = strrchr (GST_OBJECT_NAME (pad), '_');
   const GstStructure *s;
   Follower *follower;
-  GstCaps *caps;
   Stream *stream;
   gint version;
 
@@ -681,7 +622,6 @@ clip_clocks_correct (ClipClocks *self, GstElement *demuxer, GstPad *pad)
   }
   if (!is_flv (demuxer) && !((reports_times (demuxer) || is_raw (demuxer)) && number))
     return;
-  caps = gst_pad_get_current_caps (pad);
   stream = g_new0 (Stream, 1);
   stream->clocks = self;
   stream->raw = is_raw (demuxer);
@@ -692,7 +632,6 @@ clip_clocks_correct (ClipClocks *self, GstElement *demuxer, GstPad *pad)
       !stream->joins && gst_structure_get_int (s, "mpegversion", &version) && version <= 2;
   /* a pad of tsdemux is named after the PID, in hexadecimal */
   stream->stream = is_flv (demuxer) ? FLV_STREAM : (guint) g_ascii_strtoull (number + 1, NULL, 16);
-  gst_clear_caps (&caps);
   gst_pad_add_probe (pad, GST_PAD_PROBE_TYPE_BUFFER | GST_PAD_PROBE_TYPE_EVENT_DOWNSTREAM, correct,
       stream, stream_free);
 }

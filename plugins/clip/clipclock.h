@@ -19,8 +19,9 @@ void clip_clocks_free (ClipClocks *self);
  * them here from the file's pad `src`. Other demuxers are left alone. */
 void clip_clocks_watch (ClipClocks *self, GstElement *demuxer, GstPad *src);
 
-/* Corrects the timestamps of the packets from a pad of that demuxer. */
-void clip_clocks_correct (ClipClocks *self, GstElement *demuxer, GstPad *pad);
+/* Corrects the timestamps of the packets from a pad of that demuxer. caps: of the packets; NULL:
+ * not known yet */
+void clip_clocks_correct (ClipClocks *self, GstElement *demuxer, GstPad *pad, const GstCaps *caps);
 
 /* Whether an Ogg file has video before time zero, which the demuxer leaves out. For any thread. */
 gboolean clip_clocks_is_early (ClipClocks *self);

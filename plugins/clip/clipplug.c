@@ -63,6 +63,34 @@ is_other (const gchar *name)
 
 /* Demuxers. `root` is the demuxer's pad that a stream comes from. */
 
+/* Corrects the caps (taken) of a demuxer's pad. */
+static GstCaps *
+correct_caps (const ClipChain *self, GstPad *pad, GstCaps *caps)
+{
+  if (self->container == CLIP_CONTAINER_PROGRAM)
+    return clip_program_name (&self->program, pad, caps);
+
+  return caps;
+}
+
+/* Likewise, of those that are on their way to the next element. */
+static GstPadProbeReturn
+take_caps (GstPad *pad, GstPadProbeInfo *info, gpointer chain)
+{
+  GstEvent *event = GST_PAD_PROBE_INFO_EVENT (info);
+  GstCaps *caps;
+
+  if (GST_EVENT_TYPE (event) != GST_EVENT_CAPS)
+    return GST_PAD_PROBE_OK;
+  gst_event_parse_caps (event, &caps);
+  caps = correct_caps (chain, pad, gst_caps_ref (caps));
+  info->data = gst_event_new_caps (caps);
+  gst_caps_unref (caps);
+  gst_event_unref (event);
+
+  return GST_PAD_PROBE_OK;
+}
+
 /* For demuxers that add a pad before its caps are known. */
 static GstPadProbeReturn
 take_late_caps (GstPad *pad, GstPadProbeInfo *info, gpointer data)
@@ -78,11 +106,21 @@ take_late_caps (GstPad *pad, GstPadProbeInfo *info, gpointer data)
   return GST_PAD_PROBE_REMOVE;
 }
 
-static void
-take_demuxed (ClipChain *self, GstPad *pad)
+/* The same as the next element will receive; NULL: not known yet. */
+static GstCaps *
+current_caps (const ClipChain *self, GstPad *pad)
 {
   GstCaps *caps = gst_pad_get_current_caps (pad);
 
+  return caps ? correct_caps (self, pad, caps) : NULL;
+}
+
+static void
+take_demuxed (ClipChain *self, GstPad *pad)
+{
+  GstCaps *caps = current_caps (self, pad);
+
+  gst_pad_add_probe (pad, GST_PAD_PROBE_TYPE_EVENT_DOWNSTREAM, take_caps, self, NULL);
   if (caps) {
     plug (self, pad, caps, pad);
     gst_caps_unref (caps);
@@ -94,11 +132,14 @@ take_demuxed (ClipChain *self, GstPad *pad)
 static void
 pad_added (GstElement *demuxer, GstPad *pad, ClipChain *self)
 {
+  GstCaps *caps;
   gint file;
 
   if (!GST_PAD_IS_SRC (pad))
     return;
-  clip_clocks_correct (self->clocks, demuxer, pad);
+  caps = current_caps (self, pad);
+  clip_clocks_correct (self->clocks, demuxer, pad, caps);
+  gst_clear_caps (&caps);
   if (self->container == CLIP_CONTAINER_MATROSKA && g_str_has_prefix (GST_PAD_NAME (pad), "video")
       && (file = g_open (self->job->path, O_RDONLY | O_CLOEXEC, 0)) >= 0) {
     clip_matroska_correct (file, pad);
@@ -391,6 +432,16 @@ is_raw_nut (ClipChain *self)
   return FALSE;
 }
 
+static gboolean
+is_program (const GstCaps *caps)
+{
+  const GstStructure *s = gst_caps_get_structure (caps, 0);
+  gboolean system = FALSE;
+
+  return gst_structure_has_name (s, "video/mpeg")
+      && gst_structure_get_boolean (s, "systemstream", &system) && system;
+}
+
 static GstCaps *
 find_type (ClipChain *self)
 {
@@ -424,6 +475,8 @@ find_type (ClipChain *self)
   }
   if (caps && is_unknown_container (self, caps))
     gst_clear_caps (&caps);
+  if (caps && is_program (caps))
+    clip_program_find (&self->program, self->file);
   close (self->file);
   if (!caps)
     clip_chain_set_error (self, g_strdup ("its file type is not recognised"), FALSE);
@@ -446,7 +499,10 @@ clip_chain_plug (ClipChain *self, GstPad *src)
         clip_quicktime_watch, &self->quicktime, NULL);
   } else if (g_str_has_prefix (name, "video/x-matroska") || g_str_equal (name, "video/webm"))
     self->container = CLIP_CONTAINER_MATROSKA;
-  else if (g_str_equal (name, "video/x-flv"))
+  else if (is_program (caps)) {
+    self->container = CLIP_CONTAINER_PROGRAM;
+    clip_program_watch (&self->program, src);
+  } else if (g_str_equal (name, "video/x-flv"))
     self->container = CLIP_CONTAINER_TIMED;
   else if (g_str_equal (name, "video/x-msvideo") || g_str_equal (name, "video/x-ms-asf")
       || g_str_equal (name, "application/mxf"))
