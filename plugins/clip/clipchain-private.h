@@ -10,6 +10,7 @@
 
 #include "clipchain.h"
 #include "clipclock.h"
+#include "clipflv.h"
 #include "clipindex.h"
 #include "clippictures.h"
 #include "clipprogram.h"
@@ -28,8 +29,8 @@ typedef enum {
   CLIP_CONTAINER_OTHER,
   CLIP_CONTAINER_MATROSKA,
   CLIP_CONTAINER_QUICKTIME,
+  CLIP_CONTAINER_FLV,
   CLIP_CONTAINER_PROGRAM,  /* an MPEG program stream */
-  CLIP_CONTAINER_TIMED,    /* like those two, it has a timestamp for each packet */
   CLIP_CONTAINER_UNORDERED /* its timestamps are in decoding order */
 } ClipContainer;
 
@@ -78,6 +79,7 @@ struct _ClipChain {
   ClipClocks *clocks; /* owned by the demuxer's streaming thread */
   ClipQuicktime quicktime;
   ClipProgram program;
+  ClipFlv flv;
   ClipIndex *index;                  /* NULL: read the file to make one */
   ClipTrack *track;                  /* the track to decode */
   GstPad *track_pad;                 /* the pad of it that receives packets */

@@ -472,7 +472,11 @@ attempt (const ClipChainSettings *settings, ClipJob *job, const ClipVideo *video
       *reason = describe_nothing (self);
     else if (!self->fatal && self->past_end > 0 && job->frames == 0
         && g_str_has_prefix (self->error, "avdemux_"))
-      *reason = g_strdup ("it is truncated: it ends within its first packets");
+      *reason =
+          g_strdup (self->tracks->len > 0 ? "it is truncated: it ends within its first packets"
+                                          : "it is truncated, or GStreamer does not know its "
+                                            "codec; if FFmpeg does, convert it: "
+                                            "ffmpeg -i FILE -c:v ffv1 FILE.mkv");
     else
       *reason = g_steal_pointer (&self->error);
   } else if (outcome == OUTCOME_DONE && job->frames == 0) {

@@ -117,6 +117,18 @@ clip_factories_find (ClipFactories *self, ClipFactoryKind kind, GstCaps *caps)
   return fitting;
 }
 
+gboolean
+clip_factories_know (ClipFactories *self, ClipFactoryKind kind, const gchar *name)
+{
+  gboolean know;
+
+  g_mutex_lock (&self->lock);
+  know = find_named (self, kind, name) != NULL;
+  g_mutex_unlock (&self->lock);
+
+  return know;
+}
+
 GstCaps *
 clip_factories_decodable (const ClipFactories *self, GstCaps *filter)
 {

@@ -24,6 +24,9 @@ void clip_factories_unref (ClipFactories *self);
  * gst_plugin_feature_list_free(). */
 GList *clip_factories_find (ClipFactories *self, ClipFactoryKind kind, GstCaps *caps);
 
+/* Whether one of them takes some caps of this name. */
+gboolean clip_factories_know (ClipFactories *self, ClipFactoryKind kind, const gchar *name);
+
 /* (transfer full) the subset of `filter` that can be decoded, in the order of the decoders'
  * ranks; all of `filter` if nothing can. filter: NULL: any caps. */
 GstCaps *clip_factories_decodable (const ClipFactories *self, GstCaps *filter);

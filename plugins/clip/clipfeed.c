@@ -129,6 +129,20 @@ fed_time (ClipChain *self, guint number)
   return before * GST_SECOND + GST_SECOND / 2;
 }
 
+/* Why the decoder did not take a packet. libavcodec may have decoded it, but to a pixel format that
+ * GStreamer does not have. */
+static gchar *
+explain (ClipChain *self, GstFlowReturn ret)
+{
+  if (self->pictures)
+    return clip_chain_explain_picture (self, NULL);
+  if (ret == GST_FLOW_NOT_NEGOTIATED && !gst_pad_has_current_caps (self->gate_sink))
+    return g_strdup ("GStreamer has no format for its pixels; convert it: ffmpeg -i FILE -c:v ffv1 "
+                     "-pix_fmt yuv444p FILE.mkv");
+
+  return g_strdup_printf ("its decoder failed: %s", gst_flow_get_name (ret));
+}
+
 /* Marks the first group of pictures of MPEG-2 as closed. The index decides which frames of an
  * open GOP are shown, and decoders differ in that. */
 static GstBuffer *
@@ -219,10 +233,7 @@ clip_chain_feed (ClipChain *self, guint number, GstBuffer *buffer, GstCaps *caps
     ret = GST_FLOW_EOS;
   }
   if (ret < GST_FLOW_EOS)
-    clip_chain_set_error (self,
-        self->pictures ? clip_chain_explain_picture (self, NULL)
-                       : g_strdup_printf ("its decoder failed: %s", gst_flow_get_name (ret)),
-        FALSE);
+    clip_chain_set_error (self, explain (self, ret), FALSE);
 
   return ret;
 }

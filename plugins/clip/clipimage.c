@@ -86,6 +86,49 @@ is_animated (const guint8 *data, gsize size)
 
 /* JPEG 2000 */
 
+/* Whether a demuxer for AVI or Matroska knows only the four characters of the codec, and they are
+ * some of JPEG 2000. */
+static gboolean
+is_unnamed (const GstCaps *caps)
+{
+  static const gchar *const codes[] = { "mjp2", "MJ2C", "LJ2C", "LJ2K", "IPJ2", "AVj2" };
+  const GstStructure *s = gst_caps_get_structure (caps, 0);
+  const GValue *fourcc = gst_structure_get_value (s, "fourcc");
+  gchar code[5] = { 0 };
+
+  if (!fourcc
+      || !(gst_structure_has_name (s, "video/x-avi-unknown")
+          || gst_structure_has_name (s, "video/x-unknown")))
+    return FALSE;
+  if (G_VALUE_HOLDS_INT (fourcc)) {
+    const guint32 number = GUINT32_TO_LE (g_value_get_int (fourcc));
+
+    memcpy (code, &number, 4);
+  } else if (G_VALUE_HOLDS_STRING (fourcc)) {
+    g_strlcpy (code, g_value_get_string (fourcc), sizeof code);
+  }
+  for (guint i = 0; i < G_N_ELEMENTS (codes); i++)
+    if (!strcmp (code, codes[i]))
+      return TRUE;
+
+  return FALSE;
+}
+
+GstCaps *
+clip_image_name (GstCaps *caps)
+{
+  GstStructure *s;
+
+  if (!is_unnamed (caps))
+    return caps;
+  caps = gst_caps_make_writable (caps);
+  s = gst_caps_get_structure (caps, 0);
+  gst_structure_set_name (s, "image/x-j2c");
+  gst_structure_remove_fields (s, "fourcc", "codec-id", NULL);
+
+  return caps;
+}
+
 /* ISO/IEC 15444-1 I.5: boxes are a length, a type and data. The first colour specification in
  * the header of a JP2 file; NULL: it is a bare codestream, or of another colour space. */
 static const gchar *
@@ -123,35 +166,82 @@ find_colorspace (const guint8 *data, gsize size)
   return NULL;
 }
 
-/* Corrects the caps before the first picture. */
-static GstPadProbeReturn
-take_colorspace (GstPad *pad, GstPadProbeInfo *info, gpointer data)
+/* Annex A.5.1: after SOC the SIZ segment, with the profile, the size and its offset, the number of components, and for each
+ * its bits and its subsampling */
+#define SIZ_PROFILE 6
+#define SIZ_SIZE 8
+#define SIZ_OFFSET 16
+#define SIZ_COMPONENTS 40
+#define SIZ_COMPONENT 42
+
+/* The codestream, which a JP2 file or a box may enclose; NULL: it is not complete up to its fourth
+ * component. *name: of the caps */
+static const guint8 *
+find_codestream (const guint8 *data, gsize size, const gchar **name)
 {
-  GstCaps *caps = gst_pad_get_current_caps (pad);
-  const gchar *colorspace = NULL;
-  GstMapInfo map;
+  static const guint8 start[] = { 0xff, 0x4f, 0xff, 0x51 };
+  const gboolean bare = size >= sizeof start && !memcmp (data, start, sizeof start);
+  const gboolean box = size >= 8 && !memcmp (data + 4, "jp2c", 4);
 
-  if (caps && gst_buffer_map (GST_PAD_PROBE_INFO_BUFFER (info), &map, GST_MAP_READ)) {
-    colorspace = find_colorspace (map.data, map.size);
-    gst_buffer_unmap (GST_PAD_PROBE_INFO_BUFFER (info), &map);
-  }
-  if (colorspace) {
-    caps = gst_caps_make_writable (caps);
-    gst_caps_set_simple (caps, "colorspace", G_TYPE_STRING, colorspace, NULL);
-    gst_pad_push_event (pad, gst_event_new_caps (caps));
-  }
-  gst_clear_caps (&caps);
+  *name = bare ? "image/x-jpc" : box ? "image/x-j2c" : "image/jp2";
+  for (gsize at = 0; at + SIZ_COMPONENT + 4 * 3 <= size; at++)
+    if (!memcmp (data + at, start, sizeof start))
+      return data + at;
 
-  return GST_PAD_PROBE_REMOVE;
+  return NULL;
 }
 
-void
-clip_image_correct (GstPad *pad, const GstCaps *caps)
+/* Names what kind of JPEG 2000 it is, and its colours. Decoders take three components of one size
+ * for RGB if nothing tells otherwise. */
+static GstCaps *
+describe_jpeg_2000 (GstCaps *caps, const guint8 *data, gsize size)
+{
+  static const struct {
+    guint8 across, down;
+    const gchar *sampling;
+  } samplings[] = { { 1, 1, "YCbCr-4:4:4" }, { 2, 1, "YCbCr-4:2:2" }, { 2, 2, "YCbCr-4:2:0" },
+    { 4, 1, "YCbCr-4:1:1" }, { 4, 4, "YCbCr-4:1:0" } };
+  const gchar *colorspace = find_colorspace (data, size), *sampling = NULL, *name;
+  const guint8 *stream = find_codestream (data, size, &name), *second;
+  guint n;
+
+  if (!stream)
+    return caps;
+  n = stream[SIZ_COMPONENTS] << 8 | stream[SIZ_COMPONENTS + 1];
+  second = stream + SIZ_COMPONENT + 3;
+  if (!colorspace)
+    colorspace = n < 3 ? "GRAY" : second[1] == 1 && second[2] == 1 ? "sRGB" : "sYUV";
+  if (n == 1)
+    sampling = "GRAYSCALE";
+  else if (!strcmp (colorspace, "sRGB"))
+    sampling = n == 3 ? "RGB" : n == 4 ? "RGBA" : NULL;
+  else if (n == 4 && second[1] == 1 && second[2] == 1)
+    sampling = "YCbCrA-4:4:4:4";
+  for (guint i = 0; i < G_N_ELEMENTS (samplings) && n == 3 && !sampling; i++)
+    if (second[1] == samplings[i].across && second[2] == samplings[i].down)
+      sampling = samplings[i].sampling;
+  caps = gst_caps_make_writable (caps);
+  gst_structure_set_name (gst_caps_get_structure (caps, 0), name);
+  gst_caps_set_simple (caps, "colorspace", G_TYPE_STRING, colorspace, "width", G_TYPE_INT,
+      (gint) (clip_read_32_be (stream + SIZ_SIZE) - clip_read_32_be (stream + SIZ_OFFSET)),
+      "height", G_TYPE_INT,
+      (gint) (clip_read_32_be (stream + SIZ_SIZE + 4) - clip_read_32_be (stream + SIZ_OFFSET + 4)),
+      NULL);
+  if (sampling)
+    gst_caps_set_simple (caps, "sampling", G_TYPE_STRING, sampling, NULL);
+  if (stream[SIZ_PROFILE] == 0 && (stream[SIZ_PROFILE + 1] == 3 || stream[SIZ_PROFILE + 1] == 4))
+    gst_caps_set_simple (caps, CLIP_IMAGE_CINEMA, G_TYPE_BOOLEAN, TRUE, NULL);
+
+  return caps;
+}
+
+gboolean
+clip_image_is_jpeg_2000 (const GstCaps *caps)
 {
   const GstStructure *s = gst_caps_get_structure (caps, 0);
 
-  if (gst_structure_has_name (s, "image/x-jpc") || gst_structure_has_name (s, "image/x-j2c"))
-    gst_pad_add_probe (pad, GST_PAD_PROBE_TYPE_BUFFER, take_colorspace, NULL, NULL);
+  return gst_structure_has_name (s, "image/x-j2c") || gst_structure_has_name (s, "image/x-jpc")
+      || gst_structure_has_name (s, "image/jp2");
 }
 
 GstCaps *
@@ -175,8 +265,14 @@ clip_image_describe (GstCaps *caps, GstBuffer *picture)
   const gchar *sampling;
   GstMapInfo map;
 
-  if ((!jpeg && !png) || !gst_buffer_map (picture, &map, GST_MAP_READ))
+  if ((!jpeg && !png && !clip_image_is_jpeg_2000 (caps))
+      || !gst_buffer_map (picture, &map, GST_MAP_READ))
     return caps;
+  if (!jpeg && !png) {
+    caps = describe_jpeg_2000 (caps, map.data, map.size);
+    gst_buffer_unmap (picture, &map);
+    return caps;
+  }
   sampling = jpeg ? find_sampling (map.data, map.size) : NULL;
   if (sampling || (png && is_animated (map.data, map.size))) {
     caps = gst_caps_make_writable (caps);

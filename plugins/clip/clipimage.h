@@ -9,18 +9,25 @@ G_BEGIN_DECLS
 
 /* A field of pictures' caps: more pictures follow the first one */
 #define CLIP_IMAGE_ANIMATED "animated"
+/* Likewise: JPEG 2000 of a digital cinema, whose colours are XYZ */
+#define CLIP_IMAGE_CINEMA "cinema"
 
 /* Marks caps (taken) of JPEG as parsed, for packets that are whole pictures. Returns other caps
  * unchanged. */
 GstCaps *clip_image_frame (GstCaps *caps);
 
 /* Adds to the caps (taken) what the picture's header declares: the sampling of a JPEG, as
- * jpegparse does, and whether a PNG is animated. */
+ * jpegparse does, whether a PNG is animated, and the colours of JPEG 2000, of which demuxers guess
+ * one. */
 GstCaps *clip_image_describe (GstCaps *caps, GstBuffer *picture);
 
-/* Demuxers guess the colour space of JPEG 2000: makes the caps of a demuxer's pad, which are
- * these, declare that of the first picture. */
-void clip_image_correct (GstPad *pad, const GstCaps *caps);
+/* Names JPEG 2000 in caps (taken) of a demuxer that has only its four characters. Returns other
+ * caps unchanged. */
+GstCaps *clip_image_name (GstCaps *caps);
+
+/* Whether these are caps of JPEG 2000 whose packets are whole pictures, as those of demuxers are. No
+ * parser is needed, and GStreamer's rejects bare codestreams. */
+gboolean clip_image_is_jpeg_2000 (const GstCaps *caps);
 
 /* The chroma format in such caps, for instance "4:2:0"; NULL: unknown. */
 const gchar *clip_image_chroma (const GstCaps *caps);

@@ -41,6 +41,9 @@
 #define MAX_REORDERED 32
 /* Limit on the elements to visit until that many blocks of a track are found */
 #define MAX_BLOCK_ELEMENTS 4000
+/* The same until all are found, and on a cluster's time, which would overflow */
+#define MAX_ALL_ELEMENTS 10000000
+#define MAX_CLUSTER (G_MAXINT64 / GST_SECOND / 2)
 /* Bytes of a block's header and of a number, after those of the element's header */
 #define VALUE_BYTES 12
 
@@ -255,21 +258,30 @@ clip_matroska_orientation (gint file, guint64 track, GstVideoOrientationMethod *
   return found;
 }
 
-/* Blocks before zero */
+/* Blocks */
 
-/* times: [n] of the track's first blocks, up to the last one before zero, in ns
- * by:    how much all timestamps are increased, so that none is negative
- * at:    number of the next block; G_MAXUINT: after a seek */
+/* time: in ns; offset, size: of its frame in the file, without laces */
 typedef struct {
-  GArray *times;
+  gint64 time;
+  guint64 offset, size;
+} Block;
+
+/* blocks: of the track: the first ones, up to the last one before zero; or all
+ * by:     how much all timestamps are increased, so that none is negative
+ * at:     number of the next block; G_MAXUINT: after a seek
+ * file:   if the demuxer loses all timestamps; otherwise -1 */
+typedef struct {
+  GArray *blocks;
   GstClockTime by;
   guint at;
+  gint file;
 } Early;
 
 /* RFC 9559 10.1 and 10.2: track, signed timestamp relative to the cluster's. FALSE: it is of
- * another track, or invalid. *laced: it has several frames */
+ * another track, or invalid. *laced: it has several frames; *head: bytes of its header */
 static gboolean
-parse_block (const guint8 *data, gsize size, guint64 track, gint *relative, gboolean *laced)
+parse_block (
+    const guint8 *data, gsize size, guint64 track, gint *relative, gboolean *laced, gsize *head)
 {
   guint64 number;
   guint bytes = 1;
@@ -285,25 +297,27 @@ parse_block (const guint8 *data, gsize size, guint64 track, gint *relative, gboo
     number = number << 8 | data[i];
   *relative = (gint16) (data[bytes] << 8 | data[bytes + 1]);
   *laced = (data[bytes + 2] & 6) != 0;
+  *head = bytes + 3;
 
   return number == track;
 }
 
-/* Timestamps of the track's first blocks in ns, until MAX_REORDERED in succession are not before
- * zero. */
+/* The track's first blocks, until MAX_REORDERED in succession are not before zero; or all. */
 static void
-read_blocks (gint file, guint64 track, GArray *times)
+read_blocks (gint file, guint64 track, gboolean all, GArray *blocks)
 {
+  const guint limit = all ? MAX_ALL_ELEMENTS : MAX_BLOCK_ELEMENTS;
   guint64 offset = 0, cluster = 0, scale = GST_MSECOND;
   guint early = 0;
 
-  for (guint n_elements = 0; n_elements < MAX_BLOCK_ELEMENTS; n_elements++) {
+  for (guint n_elements = 0; n_elements < limit; n_elements++) {
     guint8 bytes[HEAD_BYTES + VALUE_BYTES];
     const gsize n = read_at (file, offset, bytes, sizeof bytes);
     Element element;
     const gsize head = parse_head (bytes, n, &element);
     gint relative;
     gboolean laced;
+    gsize block_head;
 
     if (head == 0)
       break;
@@ -320,22 +334,25 @@ read_blocks (gint file, guint64 track, GArray *times)
     if (element.id == ID_TIMESTAMP && head + element.size <= n)
       cluster = number_of (&element);
     /* no block is before its cluster by more */
-    if (scale > GST_SECOND || cluster > G_MAXINT16 + 1)
+    if (scale > GST_SECOND || cluster > (all ? MAX_CLUSTER : G_MAXINT16 + 1))
       break;
     if ((element.id == ID_BLOCK || element.id == ID_SIMPLE_BLOCK)
-        && parse_block (element.data, MIN (n - head, element.size), track, &relative, &laced)) {
-      const gint64 time = ((gint64) cluster + relative) * (gint64) scale;
+        && parse_block (
+            element.data, MIN (n - head, element.size), track, &relative, &laced, &block_head)) {
+      const Block block = { ((gint64) cluster + relative) * (gint64) scale,
+        offset - element.size + block_head, element.size - block_head };
 
       if (laced)
         break;
-      g_array_append_val (times, time);
-      if (time < 0)
-        early = times->len;
-      else if (times->len - early >= MAX_REORDERED)
+      g_array_append_val (blocks, block);
+      if (block.time < 0)
+        early = blocks->len;
+      else if (blocks->len - early >= MAX_REORDERED && !all)
         break;
     }
   }
-  g_array_set_size (times, early);
+  if (!all)
+    g_array_set_size (blocks, early);
 }
 
 static void
@@ -343,7 +360,9 @@ early_free (gpointer data)
 {
   Early *self = data;
 
-  g_array_unref (self->times);
+  g_array_unref (self->blocks);
+  if (self->file >= 0)
+    close (self->file);
   g_free (self);
 }
 
@@ -388,6 +407,40 @@ shift_event (GstPad *pad, GstPadProbeInfo *info, gpointer data)
   return GST_PAD_PROBE_OK;
 }
 
+/* matroskademux puts a header before each frame of ProRes. */
+#define PRORES_HEAD 8
+
+/* After a seek, the number of the block whose frame a buffer has; G_MAXUINT: unknown, or several
+ * have the same. */
+static guint
+find_block (const Early *self, GstBuffer *buffer)
+{
+  guint found = G_MAXUINT;
+  guint8 *frame;
+  GstMapInfo map;
+
+  if (!gst_buffer_map (buffer, &map, GST_MAP_READ))
+    return G_MAXUINT;
+  frame = g_malloc (map.size);
+  for (guint i = 0; i < self->blocks->len; i++) {
+    const Block *block = &g_array_index (self->blocks, Block, i);
+
+    if (block->size + PRORES_HEAD != map.size
+        || read_at (self->file, block->offset, frame, block->size) != block->size
+        || memcmp (frame, map.data + PRORES_HEAD, block->size))
+      continue;
+    if (found != G_MAXUINT) {
+      found = G_MAXUINT;
+      break;
+    }
+    found = i;
+  }
+  g_free (frame);
+  gst_buffer_unmap (buffer, &map);
+
+  return found;
+}
+
 static GstPadProbeReturn
 shift_block (GstPad *pad, GstPadProbeInfo *info, gpointer data)
 {
@@ -397,12 +450,14 @@ shift_block (GstPad *pad, GstPadProbeInfo *info, gpointer data)
 
   info->data = buffer;
   /* a header of the stream */
-  if (!GST_CLOCK_TIME_IS_VALID (*pts) && !GST_CLOCK_TIME_IS_VALID (*dts))
+  if (!GST_CLOCK_TIME_IS_VALID (*pts) && !GST_CLOCK_TIME_IS_VALID (*dts) && self->file < 0)
     return GST_PAD_PROBE_OK;
-  if (self->at < self->times->len) {
+  if (self->file >= 0 && self->at == G_MAXUINT)
+    self->at = find_block (self, buffer);
+  if (self->at < self->blocks->len) {
     /* tracks from AVI files only have decoding times */
     *(GST_CLOCK_TIME_IS_VALID (*dts) && !GST_CLOCK_TIME_IS_VALID (*pts) ? dts : pts) =
-        self->by + g_array_index (self->times, gint64, self->at);
+        self->by + g_array_index (self->blocks, Block, self->at).time;
   } else {
     if (GST_CLOCK_TIME_IS_VALID (*pts))
       *pts += self->by;
@@ -419,22 +474,27 @@ void
 clip_matroska_correct (gint file, GstPad *pad)
 {
   GstEvent *start = gst_pad_get_sticky_event (pad, GST_EVENT_STREAM_START, 0);
+  GstCaps *caps = gst_pad_get_current_caps (pad);
+  const gboolean loses =
+      caps && gst_structure_has_name (gst_caps_get_structure (caps, 0), "video/x-prores");
   const gchar *id, *slash;
   Early *self;
   gint64 first = 0;
 
+  gst_clear_caps (&caps);
   if (!start)
     return;
   gst_event_parse_stream_start (start, &id);
   slash = strchr (id, '/');
   self = g_new0 (Early, 1);
-  self->times = g_array_new (FALSE, FALSE, sizeof (gint64));
-  read_blocks (file, slash ? g_ascii_strtoull (slash + 1, NULL, 10) : 0, self->times);
+  self->blocks = g_array_new (FALSE, FALSE, sizeof (Block));
+  self->file = loses ? dup (file) : -1;
+  read_blocks (file, slash ? g_ascii_strtoull (slash + 1, NULL, 10) : 0, loses, self->blocks);
   gst_event_unref (start);
-  for (guint i = 0; i < self->times->len; i++)
-    first = MIN (first, g_array_index (self->times, gint64, i));
+  for (guint i = 0; i < self->blocks->len; i++)
+    first = MIN (first, g_array_index (self->blocks, Block, i).time);
   self->by = -first;
-  if (self->times->len > 0) {
+  if (self->blocks->len > 0) {
     gst_pad_add_probe (pad, GST_PAD_PROBE_TYPE_BUFFER, shift_block, self, early_free);
     gst_pad_add_probe (pad, GST_PAD_PROBE_TYPE_EVENT_BOTH | GST_PAD_PROBE_TYPE_EVENT_FLUSH,
         shift_event, self, NULL);

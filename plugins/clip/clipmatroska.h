@@ -12,7 +12,8 @@ G_BEGIN_DECLS
 gboolean clip_matroska_orientation (gint file, guint64 track, GstVideoOrientationMethod *method);
 
 /* matroskademux makes timestamps before zero zero. If a track has such, all timestamps of its
- * packets, which come from `pad`, are increased so that the first one is zero. */
+ * packets, which come from `pad`, are increased so that the first one is zero. Those of ProRes, which
+ * it loses, are those of the file's blocks. */
 void clip_matroska_correct (gint file, GstPad *pad);
 
 G_END_DECLS

@@ -69,8 +69,10 @@ correct_caps (const ClipChain *self, GstPad *pad, GstCaps *caps)
 {
   if (self->container == CLIP_CONTAINER_PROGRAM)
     return clip_program_name (&self->program, pad, caps);
+  if (self->container == CLIP_CONTAINER_FLV)
+    return clip_flv_name (&self->flv, caps);
 
-  return caps;
+  return clip_image_name (caps);
 }
 
 /* Likewise, of those that are on their way to the next element. */
@@ -138,6 +140,8 @@ pad_added (GstElement *demuxer, GstPad *pad, ClipChain *self)
   if (!GST_PAD_IS_SRC (pad))
     return;
   caps = current_caps (self, pad);
+  if (self->container == CLIP_CONTAINER_FLV)
+    clip_flv_correct (&self->flv, pad);
   clip_clocks_correct (self->clocks, demuxer, pad, caps);
   gst_clear_caps (&caps);
   if (self->container == CLIP_CONTAINER_MATROSKA && g_str_has_prefix (GST_PAD_NAME (pad), "video")
@@ -234,8 +238,10 @@ plug_locked (ClipChain *self, GstPad *src, GstCaps *caps, GstPad *root)
     note_other (self);
     return TRUE;
   }
-  if (src == root)
-    clip_image_correct (src, caps);
+  if (root && clip_image_is_jpeg_2000 (caps)) {
+    clip_chain_add_track (self, src, root);
+    return TRUE;
+  }
   fitting = clip_factories_find (self->factories, CLIP_FACTORIES_READERS, caps);
   for (GList *l = fitting; l && !ok; l = l->next)
     ok = is_reader (l->data, s) && add_reader (self, l->data, src, root);
@@ -502,9 +508,10 @@ clip_chain_plug (ClipChain *self, GstPad *src)
   else if (is_program (caps)) {
     self->container = CLIP_CONTAINER_PROGRAM;
     clip_program_watch (&self->program, src);
-  } else if (g_str_equal (name, "video/x-flv"))
-    self->container = CLIP_CONTAINER_TIMED;
-  else if (g_str_equal (name, "video/x-msvideo") || g_str_equal (name, "video/x-ms-asf")
+  } else if (g_str_equal (name, "video/x-flv")) {
+    self->container = CLIP_CONTAINER_FLV;
+    clip_flv_watch (&self->flv, src);
+  } else if (g_str_equal (name, "video/x-msvideo") || g_str_equal (name, "video/x-ms-asf")
       || g_str_equal (name, "application/mxf"))
     self->container = CLIP_CONTAINER_UNORDERED;
   if (is_other (name)) {
@@ -542,9 +549,27 @@ set_threads (ClipChain *self, GstElement *decoder)
   }
 }
 
+/* libavcodec's pictures may have a pixel format that GStreamer lacks. Its elements crash on these
+ * when they are to decode into GStreamer's buffers. They are of a few codecs, and of more bits than
+ * usual. */
+static void
+set_rendering (GstElement *decoder, const GstCaps *caps)
+{
+  static const gchar *const codecs[] = { "video/x-ffv", "image/x-j2c", "image/x-jpc", "image/jp2",
+    "image/tiff", NULL };
+  const GstStructure *s = gst_caps_get_structure (caps, 0);
+  guint depth = 8;
+
+  gst_structure_get_uint (s, "bit-depth-luma", &depth);
+  if (g_object_class_find_property (G_OBJECT_GET_CLASS (decoder), "direct-rendering")
+      && (g_strv_contains (codecs, gst_structure_get_name (s)) || depth > 12
+          || (depth > 8 && !g_strcmp0 (clip_image_chroma (caps), "4:0:0"))))
+    g_object_set (decoder, "direct-rendering", FALSE, NULL);
+}
+
 /* Adds a decoder between the packets and the gate. FALSE: this one does not work. */
 static gboolean
-try_decoder (ClipChain *self, GstElementFactory *factory)
+try_decoder (ClipChain *self, GstElementFactory *factory, const GstCaps *caps)
 {
   GstElement *decoder = gst_element_factory_create (factory, NULL);
   gboolean ok = FALSE;
@@ -553,6 +578,7 @@ try_decoder (ClipChain *self, GstElementFactory *factory)
   if (!decoder)
     return FALSE;
   set_threads (self, decoder);
+  set_rendering (decoder, caps);
   gst_bin_add (GST_BIN (self), decoder);
   src = gst_element_get_static_pad (decoder, "src");
   if (src) {
@@ -567,6 +593,51 @@ try_decoder (ClipChain *self, GstElementFactory *factory)
   return ok;
 }
 
+/* Why no decoder takes the caps. fits: one does, but does not start; others: one takes other caps of
+ * this name */
+static gchar *
+explain_decoder (const GstCaps *caps, gboolean fits, gboolean others)
+{
+  static const gchar *const unnamed[] = { "video/x-avi-unknown", "video/x-unknown",
+    "video/x-asf-unknown", "video/x-gst-fourcc-", NULL };
+  const GstStructure *s = gst_caps_get_structure (caps, 0);
+  const gchar *name = gst_structure_get_name (s);
+  const GValue *code = gst_structure_get_value (s, "fourcc");
+  gchar *description = gst_pb_utils_get_codec_description (caps), *reason;
+
+  for (guint i = 0; unnamed[i]; i++) {
+    if (!g_str_has_prefix (name, unnamed[i]))
+      continue;
+    g_free (description);
+    if (code && G_VALUE_HOLDS_INT (code)) {
+      const guint32 number = g_value_get_int (code);
+
+      description = g_strdup_printf ("%" GST_FOURCC_FORMAT, GST_FOURCC_ARGS (number));
+    } else if (code && G_VALUE_HOLDS_STRING (code)) {
+      description = g_value_dup_string (code);
+    } else if (g_str_has_prefix (name, "video/x-gst-fourcc-")) {
+      description = g_strdup (name + strlen ("video/x-gst-fourcc-"));
+    } else {
+      description = g_strdup (gst_structure_get_string (s, "codec-id"));
+    }
+    reason = g_strdup_printf ("GStreamer does not know its codec (%s); convert it: ffmpeg -i FILE "
+                              "-c:v ffv1 FILE.mkv",
+        description ? description : name);
+    g_free (description);
+    return reason;
+  }
+  if (others && !fits)
+    reason = g_strdup_printf ("its container does not tell what decoders must know of it (%s); "
+                              "encode it in another container",
+        description ? description : name);
+  else
+    reason = g_strdup_printf ("no decoder for it %s (%s)",
+        fits ? "could be started" : "is installed", description ? description : name);
+  g_free (description);
+
+  return reason;
+}
+
 gboolean
 clip_chain_add_decoder (ClipChain *self, GstCaps *caps)
 {
@@ -579,6 +650,13 @@ clip_chain_add_decoder (ClipChain *self, GstCaps *caps)
   if (gst_structure_has_field (s, CLIP_IMAGE_ANIMATED)) {
     clip_chain_set_error (self,
         g_strdup ("it is an animated picture, of which GStreamer decodes the first frame only"),
+        FALSE);
+    return FALSE;
+  }
+  if (gst_structure_has_field (s, CLIP_IMAGE_CINEMA)) {
+    clip_chain_set_error (self,
+        g_strdup ("its colours are XYZ, as in cinemas, for which GStreamer has no format; convert "
+                  "it: ffmpeg -i FILE -c:v ffv1 -pix_fmt gbrp10 FILE.mkv"),
         FALSE);
     return FALSE;
   }
@@ -598,6 +676,14 @@ clip_chain_add_decoder (ClipChain *self, GstCaps *caps)
         FALSE);
     return FALSE;
   }
+  if (g_str_equal (name, "video/x-raw") && !g_strcmp0 (format, "RGB8P")) {
+    clip_chain_set_error (self,
+        g_strdup (
+            "its raw pictures have a palette, which GStreamer's demuxer leaves out; convert it: "
+            "ffmpeg -i FILE -c:v ffv1 -pix_fmt bgr0 FILE.mkv"),
+        FALSE);
+    return FALSE;
+  }
   if (g_str_equal (name, "video/x-raw"))
     return gst_pad_link_full (self->feed, self->gate_sink, GST_PAD_LINK_CHECK_NOTHING)
         == GST_PAD_LINK_OK;
@@ -606,16 +692,12 @@ clip_chain_add_decoder (ClipChain *self, GstCaps *caps)
   for (guint keeps = 2; keeps-- > 0;)
     for (GList *l = fitting; l && !ok; l = l->next)
       if (clip_image_keeps_chroma (l->data, chroma) == (keeps > 0))
-        ok = try_decoder (self, l->data);
-  if (!ok) {
-    gchar *description = gst_pb_utils_get_codec_description (caps);
-
+        ok = try_decoder (self, l->data, caps);
+  if (!ok)
     clip_chain_set_error (self,
-        g_strdup_printf ("no decoder for it %s (%s)", fitting ? "could be started" : "is installed",
-            description ? description : name),
+        explain_decoder (caps, fitting != NULL,
+            clip_factories_know (self->factories, CLIP_FACTORIES_DECODERS, name)),
         FALSE);
-    g_free (description);
-  }
   gst_plugin_feature_list_free (fitting);
 
   return ok;

@@ -122,7 +122,7 @@ static gboolean
 is_timed (const ClipChain *chain)
 {
   return chain->container == CLIP_CONTAINER_MATROSKA || chain->container == CLIP_CONTAINER_QUICKTIME
-      || chain->container == CLIP_CONTAINER_TIMED;
+      || chain->container == CLIP_CONTAINER_FLV;
 }
 
 static void
@@ -303,8 +303,11 @@ track_chain (GstPad *pad, GstObject *parent, GstBuffer *buffer)
   decodes = !self->read && track == self->track;
   ends = self->read;
   g_mutex_unlock (&self->job->lock);
-  if (!track->described && track->caps)
+  if (!track->described && track->caps) {
     track->described = clip_image_describe (gst_caps_ref (track->caps), buffer);
+    if (clip_image_is_jpeg_2000 (track->caps))
+      gst_caps_replace (&track->caps, track->described);
+  }
   if (ends) {
     ret = GST_FLOW_EOS;
   } else if (reads) {

@@ -25,6 +25,35 @@ def matroska(codec, pictures, width, height, yaw=0.0, roll=0.0, tracks_last=Fals
     return element(0x1a45dfa3, element(0x4282, b"matroska"), element(0x4285, 2)) + element(0x18538067, *parts)
 
 
+def change_flv(path, changed, change):
+    """Copies an FLV file; change: returns the data of a video tag for that of one."""
+    with open(path, "rb") as file:
+        data = file.read()
+    out, at = bytearray(data[:13]), 13
+    while at < len(data):
+        size = int.from_bytes(data[at + 1:at + 4], "big")
+        body = data[at + 11:at + 11 + size]
+        body = change(body) if data[at] == 9 else body
+        out += data[at:at + 1] + len(body).to_bytes(3, "big") + data[at + 4:at + 11] + body
+        out += (len(body) + 11).to_bytes(4, "big")
+        at += size + 15
+    with open(changed, "wb") as file:
+        file.write(out)
+
+
+def numbered_h265(tag):
+    """A video tag of H.265 as before Enhanced RTMP: codec 12."""
+    frame, kind = tag[0] & 0x70 | 12, tag[0] & 15
+    later = tag[5:8] if kind == 1 else bytes(3)
+    return bytes([frame, {0: 0, 1: 1, 3: 1}.get(kind, 2)]) + later + (
+        b"" if kind not in (0, 1, 3) else tag[8:] if kind == 1 else tag[5:])
+
+
+def extended(tag):
+    """An enhanced video tag with an extension: nanoseconds that are added to its time."""
+    return bytes([tag[0] & 0xf0 | 7, 2, 0, 0, 9, tag[0] & 15]) + tag[1:]
+
+
 def chunk(kind, *numbers):
     """A PNG chunk."""
     data = kind + struct.pack(">%dI" % len(numbers), *numbers)

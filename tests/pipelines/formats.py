@@ -3,13 +3,17 @@
 """Codecs in containers whose GStreamer demuxers do not know them, or take them for others: they give FFmpeg's
 frames, or are rejected with the reason.
 
-The child, which has PyAV: formats.py --programs FOLDER"""
+The child, which has PyAV: formats.py --programs FOLDER
+                           formats.py --flash FOLDER
+                           formats.py --pictures FOLDER
+                           formats.py --refused FOLDER"""
 import json
 import os
 import random
 import subprocess
 import sys
 
+import containers
 import cuts
 import frames
 import launch
@@ -35,6 +39,23 @@ def check(kind, folder):
 def program_streams(folder):
     """Program streams of H.264, H.265 and MPEG-4, with and without a map, as recorders and FFmpeg write them"""
     return check("--programs", folder)
+
+
+def flash(folder):
+    """H.265, AV1 and VP9 in FLV, by their four characters and by the number that came before"""
+    return check("--flash", folder)
+
+
+def pictures_alone(folder):
+    """JPEG 2000, with and without a header, and ProRes in containers that do not name them or lose their times"""
+    return check("--pictures", folder)
+
+
+def refused(folder):
+    """Files that GStreamer has no format or no decoder for are rejected with the reason"""
+    for path, reason in made("--refused", folder):
+        frames.table(folder, "one.csv", [path, "x", "val"], [path, "x", "train"])
+        launch.launch("clipsrc location=one.csv passes=val on-error=stop ! fakesink", folder, seconds=15).refused(reason)
 
 
 # --- the child ---
@@ -92,8 +113,83 @@ def make_programs(folder):
     print(json.dumps(rows(timed) + rows(counted + several, [i / 25 for i in range(60)])))
 
 
+def make_flash(folder):
+    path = lambda name: os.path.join(folder, name)
+    shown = []
+    for codec in ("hevc", "av1", "vp9"):
+        shown.append(path(codec + ".flv"))
+        frames.encode(shown[-1], codec, cuts.options(codec) if codec == "hevc" else frames.encoder_options(
+            codec, 12, 0, random.Random(6)), count=20)
+    for name, change in (("numbered.flv", containers.numbered_h265), ("extended.flv", containers.extended)):
+        shown.append(path(name))
+        containers.change_flv(path("hevc.flv"), shown[-1], change)
+    print(json.dumps(rows(shown)))
+
+
+def make_pictures(folder):
+    path = lambda name: os.path.join(folder, name)
+    shown, early = [], []
+    for name, form, pix_fmt in (("box.avi", "jp2", "rgb24"), ("bare.avi", "j2k", "yuv420p"), ("box.mkv", "jp2", "yuv422p"),
+                                ("bare.mkv", "j2k", "gray"), ("bare.mxf", "j2k", "yuv422p10le"), ("bare.mov", "j2k", "rgb24")):
+        shown.append(path(name))
+        frames.encode(shown[-1], "jpeg2000", {"format": form}, pix_fmt, count=5)
+    # two pictures are equal, so that a seek to them is not exact
+    shown.append(path("prores.mkv"))
+    frames.encode(shown[-1], "prores_ks", {}, "yuv422p10le", count=12, place=lambda i: i * i,
+                  draw=lambda i: frames.draw_picture(min(i, 10)))
+    early.append(path("early-prores.mkv"))
+    frames.copy_packets(path("prores.mkv"), early[-1], lambda i, packet: True, cuts.earlier)
+    print(json.dumps(rows(shown) + rows(early, [i * i / 25 for i in range(12)])))
+
+
+def make_refused(folder):
+    path = lambda name: os.path.join(folder, name)
+    frames.encode(path("rgb24.mxf"), "jpeg2000", {"format": "j2k"}, "rgb24", count=2)
+    # the profile of digital cinemas
+    with open(path("cinema.mxf"), "wb") as file:
+        file.write(launch.read(path("rgb24.mxf")).replace(b"\xff\x4f\xff\x51\0\x2f\0\0", b"\xff\x4f\xff\x51\0\x2f\0\3"))
+    rows = [(path("cinema.mxf"), "its colours are XYZ")]
+    # libavcodec's element would crash on the second picture
+    for codec, suffix, pix_fmt in (("ffv1", "mkv", "yuva444p"), ("hevc", "mkv", "gray12le"), ("tiff", "mov", "ya8")):
+        rows.append((path("%s.%s" % (codec, suffix)), "GStreamer has no format for its pixels"))
+        frames.encode(rows[-1][0], codec, {"x265-params": "log-level=none"} if codec == "hevc" else {}, pix_fmt, count=5)
+    for name, codec, pix_fmt, reason in (
+            ("dpx.mov", "dpx", "gray", "GStreamer does not know its codec \\(dpx_\\)"),
+            ("dpx.nut", "dpx", "gray", "it is truncated, or GStreamer does not know its codec"),
+            ("jpegls.avi", "jpegls", "bgr24", "GStreamer does not know its codec \\(MJLS\\)")):
+        rows.append((path(name), reason))
+        frames.encode(rows[-1][0], codec, {}, pix_fmt, count=3)
+    for name, codec, reason in (
+            ("palette.avi", "rawvideo", "its raw pictures have a palette"),
+            ("msrle.nut", "msrle", "its container does not tell what decoders must know of it")):
+        rows.append((path(name), reason))
+        encode_palette(rows[-1][0], codec)
+    print(json.dumps(rows))
+
+
+def encode_palette(path, codec):
+    import av
+
+    with av.open(path, "w") as container:
+        stream = container.add_stream(codec, rate=25)
+        stream.width, stream.height, stream.pix_fmt = 96, 64, "pal8"
+        for i in range(3):
+            frame = av.VideoFrame(96, 64, "pal8")
+            for plane in frame.planes:
+                plane.update(bytes((i * 50 + at) % 256 for at in range(plane.buffer_size)))
+            frame.pts = i
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+
+
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--programs"]:
         make_programs(sys.argv[2])
+    elif sys.argv[1:2] == ["--flash"]:
+        make_flash(sys.argv[2])
+    elif sys.argv[1:2] == ["--pictures"]:
+        make_pictures(sys.argv[2])
+    elif sys.argv[1:2] == ["--refused"]:
+        make_refused(sys.argv[2])
     else:
-        launch.main(program_streams)
+        launch.main(program_streams, flash, pictures_alone, refused)
