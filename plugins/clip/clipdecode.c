@@ -470,6 +470,11 @@ attempt (const ClipChainSettings *settings, ClipJob *job, const ClipVideo *video
     if (!self->fatal && self->tracks->len == 0
         && (self->has_other || g_atomic_int_get (&self->quicktime.encrypted)))
       *reason = describe_nothing (self);
+    else if (!self->fatal && g_atomic_int_get (&self->flv.unknown) && job->frames == 0)
+      *reason =
+          g_strdup_printf ("GStreamer does not know its codec (number %d of FLV); convert it: "
+                           "ffmpeg -i FILE -c:v ffv1 FILE.mkv",
+              g_atomic_int_get (&self->flv.unknown));
     else if (!self->fatal && self->past_end > 0 && job->frames == 0
         && g_str_has_prefix (self->error, "avdemux_"))
       *reason =

@@ -14,6 +14,8 @@
 
 /* E.4.3.1: frame type and codec, kind of packet, composition time */
 #define HEAD_BYTES 5
+#define FIRST_KNOWN 2
+#define LAST_KNOWN 5
 #define CODEC_H264 7
 #define CODEC_H265 12
 #define KIND_START 0
@@ -78,11 +80,13 @@ change_tag (ClipFlv *self, guint8 *data, gsize size)
   if (size < HEAD_BYTES)
     return;
   if (!(data[0] & ENHANCED)) {
-    const gboolean h265 = (data[0] & 15) == CODEC_H265;
+    const guint number = data[0] & 15;
 
-    self->codec = h265 ? HVC1 : 0;
-    if (h265)
+    self->codec = number == CODEC_H265 ? HVC1 : 0;
+    if (number == CODEC_H265)
       data[0] = (data[0] & 0xf0) | CODEC_H264;
+    else if (number < FIRST_KNOWN || (number > LAST_KNOWN && number != CODEC_H264))
+      g_atomic_int_set (&self->unknown, MAX (number, 1));
     return;
   }
   codec = parse_enhanced (data, size, &packet, &bytes);

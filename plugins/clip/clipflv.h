@@ -13,12 +13,14 @@ G_BEGIN_DECLS
  * codec: of the last tag, as four characters, most significant first; 0: the demuxer knows it
  * tag:   bytes of the video tag that is read next; or 0
  * extra: bytes of the tag's header that the demuxer takes for the picture's
- * drops: the tag has no picture */
+ * drops: the tag has no picture
+ * unknown: number of a codec that the demuxer rejects; 0: there was none. Atomic */
 typedef struct {
   guint32 codec;
   gsize tag;
   gsize extra;
   gboolean drops;
+  gint unknown;
 } ClipFlv;
 
 /* Changes the tags that the demuxer reads from the file's pad. */

@@ -86,49 +86,6 @@ is_animated (const guint8 *data, gsize size)
 
 /* JPEG 2000 */
 
-/* Whether a demuxer for AVI or Matroska knows only the four characters of the codec, and they are
- * some of JPEG 2000. */
-static gboolean
-is_unnamed (const GstCaps *caps)
-{
-  static const gchar *const codes[] = { "mjp2", "MJ2C", "LJ2C", "LJ2K", "IPJ2", "AVj2" };
-  const GstStructure *s = gst_caps_get_structure (caps, 0);
-  const GValue *fourcc = gst_structure_get_value (s, "fourcc");
-  gchar code[5] = { 0 };
-
-  if (!fourcc
-      || !(gst_structure_has_name (s, "video/x-avi-unknown")
-          || gst_structure_has_name (s, "video/x-unknown")))
-    return FALSE;
-  if (G_VALUE_HOLDS_INT (fourcc)) {
-    const guint32 number = GUINT32_TO_LE (g_value_get_int (fourcc));
-
-    memcpy (code, &number, 4);
-  } else if (G_VALUE_HOLDS_STRING (fourcc)) {
-    g_strlcpy (code, g_value_get_string (fourcc), sizeof code);
-  }
-  for (guint i = 0; i < G_N_ELEMENTS (codes); i++)
-    if (!strcmp (code, codes[i]))
-      return TRUE;
-
-  return FALSE;
-}
-
-GstCaps *
-clip_image_name (GstCaps *caps)
-{
-  GstStructure *s;
-
-  if (!is_unnamed (caps))
-    return caps;
-  caps = gst_caps_make_writable (caps);
-  s = gst_caps_get_structure (caps, 0);
-  gst_structure_set_name (s, "image/x-j2c");
-  gst_structure_remove_fields (s, "fourcc", "codec-id", NULL);
-
-  return caps;
-}
-
 /* ISO/IEC 15444-1 I.5: boxes are a length, a type and data. The first colour specification in
  * the header of a JP2 file; NULL: it is a bare codestream, or of another colour space. */
 static const gchar *

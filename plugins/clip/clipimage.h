@@ -21,10 +21,6 @@ GstCaps *clip_image_frame (GstCaps *caps);
  * one. */
 GstCaps *clip_image_describe (GstCaps *caps, GstBuffer *picture);
 
-/* Names JPEG 2000 in caps (taken) of a demuxer that has only its four characters. Returns other
- * caps unchanged. */
-GstCaps *clip_image_name (GstCaps *caps);
-
 /* Whether these are caps of JPEG 2000 whose packets are whole pictures, as those of demuxers are. No
  * parser is needed, and GStreamer's rejects bare codestreams. */
 gboolean clip_image_is_jpeg_2000 (const GstCaps *caps);

@@ -526,8 +526,8 @@ clip_index_new (const gchar *stream, ClipCodec codec, const ClipPacket *packets,
 
     if (p->layer < layer)
       p->flags &= ~CLIP_PACKET_UNUSED;
-    /* a part is decoded from its own start */
-    if (p->flags & CLIP_PACKET_PART && codec == CLIP_CODEC_H265)
+    /* a part is decoded from its own start, unless it continues where the part before ended */
+    if (p->flags & CLIP_PACKET_PART && p->flags & CLIP_PACKET_START && codec == CLIP_CODEC_H265)
       starts = 0;
     if (p->flags & CLIP_PACKET_START) {
       starts++;

@@ -16,6 +16,7 @@
 #include "clipimage.h"
 #include "cliplinks.h"
 #include "clipmatroska.h"
+#include "clipname.h"
 #include "clipparser.h"
 
 GST_DEBUG_CATEGORY_EXTERN (clip_chain_debug);
@@ -72,7 +73,7 @@ correct_caps (const ClipChain *self, GstPad *pad, GstCaps *caps)
   if (self->container == CLIP_CONTAINER_FLV)
     return clip_flv_name (&self->flv, caps);
 
-  return clip_image_name (caps);
+  return clip_name_codec (caps);
 }
 
 /* Likewise, of those that are on their way to the next element. */
@@ -598,34 +599,17 @@ try_decoder (ClipChain *self, GstElementFactory *factory, const GstCaps *caps)
 static gchar *
 explain_decoder (const GstCaps *caps, gboolean fits, gboolean others)
 {
-  static const gchar *const unnamed[] = { "video/x-avi-unknown", "video/x-unknown",
-    "video/x-asf-unknown", "video/x-gst-fourcc-", NULL };
-  const GstStructure *s = gst_caps_get_structure (caps, 0);
-  const gchar *name = gst_structure_get_name (s);
-  const GValue *code = gst_structure_get_value (s, "fourcc");
-  gchar *description = gst_pb_utils_get_codec_description (caps), *reason;
+  const gchar *name = gst_structure_get_name (gst_caps_get_structure (caps, 0));
+  gchar *code = clip_name_code (caps), *description, *reason;
 
-  for (guint i = 0; unnamed[i]; i++) {
-    if (!g_str_has_prefix (name, unnamed[i]))
-      continue;
-    g_free (description);
-    if (code && G_VALUE_HOLDS_INT (code)) {
-      const guint32 number = g_value_get_int (code);
-
-      description = g_strdup_printf ("%" GST_FOURCC_FORMAT, GST_FOURCC_ARGS (number));
-    } else if (code && G_VALUE_HOLDS_STRING (code)) {
-      description = g_value_dup_string (code);
-    } else if (g_str_has_prefix (name, "video/x-gst-fourcc-")) {
-      description = g_strdup (name + strlen ("video/x-gst-fourcc-"));
-    } else {
-      description = g_strdup (gst_structure_get_string (s, "codec-id"));
-    }
+  if (code) {
     reason = g_strdup_printf ("GStreamer does not know its codec (%s); convert it: ffmpeg -i FILE "
                               "-c:v ffv1 FILE.mkv",
-        description ? description : name);
-    g_free (description);
+        code);
+    g_free (code);
     return reason;
   }
+  description = gst_pb_utils_get_codec_description (caps);
   if (others && !fits)
     reason = g_strdup_printf ("its container does not tell what decoders must know of it (%s); "
                               "encode it in another container",
@@ -649,7 +633,8 @@ clip_chain_add_decoder (ClipChain *self, GstCaps *caps)
 
   if (gst_structure_has_field (s, CLIP_IMAGE_ANIMATED)) {
     clip_chain_set_error (self,
-        g_strdup ("it is an animated picture, of which GStreamer decodes the first frame only"),
+        g_strdup ("it is an animated picture, of which GStreamer decodes the first frame only; "
+                  "convert it: ffmpeg -i FILE -c:v ffv1 FILE.mkv"),
         FALSE);
     return FALSE;
   }

@@ -146,6 +146,47 @@ find_end (const Box *track, guint32 movie_scale, gboolean *changed)
   return end;
 }
 
+/* 8.4.3, 8.5.2, 8.12: the type of a video track's sample entry, which has another name if it is
+ * encrypted. Apple's own name is older. 0: not a video track. */
+static guint32
+find_video_entry (const Box *track)
+{
+  Box media, handler, information, table, entries;
+
+  if (!find_box (track, "mdia", &media) || !find_box (&media, "hdlr", &handler) || handler.size < 12
+      || clip_read_32_be (handler.data + 8) != clip_read_32_be ("vide")
+      || !find_box (&media, "minf", &information) || !find_box (&information, "stbl", &table)
+      || !find_box (&table, "stsd", &entries) || entries.size < 16)
+    return 0;
+
+  return clip_read_32_be (entries.data + 12);
+}
+
+/* qtdemux takes a video track of less than a fifth of the movie for a preview and leaves it out. A
+ * file's only one, which is as short if it starts late or the sound is longer, is lengthened. TRUE:
+ * it was. */
+static gboolean
+lengthen_short (const Box *movie, guint32 movie_scale, guint64 movie_duration)
+{
+  Box box, track, media, header;
+  guint n_tracks = 0;
+  guint32 scale;
+  guint8 *duration;
+  gboolean is_long;
+
+  for (gsize at = 0; next_box (movie, &at, &box);)
+    if (box.type == clip_read_32_be ("trak") && find_video_entry (&box)) {
+      track = box;
+      n_tracks++;
+    }
+  if (n_tracks != 1 || movie_duration > MAX_TICKS || !find_box (&track, "mdia", &media)
+      || !find_box (&media, "mdhd", &header) || !read_clock (&header, &scale, &duration, &is_long))
+    return FALSE;
+
+  return lengthen (duration, is_long,
+      gst_util_uint64_scale_ceil (movie_duration, scale, (guint64) movie_scale * 4));
+}
+
 gboolean
 clip_quicktime_lengthen (guint8 *data, gsize size)
 {
@@ -163,23 +204,11 @@ clip_quicktime_lengthen (guint8 *data, gsize size)
     if (box.type == clip_read_32_be ("trak"))
       end = MAX (end, find_end (&box, scale, &changed));
 
-  return lengthen (duration, is_long, end) || changed;
-}
+  changed |= lengthen (duration, is_long, end);
 
-/* 8.4.3, 8.5.2, 8.12: the type of a video track's sample entry, which has another name if it is
- * encrypted. Apple's own name is older. 0: not a video track. */
-static guint32
-find_video_entry (const Box *track)
-{
-  Box media, handler, information, table, entries;
-
-  if (!find_box (track, "mdia", &media) || !find_box (&media, "hdlr", &handler) || handler.size < 12
-      || clip_read_32_be (handler.data + 8) != clip_read_32_be ("vide")
-      || !find_box (&media, "minf", &information) || !find_box (&information, "stbl", &table)
-      || !find_box (&table, "stsd", &entries) || entries.size < 16)
-    return 0;
-
-  return clip_read_32_be (entries.data + 12);
+  return lengthen_short (
+             &movie, scale, is_long ? clip_read_64_be (duration) : clip_read_32_be (duration))
+      || changed;
 }
 
 gboolean

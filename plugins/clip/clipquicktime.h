@@ -10,7 +10,9 @@ G_BEGIN_DECLS
 
 /* In a complete `moov` box, extends the duration of tracks without an edit list to the end of
  * their samples, and the movie's to the last time of all tracks by their own clocks. qtdemux ends
- * a track there, and would lose frames of what was cut or copied. TRUE: a duration was changed. */
+ * a track there, and would lose frames of what was cut or copied. It leaves out a video track that
+ * is much shorter than the movie; the only one becomes a quarter of it. TRUE: a duration was
+ * changed. */
 gboolean clip_quicktime_lengthen (guint8 *data, gsize size);
 
 /* Whether all video tracks in a `moov` box are encrypted. */

@@ -39,6 +39,8 @@ struct _ClipTrack {
    * or NONE */
   GstClockTime open;
   gboolean open_parts; /* such pictures are shown */
+  GArray *run;         /* of GstClockTime: PTS of packets since the demuxer last went elsewhere */
+  gboolean shared;     /* a part continues that run, and shows some of these once more */
   GArray *packets;     /* of ClipPacket */
   GPtrArray *kept;     /* of GstSample: packets with their caps */
 };
@@ -57,6 +59,7 @@ clip_track_free (ClipTrack *track)
   gst_clear_caps (&track->caps);
   gst_clear_caps (&track->described);
   g_array_unref (track->packets);
+  g_array_unref (track->run);
   g_ptr_array_unref (track->kept);
   g_free (track->stream);
   g_free (track);
@@ -116,6 +119,25 @@ watch_open (ClipTrack *track, GstBuffer *buffer, guint flags)
     track->open_parts = TRUE;
 }
 
+/* If the key frame that a part of an edit list needs was in the part before, qtdemux continues after
+ * that part's packets, though some of them may be shown in both. */
+static void
+watch_shared (ClipTrack *track, GstBuffer *buffer, guint flags)
+{
+  const GstClockTime pts = GST_BUFFER_PTS (buffer);
+
+  if (track->part
+      && (flags & CLIP_PACKET_START
+          || !GST_BUFFER_FLAG_IS_SET (buffer, GST_BUFFER_FLAG_DELTA_UNIT)))
+    g_array_set_size (track->run, 0);
+  for (guint i = 0; i < track->run->len && track->part && !track->shared; i++) {
+    const GstClockTime before = g_array_index (track->run, GstClockTime, i);
+
+    track->shared = before >= track->segment.start && before < track->segment.stop;
+  }
+  g_array_append_val (track->run, pts);
+}
+
 /* Whether the container has a timestamp for each packet. A parser drops the second one of two
  * equal timestamps in succession. */
 static gboolean
@@ -150,6 +172,7 @@ describe_packet (ClipTrack *track, GstBuffer *buffer, ClipPacket *packet)
   if (track->part)
     packet->flags |= CLIP_PACKET_PART;
   watch_open (track, buffer, packet->flags);
+  watch_shared (track, buffer, packet->flags);
   track->part = FALSE;
   /* with samples in the movie's box and in fragments, the segment begins with the first fragment */
   if (g_atomic_int_get (&track->chain->quicktime.unedited))
@@ -343,18 +366,6 @@ track_chain (GstPad *pad, GstObject *parent, GstBuffer *buffer)
   return ret;
 }
 
-/* Names (taken) what a demuxer has no name for: DNxHR in QuickTime. */
-static GstCaps *
-name_codec (GstCaps *caps)
-{
-  if (!gst_structure_has_name (gst_caps_get_structure (caps, 0), "video/x-gst-fourcc-AVdh"))
-    return caps;
-  caps = gst_caps_make_writable (caps);
-  gst_structure_set_name (gst_caps_get_structure (caps, 0), "video/x-dnxhd");
-
-  return caps;
-}
-
 static gboolean
 track_event (GstPad *pad, GstObject *parent, GstEvent *event)
 {
@@ -369,7 +380,7 @@ track_event (GstPad *pad, GstObject *parent, GstEvent *event)
   if (type == GST_EVENT_CAPS) {
     gst_event_parse_caps (event, &caps);
     gst_caps_replace (&track->caps, caps);
-    track->caps = name_codec (clip_image_frame (track->caps));
+    track->caps = clip_image_frame (track->caps);
     clip_packet_format_init (&track->format, track->caps);
   }
   g_mutex_lock (&self->job->lock);
@@ -485,6 +496,7 @@ clip_chain_add_track (ClipChain *self, GstPad *pad, GstPad *root)
       && g_str_has_prefix (gst_structure_get_name (gst_caps_get_structure (caps, 0)), "image/");
   gst_caps_unref (caps);
   track->packets = g_array_new (FALSE, FALSE, sizeof (ClipPacket));
+  track->run = g_array_new (FALSE, FALSE, sizeof (GstClockTime));
   track->kept = g_ptr_array_new_with_free_func ((GDestroyNotify) gst_sample_unref);
   gst_segment_init (&track->segment, GST_FORMAT_UNDEFINED);
   track->sink = gst_object_ref_sink (gst_pad_new (NULL, GST_PAD_SINK));
@@ -554,7 +566,7 @@ is_better (const ClipTrack *a, const ClipTrack *b)
 }
 
 /* Whether the demuxer lost the timestamps of packets. avdemux makes all of them 0 if it does not
- * know the first one, and matroskademux drops those of ProRes. */
+ * know the first one. */
 static gboolean
 lacks_times (const ClipChain *self, const ClipTrack *track)
 {
@@ -594,6 +606,13 @@ clip_chain_make_index (ClipChain *self)
         g_strdup (
             "its edit list begins with pictures that depend on earlier ones, which GStreamer's "
             "qtdemux leaves out; encode it again, or let the list begin at a key frame"),
+        FALSE);
+    return FALSE;
+  }
+  if (best->shared) {
+    clip_chain_set_error_locked (self,
+        g_strdup ("its edit list has parts that follow one another within a group of pictures, of "
+                  "which GStreamer's qtdemux leaves out some; encode it again"),
         FALSE);
     return FALSE;
   }

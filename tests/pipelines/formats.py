@@ -6,10 +6,12 @@ frames, or are rejected with the reason.
 The child, which has PyAV: formats.py --programs FOLDER
                            formats.py --flash FOLDER
                            formats.py --pictures FOLDER
+                           formats.py --edited FOLDER
                            formats.py --refused FOLDER"""
 import json
 import os
 import random
+import re
 import subprocess
 import sys
 
@@ -47,8 +49,19 @@ def flash(folder):
 
 
 def pictures_alone(folder):
-    """JPEG 2000, with and without a header, and ProRes in containers that do not name them or lose their times"""
+    """JPEG 2000, with and without a header, AV1, VP9 and ProRes in containers that do not name them or lose their
+    times"""
     return check("--pictures", folder)
+
+
+def edited(folder):
+    """Parts of an edit list that share a group of pictures, and a video that starts late in the movie"""
+    whole, part, late = made("--edited", folder)
+    raw, size = "videoconvert ! video/x-raw,format=RGB", 96 * 64 * 3
+    whole = frames.play(folder, whole, raw)
+    assert len(whole) == 30 * size
+    assert frames.play(folder, part, raw) == whole[:10 * size] + whole[15 * size:28 * size]
+    assert len(frames.play(folder, late, raw)) == 30 * size
 
 
 def refused(folder):
@@ -129,6 +142,9 @@ def make_flash(folder):
 def make_pictures(folder):
     path = lambda name: os.path.join(folder, name)
     shown, early = [], []
+    for codec in ("av1", "vp9"):
+        shown.append(path(codec + ".avi"))
+        frames.encode(shown[-1], codec, frames.encoder_options(codec, 12, 0, random.Random(6)), count=10)
     for name, form, pix_fmt in (("box.avi", "jp2", "rgb24"), ("bare.avi", "j2k", "yuv420p"), ("box.mkv", "jp2", "yuv422p"),
                                 ("bare.mkv", "j2k", "gray"), ("bare.mxf", "j2k", "yuv422p10le"), ("bare.mov", "j2k", "rgb24")):
         shown.append(path(name))
@@ -140,6 +156,16 @@ def make_pictures(folder):
     early.append(path("early-prores.mkv"))
     frames.copy_packets(path("prores.mkv"), early[-1], lambda i, packet: True, cuts.earlier)
     print(json.dumps(rows(shown) + rows(early, [i * i / 25 for i in range(12)])))
+
+
+def make_edited(folder):
+    whole, part, late = (os.path.join(folder, name) for name in ("whole.mov", "part.mov", "late.mp4"))
+    for path in (whole, part):
+        encode_groups(path)
+    frames.edit(part, ((0.4, 0), (0.5, 0.6)))
+    # with an empty edit of 20 s
+    frames.encode(late, "h264", cuts.options("h264"), place=lambda i: i + 500, count=30)
+    print(json.dumps([whole, part, late]))
 
 
 def make_refused(folder):
@@ -154,9 +180,10 @@ def make_refused(folder):
         rows.append((path("%s.%s" % (codec, suffix)), "GStreamer has no format for its pixels"))
         frames.encode(rows[-1][0], codec, {"x265-params": "log-level=none"} if codec == "hevc" else {}, pix_fmt, count=5)
     for name, codec, pix_fmt, reason in (
-            ("dpx.mov", "dpx", "gray", "GStreamer does not know its codec \\(dpx_\\)"),
+            ("dpx.mov", "dpx", "gray", re.escape("GStreamer does not know its codec (dpx_)")),
             ("dpx.nut", "dpx", "gray", "it is truncated, or GStreamer does not know its codec"),
-            ("jpegls.avi", "jpegls", "bgr24", "GStreamer does not know its codec \\(MJLS\\)")):
+            ("jpegls.avi", "jpegls", "bgr24", re.escape("GStreamer does not know its codec (MJLS)")),
+            ("screen.flv", "flashsv2", "bgr24", re.escape("GStreamer does not know its codec (number 6 of FLV)"))):
         rows.append((path(name), reason))
         frames.encode(rows[-1][0], codec, {}, pix_fmt, count=3)
     for name, codec, reason in (
@@ -164,7 +191,16 @@ def make_refused(folder):
             ("msrle.nut", "msrle", "its container does not tell what decoders must know of it")):
         rows.append((path(name), reason))
         encode_palette(rows[-1][0], codec)
+    # the second part begins with a key frame that the first one ends with
+    rows.append((path("shared.mov"), "its edit list has parts that follow one another within a group of pictures"))
+    encode_groups(rows[-1][0])
+    frames.edit(rows[-1][0], ((0.4, 0), (0.5, 0.5)))
     print(json.dumps(rows))
+
+
+def encode_groups(path):
+    """H.265 in open groups: frames 13 and 25 are key frames, and decoded before the two that precede them."""
+    frames.encode(path, "hevc", {"preset": "veryfast", "x265-params": "keyint=12:bframes=2:log-level=none"}, count=30)
 
 
 def encode_palette(path, codec):
@@ -189,7 +225,9 @@ if __name__ == "__main__":
         make_flash(sys.argv[2])
     elif sys.argv[1:2] == ["--pictures"]:
         make_pictures(sys.argv[2])
+    elif sys.argv[1:2] == ["--edited"]:
+        make_edited(sys.argv[2])
     elif sys.argv[1:2] == ["--refused"]:
         make_refused(sys.argv[2])
     else:
-        launch.main(program_streams, flash, pictures_alone, refused)
+        launch.main(program_streams, flash, pictures_alone, edited, refused)
