@@ -407,6 +407,8 @@ gst_clip_kpt_set_caps (GstBaseTransform *trans, GstCaps *in, GstCaps *out)
 
   if (!gst_video_info_from_caps (&self->info, in))
     gst_video_info_init (&self->info);
+  /* in mid-clip: whether points can be drawn is found out again */
+  gst_clip_kpt_forget (self);
 
   return gst_clip_kpt_check_place (self);
 }

@@ -224,6 +224,14 @@ test_draw (void)
   gst_harness_set_src_caps_str (h, "video/x-raw,format=BGR,width=16,height=8,framerate=25/1");
   g_assert_cmpint (gst_harness_push (h, frame_of (&clip, 0, 0)), ==, GST_FLOW_ERROR);
   assert_error ("draw needs RGB frames");
+  teardown (h);
+
+  /* a frame of a third of the bytes */
+  h = line_of ("clipkpt skeleton=custom:3 draw=true");
+  gst_buffer_unref (gst_harness_push_and_pull (h, frame_of (&clip, 0, 0)));
+  gst_harness_set_src_caps_str (h, "video/x-raw,format=GRAY8,width=16,height=8,framerate=25/1");
+  g_assert_cmpint (gst_harness_push (h, frame_of (&clip, 1, 0)), ==, GST_FLOW_ERROR);
+  assert_error ("draw needs RGB frames");
   clear_clip (&clip);
   teardown (h);
   g_free (path);
