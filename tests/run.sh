@@ -134,7 +134,8 @@ case $parts in
       tests/python-packages.sh "$build/python" >"$results/python-packages" 2>&1 </dev/null &
     fi
     part_starts build
-    build_in "$build"
+    # the kernels have two ways to compute, before sm_80 and from there on
+    build_in "$build" -Dcuda-architectures=75,90,120
     ;;
 esac
 
