@@ -29,9 +29,9 @@ typedef enum {
  *
  * CNN3D_PASSES_ALL:   training and validation; validation may have no clips
  * CNN3D_PASSES_TRAIN, CNN3D_PASSES_VAL: one of them, with the same clips
- * CNN3D_PASSES_TEST:  the rows of `location` that are in split test. Where no row is
- *                     in any split, and neither val_location nor num_folds says
- *                     that some of them train: all of its rows */
+ * CNN3D_PASSES_TEST:  the rows that are in split test. Where no row is in any split,
+ *                     and neither val_location nor num_folds says that some of them
+ *                     train: all rows */
 
 /* What to read. Strings are copied.
  *
@@ -81,7 +81,7 @@ typedef struct {
  *        file's end
  * fps: pictures a second, where the path names pictures; 0: not said
  * split: "train", "val" or "test"; NULL: not said
- * fold:  as written, with rows_only; NULL: none
+ * fold:  as written, with rows_only; NULL or empty: none
  * keypoints: path of the clip's key points as written in the manifest; NULL: none;
  *        cnn3d_dataset_keypoints() for the file */
 typedef struct {

@@ -377,7 +377,7 @@ add_row (Manifest *manifest, GError **error)
   if (field && !cnn3d_reading_fps (reading, field, manifest->comma, &clip.fps, error))
     return FALSE;
   field = by[CNN3D_COLUMN_FOLD];
-  if (field && !cnn3d_reading_fold (reading, field, &clip.fold, error))
+  if (field && !cnn3d_reading_fold (reading, field, clip.split, &clip.fold, error))
     return FALSE;
   return cnn3d_reading_add (reading, &clip, error);
 

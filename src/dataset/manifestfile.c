@@ -131,7 +131,8 @@ cnn3d_dataset_manifest (const Cnn3dDataset *dataset, const gchar *folder)
     }
     add_optional (text, needed.group, row.group);
     add_optional (text, needed.view, row.view);
-    add_optional (text, needed.split, r->source == 1 ? "val" : row.split);
+    add_optional (
+        text, needed.split, r->source == 1 && r->split != CNN3D_SPLIT_TEST ? "val" : row.split);
     add_optional (text, needed.fold, row.fold);
     if (needed.fps)
       g_string_append_printf (

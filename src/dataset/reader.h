@@ -136,8 +136,9 @@ gboolean cnn3d_reading_frame (const Cnn3dReading *reading, const Cnn3dField *fie
     const gchar *name, gdouble *frame, GError **error);
 gboolean cnn3d_reading_split (
     const Cnn3dReading *reading, const Cnn3dField *field, Cnn3dSplit *split, GError **error);
-gboolean cnn3d_reading_fold (
-    const Cnn3dReading *reading, const Cnn3dField *field, guint16 *fold, GError **error);
+/* May be empty in split test, which is in no fold. */
+gboolean cnn3d_reading_fold (const Cnn3dReading *reading, const Cnn3dField *field, Cnn3dSplit split,
+    guint16 *fold, GError **error);
 gboolean cnn3d_reading_fps (const Cnn3dReading *reading, const Cnn3dField *field, gboolean comma,
     gfloat *fps, GError **error);
 /* A value of JSON as a field: a string's text or a number; FALSE with `error` set: it is

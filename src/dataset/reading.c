@@ -270,13 +270,13 @@ cnn3d_reading_fps (const Cnn3dReading *reading, const Cnn3dField *field, gboolea
 }
 
 gboolean
-cnn3d_reading_fold (
-    const Cnn3dReading *reading, const Cnn3dField *field, guint16 *fold, GError **error)
+cnn3d_reading_fold (const Cnn3dReading *reading, const Cnn3dField *field, Cnn3dSplit split,
+    guint16 *fold, GError **error)
 {
   Cnn3dDataset *dataset = reading->dataset;
   guint32 number;
 
-  if (field->size == 0) {
+  if (field->size == 0 && split != CNN3D_SPLIT_TEST) {
     cnn3d_reading_error (reading, field->at, error, "the fold is empty");
     return FALSE;
   }

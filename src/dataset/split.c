@@ -169,25 +169,29 @@ compare_folds (gconstpointer a, gconstpointer b)
   return strcmp (x, y);
 }
 
-/* The manifest's own folds, sorted: fold K is the K-th of its values. */
+/* The manifest's own folds, sorted: fold K is the K-th of the values of those rows that are
+ * shared out. Rows of split test are in no fold, whatever their value. */
 static gboolean
 fold_column (Cnn3dDataset *dataset, const Cnn3dDatasetParams *params, GError **error)
 {
-  guint n = dataset->folds.n;
-  Fold *folds;
-  guint16 *renumber;
+  g_autofree gboolean *used = g_new0 (gboolean, dataset->folds.n + 1);
+  g_autofree guint16 *renumber = g_new0 (guint16, dataset->folds.n + 1);
+  g_autofree Fold *folds = g_new (Fold, dataset->folds.n + 1);
+  guint n = 0;
 
-  if (n != params->num_folds) {
-    g_set_error (error, CNN3D_DATASET_ERROR, CNN3D_DATASET_ERROR_PARAMS,
-        "%s: num-folds is %u, but its fold column has %u different values; set num-folds=%u, or "
-        "rename the column",
-        params->location, params->num_folds, n, n);
-    return FALSE;
+  for (guint i = 0; i < dataset->rows->len; i++) {
+    const Cnn3dRow *row = &g_array_index (dataset->rows, Cnn3dRow, i);
+
+    if (row->split != CNN3D_SPLIT_TEST && cnn3d_dataset_wants (dataset, i))
+      used[row->fold] = TRUE;
   }
-  folds = g_new (Fold, n);
-  renumber = g_new (guint16, n);
-  for (guint i = 0; i < n; i++)
-    folds[i] = (Fold) { dataset->arena.data + dataset->folds.offsets[i], i };
+  for (guint i = 0; i < dataset->folds.n; i++)
+    if (used[i])
+      folds[n++] = (Fold) { dataset->arena.data + dataset->folds.offsets[i], i };
+  if (n < 2)
+    goto too_few;
+  if (n != params->num_folds)
+    goto wrong_number;
   qsort (folds, n, sizeof (Fold), compare_folds);
   for (guint i = 0; i < n; i++)
     renumber[folds[i].number] = i;
@@ -196,31 +200,82 @@ fold_column (Cnn3dDataset *dataset, const Cnn3dDatasetParams *params, GError **e
 
     row->fold = renumber[row->fold];
   }
-  g_free (folds);
-  g_free (renumber);
   return TRUE;
+
+  /* ERRORS */
+too_few:
+  g_set_error (error, CNN3D_DATASET_ERROR, CNN3D_DATASET_ERROR_PARAMS,
+      "%s: num-folds is %u, but the clips that are not of split test have fewer than two values in "
+      "the fold column; rename the column to have groups shared out instead",
+      params->location, params->num_folds);
+  return FALSE;
+wrong_number:
+  g_set_error (error, CNN3D_DATASET_ERROR, CNN3D_DATASET_ERROR_PARAMS,
+      "%s: num-folds is %u, but its fold column has %u different values; set num-folds=%u, or "
+      "rename the column",
+      params->location, params->num_folds, n, n);
+  return FALSE;
+}
+
+static gboolean
+has_val_location (const Cnn3dDatasetParams *params)
+{
+  return params->val_location && *params->val_location;
 }
 
 /* The passes that a row belongs to; CNN3D_PASSES_ALL: none. */
 static Cnn3dPasses
 row_passes (const Cnn3dDatasetParams *params, const Cnn3dRow *row)
 {
-  if (row->source == 1)
-    return CNN3D_PASSES_VAL;
   if (row->split == CNN3D_SPLIT_TEST)
     return CNN3D_PASSES_TEST;
+  if (row->source == 1)
+    return CNN3D_PASSES_VAL;
   if (params->num_folds > 0)
     return row->fold == params->fold ? CNN3D_PASSES_VAL : CNN3D_PASSES_TRAIN;
   if (row->split != CNN3D_SPLIT_VAL)
     return CNN3D_PASSES_TRAIN;
-  return params->val_location && *params->val_location ? CNN3D_PASSES_ALL : CNN3D_PASSES_VAL;
+  return has_val_location (params) ? CNN3D_PASSES_ALL : CNN3D_PASSES_VAL;
+}
+
+/* Notes rows whose split and file contradict each other: val_location says what validates. */
+static void
+note_contradictions (Cnn3dDataset *dataset, const Cnn3dDatasetParams *params)
+{
+  guint n_trained = 0, n_unused = 0, n = 0;
+  const gchar *first = NULL;
+
+  if (!has_val_location (params))
+    return;
+  for (guint i = 0; i < dataset->rows->len; i++) {
+    const Cnn3dRow *row = &g_array_index (dataset->rows, Cnn3dRow, i);
+
+    if (!cnn3d_dataset_leads (dataset, i))
+      continue;
+    if (row->source == 0) {
+      n_unused += row->split == CNN3D_SPLIT_VAL;
+      continue;
+    }
+    n++;
+    if (row->split == CNN3D_SPLIT_TRAIN && n_trained++ == 0)
+      first = dataset->arena.data + row->path;
+  }
+  if (n_trained > 0)
+    cnn3d_dataset_note (dataset, TRUE,
+        "%s: %u of its %u clips are of split train, the first \"%s\", but validate, because "
+        "val-location is set; remove them, or unset val-location if one file has all splits",
+        params->val_location, n_trained, n, first);
+  if (n_unused > 0)
+    cnn3d_dataset_note (dataset, FALSE,
+        "%s: %u clips of split val are not used, because val-location is set", params->location,
+        n_unused);
 }
 
 /* Whether nothing assigns a row to another pass than a test. */
 static gboolean
 all_test (const Cnn3dDataset *dataset, const Cnn3dDatasetParams *params)
 {
-  if (params->num_folds > 0 || (params->val_location && *params->val_location))
+  if (params->num_folds > 0 || has_val_location (params))
     return FALSE;
   for (guint i = 0; i < dataset->rows->len; i++)
     if (g_array_index (dataset->rows, Cnn3dRow, i).split != CNN3D_SPLIT_NONE)
@@ -242,10 +297,12 @@ is_empty (Cnn3dDataset *dataset, const Cnn3dDatasetParams *params, GError **erro
         "%s: none of its %u clips is for training; mark some as train in the split column, or "
         "leave it empty",
         params->location, n_clips);
-  else if (passes != CNN3D_PASSES_TRAIN && passes != CNN3D_PASSES_TEST && params->num_folds > 0
+  else if ((passes == CNN3D_PASSES_ALL || passes == CNN3D_PASSES_VAL) && has_val_location (params)
       && dataset->n_split[FALSE] == 0)
     g_set_error (error, CNN3D_DATASET_ERROR, CNN3D_DATASET_ERROR_EMPTY,
-        "%s: fold %u has no clips to validate on", params->location, params->fold);
+        "%s: none of its clips is for validation; those of split test only come with passes=test, "
+        "so empty their split to validate on them",
+        params->val_location);
   else if (passes == CNN3D_PASSES_VAL && dataset->n_split[FALSE] == 0)
     g_set_error (error, CNN3D_DATASET_ERROR, CNN3D_DATASET_ERROR_EMPTY,
         "%s: none of its %u clips is for validation; set val-location or num-folds, or mark some "
@@ -298,5 +355,6 @@ cnn3d_split_rows (Cnn3dDataset *dataset, const Cnn3dDatasetParams *params, GErro
   }
   dataset->n_split[0] = n[0];
   dataset->n_split[1] = n[1];
+  note_contradictions (dataset, params);
   return !is_empty (dataset, params, error);
 }

@@ -165,13 +165,14 @@ take_members (
     clip->keypoints = keypoints.text;
     clip->keypoints_size = keypoints.size;
   }
+  if (split.size > 0 && !cnn3d_reading_split (reading, &split, &clip->split, error))
+    return FALSE;
   if (members->by[CNN3D_COLUMN_FOLD]) {
     *folded = TRUE;
-    if (!cnn3d_reading_fold (reading, &fold, &clip->fold, error))
+    if (!cnn3d_reading_fold (reading, &fold, clip->split, &clip->fold, error))
       return FALSE;
   }
-  return (split.size == 0 || cnn3d_reading_split (reading, &split, &clip->split, error))
-      && cnn3d_reading_fps (reading, &rate, FALSE, &clip->fps, error);
+  return cnn3d_reading_fps (reading, &rate, FALSE, &clip->fps, error);
 }
 
 /* What lies between segments is a clip of the video, which would be elsewhere than they are. */
@@ -240,11 +241,16 @@ static gboolean
 add_clip (Timeline *timeline, const gchar *object, const Members *members, Cnn3dClip clip,
     gboolean folded, GError **error)
 {
+  static const Cnn3dField none = { .text = "" };
   Cnn3dField label;
 
   timeline->folded |= folded;
-  if (!folded && !timeline->unfolded)
+  if (!folded && clip.split == CNN3D_SPLIT_TEST) {
+    if (!cnn3d_reading_fold (timeline->reading, &none, clip.split, &clip.fold, error))
+      return FALSE;
+  } else if (!folded && !timeline->unfolded) {
     timeline->unfolded = object;
+  }
   clip.at = object;
   clip.label_at = members->by[CNN3D_COLUMN_LABEL];
   if (!get_field (timeline, members, CNN3D_COLUMN_LABEL, &label, error)

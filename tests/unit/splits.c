@@ -1,0 +1,228 @@
+/* splits.c: which rows train, validate and test where a data set says it in more than one way, and
+ * what is reported of contradictions.
+ * SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "src/dataset/dataset.h"
+
+#include <string.h>
+#include <glib/gstdio.h>
+
+static gchar *dir;
+
+static gchar *
+write_file (const gchar *name, const gchar *text)
+{
+  gchar *path = g_build_filename (dir, name, NULL);
+  g_autofree gchar *parent = g_path_get_dirname (path);
+
+  g_assert_cmpint (g_mkdir_with_parents (parent, 0755), ==, 0);
+  g_assert_true (g_file_set_contents (path, text, -1, NULL));
+  return path;
+}
+
+static Cnn3dDataset *
+load (Cnn3dDatasetParams params)
+{
+  GError *error = NULL;
+  Cnn3dDataset *dataset = cnn3d_dataset_new (&params, &error);
+
+  g_assert_no_error (error);
+  return dataset;
+}
+
+/* The message is the location and what follows it. */
+static void
+assert_refused (Cnn3dDatasetParams params, gint code, const gchar *message)
+{
+  GError *error = NULL;
+
+  g_assert_null (cnn3d_dataset_new (&params, &error));
+  g_test_message ("%s", error->message);
+  g_assert_error (error, CNN3D_DATASET_ERROR, code);
+  g_assert_nonnull (strstr (error->message, message));
+  g_error_free (error);
+}
+
+static void
+assert_split (const Cnn3dDataset *dataset, gboolean training, const gchar *rows)
+{
+  g_autoptr (GString) text = g_string_new (NULL);
+  guint n;
+  const guint32 *split = cnn3d_dataset_split (dataset, training, &n);
+
+  for (guint i = 0; i < n; i++)
+    g_string_append_printf (text, "%s%u", i ? " " : "", split[i]);
+  g_assert_cmpstr (text->str, ==, rows);
+}
+
+/* Whether there is a note that contains the text. */
+static gboolean
+is_noted (const Cnn3dDataset *dataset, gboolean warning, const gchar *text)
+{
+  gboolean noted = FALSE;
+  guint n;
+  const Cnn3dDatasetNote *notes = cnn3d_dataset_notes (dataset, &n);
+
+  for (guint i = 0; i < n; i++) {
+    g_test_message ("%s%s", notes[i].warning ? "warning: " : "", notes[i].text);
+    noted = noted || (notes[i].warning == warning && strstr (notes[i].text, text));
+  }
+  return noted;
+}
+
+static guint
+n_notes (const Cnn3dDataset *dataset)
+{
+  guint n;
+
+  cnn3d_dataset_notes (dataset, &n);
+  return n;
+}
+
+/* Rows of split test only test, whichever file they are in. */
+static void
+test_val_location (void)
+{
+  g_autofree gchar *train = write_file ("train.csv",
+      "path,label,split\na,x,train\nb,y,\nc,x,val\n"
+      "d,y,val\ne,x,test\n");
+  g_autofree gchar *val =
+      write_file ("val.csv", "path,label,split\nf,x,train\ng,y,val\nh,x,\ni,y,test\nj,x,train\n");
+  g_autofree gchar *clean = write_file ("clean.csv", "path,label,split\nf,x,\ng,y,val\n");
+  g_autofree gchar *test = write_file ("test.csv", "path,label,split\nf,x,test\n");
+  g_autofree gchar *unsplit = write_file ("unsplit.csv", "a,x\nb,y\n");
+  Cnn3dDatasetParams params = { .location = train, .val_location = val };
+  Cnn3dDataset *d = load (params);
+
+  assert_split (d, TRUE, "0 1");
+  assert_split (d, FALSE, "5 6 7 9");
+  g_assert_true (is_noted (d, TRUE,
+      "val.csv: 2 of its 5 clips are of split train, the first \"f\", but validate, because "
+      "val-location is set; remove them, or unset val-location if one file has all splits"));
+  g_assert_true (is_noted (
+      d, FALSE, "train.csv: 2 clips of split val are not used, because val-location is set"));
+  cnn3d_dataset_free (d);
+
+  params.passes = CNN3D_PASSES_TEST;
+  d = load (params);
+  assert_split (d, FALSE, "4 8");
+  cnn3d_dataset_free (d);
+
+  d = load ((Cnn3dDatasetParams) { .location = unsplit, .val_location = clean });
+  assert_split (d, FALSE, "2 3");
+  g_assert_cmpuint (n_notes (d), ==, 0);
+  cnn3d_dataset_free (d);
+
+  params = (Cnn3dDatasetParams) { .location = unsplit, .val_location = test };
+  for (params.passes = CNN3D_PASSES_ALL; params.passes <= CNN3D_PASSES_VAL; params.passes++) {
+    if (params.passes == CNN3D_PASSES_TRAIN)
+      continue;
+    assert_refused (params, CNN3D_DATASET_ERROR_EMPTY,
+        "test.csv: none of its clips is for validation; those of split test only come with "
+        "passes=test, so empty their split to validate on them");
+  }
+}
+
+/* Test rows are in no fold: their value is not counted, and may be empty. */
+static void
+test_fold_column (void)
+{
+  g_autofree gchar *folds = write_file ("folds.csv",
+      "path,label,split,fold\na,x,test,-1\nb,x,,0\nc,y,,0\nd,x,train,1\ne,y,val,1\nf,y,test,\n");
+  g_autofree gchar *timelines = write_file ("timelines.json",
+      "[{\"path\":\"a\",\"label\":\"x\",\"split\":\"test\"},{\"path\":\"b\",\"label\":\"x\","
+      "\"fold\":0},"
+      "{\"path\":\"c\",\"label\":\"y\",\"fold\":0},{\"path\":\"d\",\"label\":\"x\",\"fold\":1},"
+      "{\"path\":\"e\",\"label\":\"y\",\"fold\":1},"
+      "{\"path\":\"f\",\"label\":\"y\",\"fold\":null,\"split\":\"test\"}]");
+  g_autofree gchar *empty = write_file ("empty.csv", "path,label,split,fold\na,x,,0\nb,y,,\n");
+  g_autofree gchar *one =
+      write_file ("one.csv", "path,label,split,fold\na,x,,0\nb,y,,0\nc,y,test,1\n");
+  Cnn3dDatasetParams params = { .location = folds, .num_folds = 2 };
+  g_autofree gchar *written = NULL;
+  Cnn3dDataset *d;
+
+  d = load (params);
+  assert_split (d, TRUE, "3 4");
+  assert_split (d, FALSE, "1 2");
+  cnn3d_dataset_free (d);
+  params.fold = 1;
+  d = load (params);
+  assert_split (d, TRUE, "1 2");
+  assert_split (d, FALSE, "3 4");
+  cnn3d_dataset_free (d);
+  params.passes = CNN3D_PASSES_TEST;
+  d = load (params);
+  assert_split (d, FALSE, "0 5");
+  cnn3d_dataset_free (d);
+
+  d = load ((Cnn3dDatasetParams) { .location = timelines, .num_folds = 2 });
+  assert_split (d, TRUE, "3 4");
+  assert_split (d, FALSE, "1 2");
+  cnn3d_dataset_free (d);
+
+  d = load ((Cnn3dDatasetParams) { .location = folds, .rows_only = TRUE });
+  written = cnn3d_dataset_manifest (d, dir);
+  g_assert_nonnull (strstr (written, "f,y,test,\n"));
+  cnn3d_dataset_free (d);
+
+  assert_refused ((Cnn3dDatasetParams) { .location = folds, .num_folds = 3 },
+      CNN3D_DATASET_ERROR_PARAMS,
+      "num-folds is 3, but its fold column has 2 different values; set num-folds=2");
+  assert_refused ((Cnn3dDatasetParams) { .location = one, .num_folds = 2 },
+      CNN3D_DATASET_ERROR_PARAMS,
+      "one.csv: num-folds is 2, but the clips that are not of split test have fewer than two "
+      "values in the fold column; rename the column to have groups shared out instead");
+  assert_refused ((Cnn3dDatasetParams) { .location = empty, .num_folds = 2 },
+      CNN3D_DATASET_ERROR_ROW, "empty.csv:3:6: the fold is empty");
+}
+
+static void
+remove_tree (const gchar *path)
+{
+  GDir *entries = g_dir_open (path, 0, NULL);
+  const gchar *name;
+
+  while (entries && (name = g_dir_read_name (entries))) {
+    g_autofree gchar *full = g_build_filename (path, name, NULL);
+
+    remove_tree (full);
+  }
+  g_clear_pointer (&entries, g_dir_close);
+  g_remove (path);
+}
+
+/* Each test has a folder of its own. */
+static void
+make_folder (gpointer unused, gconstpointer run)
+{
+  dir = g_dir_make_tmp ("splits-XXXXXX", NULL);
+  g_assert_nonnull (dir);
+}
+
+static void
+remove_folder (gpointer unused, gconstpointer run)
+{
+  remove_tree (dir);
+  g_clear_pointer (&dir, g_free);
+}
+
+static void
+run_test (gpointer unused, gconstpointer run)
+{
+  ((void (*) (void)) run) ();
+}
+
+static void
+add_test (const gchar *name, void (*run) (void))
+{
+  g_test_add_vtable (name, 1, run, make_folder, run_test, remove_folder);
+}
+
+int
+main (int argc, char **argv)
+{
+  g_test_init (&argc, &argv, NULL);
+  add_test ("/splits/val-location", test_val_location);
+  add_test ("/splits/fold-column", test_fold_column);
+  return g_test_run ();
+}
