@@ -185,7 +185,7 @@ set_columns (Manifest *manifest, GError **error)
     goto too_many;
   if (table->n_fields == 3
       || (table->n_fields == 4
-          && cnn3d_split_guess (table->fields[3].text, table->fields[3].size, &split)))
+          && cnn3d_split_parse (table->fields[3].text, table->fields[3].size, &split)))
     memcpy (manifest->columns, without_times, sizeof without_times);
   else
     memcpy (manifest->columns, with_times, sizeof with_times);
@@ -398,37 +398,75 @@ wrong_number:
   return FALSE;
 }
 
-/* A column that was read as the group is the split. */
+/* Of a column that was read as the group and has splits in it: the first value that is none. */
 static void
-groups_to_splits (const Manifest *manifest, guint first_group)
+set_unknown_split (Manifest *manifest, GError **error)
+{
+  const Cnn3dReading *reading = manifest->reading;
+  Cnn3dTable *table = &manifest->table;
+  Cnn3dSplit split;
+
+  cnn3d_table_clear (table);
+  cnn3d_table_init (table, reading, reading->text);
+  while (cnn3d_table_next (table, error) && table->n_fields > 0) {
+    const Cnn3dField *field = &table->fields[table->n_fields - 1];
+
+    if (field->size == 0 || cnn3d_split_parse (field->text, field->size, &split))
+      continue;
+    cnn3d_reading_error (reading, field->at, error,
+        "the split \"%.*s\" is unknown, and other rows have a split here; it is train, val, "
+        "validation or test; if this column is the group, add a header that says so, such as %s",
+        CNN3D_SHOWN (field->text, field->size),
+        table->n_fields == 3 ? "path,label,group" : "path,label,start,end,group");
+    return;
+  }
+}
+
+/* A column that was read as the group is the split if all values in it are splits. One that surely
+ * is a split beside one that is none is an error: all rows would train. */
+static gboolean
+groups_to_splits (Manifest *manifest, GError **error)
 {
   Cnn3dDataset *dataset = manifest->reading->dataset;
-  Cnn3dSplit split = CNN3D_SPLIT_NONE;
+  /* of each group: its split + 1, or UNKNOWN; 0: not looked at */
+  enum {
+    UNKNOWN = G_MAXUINT8
+  };
+  g_autofree guint8 *splits = g_new0 (guint8, dataset->groups.n + 1);
+  gboolean sure = FALSE, unknown = FALSE;
+  Cnn3dSplit split;
 
-  for (guint i = first_group; i < dataset->groups.n; i++) {
-    const gchar *name = dataset->arena.data + dataset->groups.offsets[i];
-
-    if (!cnn3d_split_guess (name, strlen (name), &split))
-      return;
-  }
   for (guint i = manifest->first_row; i < dataset->rows->len; i++) {
-    Cnn3dRow *row = &g_array_index (dataset->rows, Cnn3dRow, i);
+    const guint32 group = g_array_index (dataset->rows, Cnn3dRow, i).group;
     const gchar *name;
 
-    if (row->group == CNN3D_NAME_NONE || row->group < first_group)
+    if (group == CNN3D_NAME_NONE || splits[group])
       continue;
-    name = dataset->arena.data + dataset->groups.offsets[row->group];
-    cnn3d_split_guess (name, strlen (name), &split);
-    row->split = split;
+    name = dataset->arena.data + dataset->groups.offsets[group];
+    splits[group] =
+        cnn3d_split_parse (name, strlen (name), &split) ? (guint8) (split + 1) : UNKNOWN;
+    unknown |= splits[group] == UNKNOWN;
+    sure |= cnn3d_split_guess (name, strlen (name), &split);
+  }
+  if (unknown && sure)
+    set_unknown_split (manifest, error);
+  if (unknown)
+    return !sure;
+  for (guint i = manifest->first_row; i < dataset->rows->len; i++) {
+    Cnn3dRow *row = &g_array_index (dataset->rows, Cnn3dRow, i);
+
+    if (row->group == CNN3D_NAME_NONE)
+      continue;
+    row->split = splits[row->group] - 1;
     row->group = CNN3D_NAME_NONE;
   }
+  return TRUE;
 }
 
 static gboolean
 read_rows (Manifest *manifest, GError **error)
 {
   Cnn3dTable *table = &manifest->table;
-  const guint first_group = manifest->reading->dataset->groups.n;
 
   if (!cnn3d_table_next (table, error))
     return FALSE;
@@ -442,9 +480,7 @@ read_rows (Manifest *manifest, GError **error)
     if (!add_row (manifest, error) || !cnn3d_table_next (table, error))
       return FALSE;
   }
-  if (manifest->group_may_be_split)
-    groups_to_splits (manifest, first_group);
-  return TRUE;
+  return !manifest->group_may_be_split || groups_to_splits (manifest, error);
 }
 
 static gboolean

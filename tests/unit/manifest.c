@@ -132,8 +132,8 @@ test_forms (void)
   assert_row (d, 0, "a", "x", 0, INFINITY, NULL);
   cnn3d_dataset_free (d);
 
-  d = load ("group.csv", "a,x,train\nb,y,home\n");
-  assert_row (d, 0, "a", "x", 0, INFINITY, "train");
+  d = load ("group.csv", "a,x,dev\nb,y,home\n");
+  assert_row (d, 0, "a", "x", 0, INFINITY, "dev");
   assert_split (d, TRUE, "0 1");
   cnn3d_dataset_free (d);
 

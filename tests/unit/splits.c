@@ -122,6 +122,55 @@ test_val_location (void)
   }
 }
 
+/* Without a header the last of three or five columns is the group or the split. Splits that are no
+ * more than some data sets' words are splits beside sure ones; another word is an error, since
+ * those rows would train. */
+static void
+test_headerless (void)
+{
+  static const struct {
+    const gchar *rows, *training, *others, *refused;
+  } table[] = {
+    { "a,x,train\nb,y,train\nc,x,dev\nd,y,testing\ne,y,\n", "0 1 4", "2" },
+    { "a,x,0,1,validate\nb,y,0,1,train\nc,x,0,1,training\n", "1 2", "0" },
+    { "a,x,g,dev\nb,y,g,train\nc,x,h,test\nd,x,h,\n", "1 3", "0" },
+    { "a,x,dev\nb,y,anna\nc,x,testing\n", "0 1 2", "" },
+    { "a,x,train\n# ok\nb,y,\nc,x,\"dev\"\nd,y,tset\ne,y,vla\n",
+        .refused =
+            "rows.csv:5:5: the split "
+            "\"tset\" is unknown, and other rows have a split here; it is train, val, validation "
+            "or test; "
+            "if this column is the group, add a header that says so, such as path,label,group" },
+    { "a,x,0,1,anna\nb,y,0,1,train\n",
+        .refused = "rows.csv:1:9: the split \"anna\" is unknown, and "
+                   "other rows have a split here; it is train, val, validation or test; if this "
+                   "column is the "
+                   "group, add a header that says so, such as path,label,start,end,group" },
+  };
+  g_autofree gchar *train = write_file ("train.csv", "a,x,train\nb,y,train\nc,x,val\n");
+  g_autofree gchar *val = write_file ("val.csv", "d,x,val\ne,y,test\n");
+  Cnn3dDataset *d;
+
+  for (guint i = 0; i < G_N_ELEMENTS (table); i++) {
+    g_autofree gchar *path = write_file ("rows.csv", table[i].rows);
+    const Cnn3dDatasetParams params = { .location = path };
+
+    if (table[i].refused) {
+      assert_refused (params, CNN3D_DATASET_ERROR_ROW, table[i].refused);
+      continue;
+    }
+    d = load (params);
+    assert_split (d, TRUE, table[i].training);
+    assert_split (d, FALSE, table[i].others);
+    cnn3d_dataset_free (d);
+  }
+  /* words that the first file had, too */
+  d = load ((Cnn3dDatasetParams) { .location = train, .val_location = val });
+  assert_split (d, TRUE, "0 1");
+  assert_split (d, FALSE, "3");
+  cnn3d_dataset_free (d);
+}
+
 /* Test rows are in no fold: their value is not counted, and may be empty. */
 static void
 test_fold_column (void)
@@ -223,6 +272,7 @@ main (int argc, char **argv)
 {
   g_test_init (&argc, &argv, NULL);
   add_test ("/splits/val-location", test_val_location);
+  add_test ("/splits/headerless", test_headerless);
   add_test ("/splits/fold-column", test_fold_column);
   return g_test_run ();
 }
