@@ -86,7 +86,7 @@ set_source (Cvat *cvat, GMarkupParseContext *context, GError **error)
   }
   name = slash ? slash + 1 : name;
   dot = strrchr (name, '.');
-  if (!cnn3d_reading_find (reading, name, dot ? (gsize) (dot - name) : strlen (name), NULL, 0,
+  if (!cnn3d_reading_find (reading, name, dot ? (gsize) (dot - name) : strlen (name), NULL,
           reading->text, &path, error))
     return FALSE;
   path = path ? path : name;

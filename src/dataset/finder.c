@@ -111,16 +111,24 @@ cnn3d_finder_free (Cnn3dFinder *finder)
   g_free (finder);
 }
 
+/* Where the path's last folder begins; NULL: it is in none. *end: behind it */
+static const gchar *
+last_folder (const gchar *path, const gchar **end)
+{
+  const gchar *start = *end = strrchr (path, '/');
+
+  while (start && start > path && start[-1] != '/')
+    start--;
+  return start;
+}
+
 /* Whether the last folder of the path is called so, a blank as good as a _. */
 static gboolean
 is_in_folder (const gchar *path, const gchar *label, gsize size)
 {
-  const gchar *slash = strrchr (path, '/');
-  const gchar *start = slash;
+  const gchar *end, *start = last_folder (path, &end);
 
-  while (start && start > path && start[-1] != '/')
-    start--;
-  if (!slash || (gsize) (slash - start) != size)
+  if (!start || (gsize) (end - start) != size)
     return FALSE;
   for (gsize i = 0; i < size; i++)
     if (start[i] != label[i] && !(start[i] == '_' && label[i] == ' '))
@@ -128,27 +136,48 @@ is_in_folder (const gchar *path, const gchar *label, gsize size)
   return TRUE;
 }
 
-const gchar *
-cnn3d_finder_find (const Cnn3dFinder *finder, const gchar *name, gsize size, const gchar *label,
-    gsize label_size, const gchar **other)
+/* Whether one of the path's folders is named like the split; of_class: the last one is named like
+ * the class. */
+static gboolean
+is_below_split (const gchar *path, Cnn3dSplit wanted, gboolean of_class)
 {
+  const gchar *end, *start = last_folder (path, &end);
+  const gchar *const stop = of_class ? start : end;
+  Cnn3dSplit split;
+
+  for (const gchar *p = path; wanted != CNN3D_SPLIT_NONE && stop && p < stop; p = end + 1) {
+    end = strchr (p, '/');
+    if (cnn3d_split_parse (p, end - p, &split) && split == wanted)
+      return TRUE;
+  }
+  return FALSE;
+}
+
+const gchar *
+cnn3d_finder_find (const Cnn3dFinder *finder, const gchar *name, gsize size,
+    const Cnn3dFinderHints *hints, const gchar **other)
+{
+  static const Cnn3dFinderHints none = { NULL };
   const guint32 number = cnn3d_names_find (&finder->names, &finder->arena, name, size);
   const gchar *found = NULL;
+  guint best = 0;
 
   *other = NULL;
+  hints = hints ? hints : &none;
   if (number == CNN3D_NAME_NONE)
     return NULL;
   for (guint32 at = g_array_index (finder->first, guint32, number); at;) {
     const File *file = &g_array_index (finder->files, File, at - 1);
     const gchar *path = finder->arena.data + file->path;
+    const gboolean of_class = hints->label && is_in_folder (path, hints->label, hints->label_size);
+    const guint rank = 2 * of_class + is_below_split (path, hints->split, of_class);
 
-    if (label && is_in_folder (path, label, label_size)) {
-      *other = NULL;
-      return path;
-    }
-    *other = found;
-    found = path;
     at = file->next;
+    if (found && rank < best)
+      continue;
+    *other = rank == best ? found : NULL;
+    found = path;
+    best = rank;
   }
   return found;
 }

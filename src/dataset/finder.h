@@ -4,7 +4,7 @@
 #ifndef CNN3D_FINDER_H
 #define CNN3D_FINDER_H
 
-#include <glib.h>
+#include "src/dataset/dataset-private.h"
 
 typedef struct _Cnn3dFinder Cnn3dFinder;
 
@@ -14,10 +14,18 @@ gboolean cnn3d_video_name (const gchar *name, gsize size);
 Cnn3dFinder *cnn3d_finder_new (const gchar *folder);
 void cnn3d_finder_free (Cnn3dFinder *finder);
 
+/* What tells several files of one name apart. */
+typedef struct {
+  const gchar *label; /* NULL: unknown */
+  gsize label_size;
+  Cnn3dSplit split;
+} Cnn3dFinderHints;
+
 /* The path, relative to the folder, of the video of this name without its ending;
- * NULL: none. Of several, the one whose folder is called like `label`; where that does
- * not tell, *other is another one. */
+ * NULL: none. Of several, the one whose folder is called like the label; of several of
+ * these, or of none, the one that is below a folder of the split's name. Where that does
+ * not tell, *other is another one. hints: NULL: none */
 const gchar *cnn3d_finder_find (const Cnn3dFinder *finder, const gchar *name, gsize size,
-    const gchar *label, gsize label_size, const gchar **other);
+    const Cnn3dFinderHints *hints, const gchar **other);
 
 #endif

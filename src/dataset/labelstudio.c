@@ -87,10 +87,10 @@ set_path (Cnn3dReading *reading, const gchar *value, Cnn3dClip *clip, GError **e
   name = name_of_file (text, size);
   dot = strrchr (name, '.');
   size = dot ? (gsize) (dot - name) : strlen (name);
-  if (!cnn3d_reading_find (reading, name, size, NULL, 0, value, &path, error))
+  if (!cnn3d_reading_find (reading, name, size, NULL, value, &path, error))
     return FALSE;
   if (!path && size > UPLOAD && is_upload (name)
-      && !cnn3d_reading_find (reading, name + UPLOAD, size - UPLOAD, NULL, 0, value, &path, error))
+      && !cnn3d_reading_find (reading, name + UPLOAD, size - UPLOAD, NULL, value, &path, error))
     return FALSE;
   if (!path)
     path = name;

@@ -150,10 +150,9 @@ gboolean cnn3d_reading_segment (
     const Cnn3dReading *reading, const gchar *value, gdouble *start, gdouble *end, GError **error);
 
 /* The path, relative to root, of the file that has this name without its ending, or
- * NULL: there is none. With several, the one in a folder of the label's name; else
- * an error. */
+ * NULL: there is none. With several, the one that the hints tell; else an error. */
 gboolean cnn3d_reading_find (Cnn3dReading *reading, const gchar *name, gsize size,
-    const gchar *label, gsize label_size, const gchar *at, const gchar **path, GError **error);
+    const Cnn3dFinderHints *hints, const gchar *at, const gchar **path, GError **error);
 
 /* The file of a video that is known by its id: the clip's own, already cut out, as
  * ID_000010_000020.mp4, where there is such a one, which the clip is the whole of

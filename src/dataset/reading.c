@@ -330,14 +330,14 @@ cnn3d_reading_segment (
 /* --- files --- */
 
 gboolean
-cnn3d_reading_find (Cnn3dReading *reading, const gchar *name, gsize size, const gchar *label,
-    gsize label_size, const gchar *at, const gchar **path, GError **error)
+cnn3d_reading_find (Cnn3dReading *reading, const gchar *name, gsize size,
+    const Cnn3dFinderHints *hints, const gchar *at, const gchar **path, GError **error)
 {
   const gchar *other;
 
   if (!reading->finder)
     reading->finder = cnn3d_finder_new (reading->root);
-  *path = cnn3d_finder_find (reading->finder, name, size, label, label_size, &other);
+  *path = cnn3d_finder_find (reading->finder, name, size, hints, &other);
   if (!other)
     return TRUE;
   cnn3d_reading_error (reading, at, error,
@@ -361,6 +361,7 @@ cnn3d_reading_find_cut (
   };
   const gboolean times = isfinite (clip->end) && clip->start <= 1e6 && clip->end <= 1e6;
   const gint size = (gint) MIN (id->size, MAX_ID);
+  const Cnn3dFinderHints hints = { clip->label, clip->label_size, clip->split };
   const gchar *path = NULL;
   g_autofree gchar *missing = NULL;
   gchar name[MAX_ID + 32];
@@ -371,8 +372,7 @@ cnn3d_reading_find_cut (
           id->text, (gint) clip->start, (gint) clip->end);
     else
       g_snprintf (name, sizeof name, form == WHOLE ? "%.*s" : "v_%.*s", size, id->text);
-    if (!cnn3d_reading_find (
-            reading, name, strlen (name), clip->label, clip->label_size, id->at, &path, error))
+    if (!cnn3d_reading_find (reading, name, strlen (name), &hints, id->at, &path, error))
       return FALSE;
     if (path && form < WHOLE) {
       clip->start = 0;

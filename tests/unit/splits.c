@@ -19,6 +19,21 @@ write_file (const gchar *name, const gchar *text)
   return path;
 }
 
+static void
+remove_tree (const gchar *path)
+{
+  GDir *entries = g_dir_open (path, 0, NULL);
+  const gchar *name;
+
+  while (entries && (name = g_dir_read_name (entries))) {
+    g_autofree gchar *full = g_build_filename (path, name, NULL);
+
+    remove_tree (full);
+  }
+  g_clear_pointer (&entries, g_dir_close);
+  g_remove (path);
+}
+
 static Cnn3dDataset *
 load (Cnn3dDatasetParams params)
 {
@@ -171,6 +186,58 @@ test_headerless (void)
   cnn3d_dataset_free (d);
 }
 
+/* Files that annotations name by an id are told apart by the class's folder, then the split's. */
+static void
+test_finder (void)
+{
+  static const gchar header[] = "label,youtube_id,time_start,time_end,split\n";
+  static const struct {
+    const gchar *files[4], *rows, *paths[3], *refused;
+  } table[] = {
+    { { "z/train/walk/v1.mp4", "z/test/walk/v1.mp4", "z/val/run/v2.mp4" },
+        "walk,v1,0,10,train\nwalk,v1,10,20,test\nrun,v2,0,10,train\n",
+        { "train/walk/v1.mp4", "test/walk/v1.mp4", "val/run/v2.mp4" } },
+    /* other words for splits, folders above and below the class's, and none for the class */
+    { { "z/walk/Training/v1.mp4", "z/walk/Testing/v1.mp4", "z/Training/x/v2.mp4",
+          "z/dev/x/v2.mp4" },
+        "walk,v1,0,10,train\nwalk,v1,0,10,test\nrun,v2,0,10,val\n",
+        { "walk/Training/v1.mp4", "walk/Testing/v1.mp4", "dev/x/v2.mp4" } },
+    /* the class first, which may be called like a split */
+    { { "z/train/v1.mp4", "z/test/v1.mp4", "z/train/test/v2.mp4", "z/x/v2.mp4" },
+        "train,v1,0,10,test\ntest,v2,0,1,train\nx,v2,0,1,train\n",
+        { "train/v1.mp4", "train/test/v2.mp4", "x/v2.mp4" } },
+    { { "z/train/walk/v1.mp4", "z/test/walk/v1.mp4", "z/v1.mp4" }, "walk,v1,0,10,\n", { NULL },
+        "a.csv:2:6: two files are called v1 below root, " },
+    { { "z/train/a/walk/v1.mp4", "z/train/b/walk/v1.mp4", "z/test/walk/v1.mp4" },
+        "walk,v1,0,10,train\n", { NULL }, "a.csv:2:6: two files are called v1 below root, " },
+    { { "z/a/walk/v1.mp4", "z/b/walk/v1.mp4", "z/train/v1.mp4" }, "walk,v1,0,10,train\n", { NULL },
+        "a.csv:2:6: two files are called v1 below root, " },
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (table); i++) {
+    g_autofree gchar *text = g_strconcat (header, table[i].rows, NULL),
+                     *path = write_file ("a.csv", text), *root = g_build_filename (dir, "z", NULL);
+    const Cnn3dDatasetParams params = { .location = path, .root = root, .rows_only = TRUE };
+
+    for (guint k = 0; k < G_N_ELEMENTS (table[i].files) && table[i].files[k]; k++)
+      g_free (write_file (table[i].files[k], "x"));
+    if (table[i].refused) {
+      assert_refused (params, CNN3D_DATASET_ERROR_ROW, table[i].refused);
+    } else {
+      Cnn3dDataset *d = load (params);
+
+      for (guint row = 0; row < cnn3d_dataset_num_rows (d); row++) {
+        Cnn3dDatasetRow r;
+
+        cnn3d_dataset_row (d, row, &r);
+        g_assert_cmpstr (r.path, ==, table[i].paths[row]);
+      }
+      cnn3d_dataset_free (d);
+    }
+    remove_tree (root);
+  }
+}
+
 /* Test rows are in no fold: their value is not counted, and may be empty. */
 static void
 test_fold_column (void)
@@ -225,21 +292,6 @@ test_fold_column (void)
       CNN3D_DATASET_ERROR_ROW, "empty.csv:3:6: the fold is empty");
 }
 
-static void
-remove_tree (const gchar *path)
-{
-  GDir *entries = g_dir_open (path, 0, NULL);
-  const gchar *name;
-
-  while (entries && (name = g_dir_read_name (entries))) {
-    g_autofree gchar *full = g_build_filename (path, name, NULL);
-
-    remove_tree (full);
-  }
-  g_clear_pointer (&entries, g_dir_close);
-  g_remove (path);
-}
-
 /* Each test has a folder of its own. */
 static void
 make_folder (gpointer unused, gconstpointer run)
@@ -274,5 +326,6 @@ main (int argc, char **argv)
   add_test ("/splits/val-location", test_val_location);
   add_test ("/splits/headerless", test_headerless);
   add_test ("/splits/fold-column", test_fold_column);
+  add_test ("/splits/finder", test_finder);
   return g_test_run ();
 }
