@@ -1,9 +1,8 @@
 /* folder.c: a folder of class folders. The names of the sub-folders are the
  * classes; every file in one, or in folders below it, whose name ends as
  * videos' do is a clip, and so is a folder below it that holds numbered pictures
- * and no videos. Where every sub-folder is called train, val,
- * validation or test, those are splits and the classes are one level below.
- * Hidden names are passed over.
+ * and no videos. Where every sub-folder that has clips is called like a split, those
+ * are splits and the classes are one level below. Hidden names are passed over.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "src/dataset/reader.h"
 
@@ -156,6 +155,125 @@ walk_classes (const Walk *walk, const gchar *path, GError **error)
   return ok;
 }
 
+/* Whether walk_class() would find a clip. A folder that cannot be read has none. */
+static gboolean
+has_clips (const gchar *folder, guint depth)
+{
+  g_autoptr (GPtrArray) entries = list_folder (folder, NULL);
+  guint first, last;
+
+  for (guint i = 0; entries && i < entries->len; i++) {
+    const Entry *entry = g_ptr_array_index (entries, i);
+    g_autofree gchar *full = g_build_filename (folder, entry->name, NULL);
+
+    if (!entry->file && g_file_test (full, G_FILE_TEST_IS_DIR)) {
+      if (depth < MAX_DEPTH && !g_file_test (full, G_FILE_TEST_IS_SYMLINK)
+          && has_clips (full, depth + 1))
+        return TRUE;
+    } else if (cnn3d_video_name (entry->name, strlen (entry->name))
+        || (depth > 0 && cnn3d_picture_number (entry->name, &first, &last))) {
+      return TRUE;
+    }
+  }
+  return FALSE;
+}
+
+/* Whether a folder has class folders, and no video beside them. */
+static gboolean
+has_classes (const gchar *folder)
+{
+  g_autoptr (GPtrArray) entries = list_folder (folder, NULL);
+  gboolean classes = FALSE;
+
+  for (guint i = 0; entries && i < entries->len; i++) {
+    const gchar *name = ((const Entry *) g_ptr_array_index (entries, i))->name;
+    g_autofree gchar *full = g_build_filename (folder, name, NULL);
+
+    if (!g_file_test (full, G_FILE_TEST_IS_DIR)) {
+      if (cnn3d_video_name (name, strlen (name)))
+        return FALSE;
+    } else {
+      classes = classes || has_clips (full, 0);
+    }
+  }
+  return classes;
+}
+
+/* What the sub-folders are. Names are of the first such folder, and belong to the entries. */
+typedef struct {
+  guint n;            /* sub-folders */
+  guint videos;       /* beside them */
+  const gchar *split; /* called like a split; NULL: none */
+  const gchar *other; /* called otherwise, with clips in it; NULL: none, or it was not asked */
+  const gchar *with_classes,
+      *more; /* called like different splits, and there are classes in them */
+} Subfolders;
+
+static void
+look_at_subfolders (const gchar *folder, const GPtrArray *entries, Subfolders *found)
+{
+  Cnn3dSplit split, first = CNN3D_SPLIT_NONE;
+  g_autoptr (GPtrArray) others = g_ptr_array_new ();
+
+  *found = (Subfolders) { 0 };
+  for (guint i = 0; i < entries->len; i++) {
+    const gchar *name = ((const Entry *) g_ptr_array_index (entries, i))->name;
+    g_autofree gchar *full = g_build_filename (folder, name, NULL);
+
+    if (!g_file_test (full, G_FILE_TEST_IS_DIR)) {
+      found->videos += cnn3d_video_name (name, strlen (name));
+      continue;
+    }
+    found->n++;
+    if (!cnn3d_split_parse (name, strlen (name), &split))
+      g_ptr_array_add (others, (gpointer) name);
+    else if (!found->split)
+      found->split = name;
+  }
+  /* most folders have no splits: the rest is not looked at twice then */
+  for (guint i = 0; found->split && !found->other && i < others->len; i++) {
+    const gchar *name = g_ptr_array_index (others, i);
+    g_autofree gchar *full = g_build_filename (folder, name, NULL);
+
+    if (has_clips (full, 0))
+      found->other = name;
+  }
+  for (guint i = 0; found->other && !found->more && i < entries->len; i++) {
+    const gchar *name = ((const Entry *) g_ptr_array_index (entries, i))->name;
+    g_autofree gchar *full = g_build_filename (folder, name, NULL);
+
+    if (!cnn3d_split_parse (name, strlen (name), &split) || split == first || !has_classes (full))
+      continue;
+    *(found->with_classes ? &found->more : &found->with_classes) = name;
+    first = split;
+  }
+}
+
+/* Splits beside other folders with clips: those of one split may be a class that is called so. */
+static gboolean
+check_subfolders (Cnn3dReading *reading, const Subfolders *found, GError **error)
+{
+  g_autofree gchar *shown = g_filename_display_name (reading->location), *other = NULL;
+
+  if (!found->with_classes)
+    return TRUE;
+  other = g_filename_display_name (found->other);
+  if (found->more) {
+    g_set_error (error, CNN3D_DATASET_ERROR, CNN3D_DATASET_ERROR_ROW,
+        "%s: its folders %s and %s are splits, but %s, which has clips too, is not called like "
+        "one; "
+        "rename it to train, val or test, or move it elsewhere",
+        shown, found->with_classes, found->more, other);
+    return FALSE;
+  }
+  cnn3d_dataset_note (reading->dataset, TRUE,
+      "%s: its folder %s is read as a class, because %s beside it is not called like a split; if "
+      "it "
+      "is one, move the other elsewhere",
+      shown, found->with_classes, other);
+  return TRUE;
+}
+
 static gboolean
 knows (const Cnn3dReading *reading)
 {
@@ -167,45 +285,33 @@ read_folder (Cnn3dReading *reading, GError **error)
 {
   const gchar *folder = reading->location;
   Walk walk = { .dataset = reading->dataset, .root = folder, .source = reading->source };
-  GPtrArray *entries = list_folder (folder, error);
+  g_autoptr (GPtrArray) entries = list_folder (folder, error);
   const guint before = reading->dataset->rows->len;
-  gboolean splits = FALSE, others = FALSE;
-  guint videos = 0, folders = 0;
-  gboolean ok = entries != NULL;
-  Cnn3dSplit split;
+  gboolean ok = TRUE;
+  Subfolders found;
 
-  for (guint i = 0; ok && i < entries->len; i++) {
-    const gchar *name = ((const Entry *) g_ptr_array_index (entries, i))->name;
-    gchar *full = g_build_filename (folder, name, NULL);
-
-    if (!g_file_test (full, G_FILE_TEST_IS_DIR)) {
-      g_free (g_steal_pointer (&full));
-      videos += cnn3d_video_name (name, strlen (name));
-      continue;
-    }
-    g_free (full);
-    folders++;
-    if (cnn3d_split_guess (name, strlen (name), &split))
-      splits = TRUE;
-    else
-      others = TRUE;
-  }
-  if (ok && (!splits || others)) {
+  if (!entries)
+    return FALSE;
+  look_at_subfolders (folder, entries, &found);
+  if (!check_subfolders (reading, &found, error))
+    return FALSE;
+  if (!found.split || found.other) {
     ok = walk_classes (&walk, NULL, error);
   } else {
     for (guint i = 0; ok && i < entries->len; i++) {
       const gchar *name = ((const Entry *) g_ptr_array_index (entries, i))->name;
+      g_autofree gchar *full = g_build_filename (folder, name, NULL);
 
-      if (cnn3d_split_guess (name, strlen (name), &walk.split))
+      if (cnn3d_split_parse (name, strlen (name), &walk.split)
+          && g_file_test (full, G_FILE_TEST_IS_DIR))
         ok = walk_classes (&walk, name, error);
     }
   }
-  g_clear_pointer (&entries, g_ptr_array_unref);
-  if (ok && reading->dataset->rows->len == before && (videos > 0 || folders > 0))
+  if (ok && reading->dataset->rows->len == before && (found.videos > 0 || found.n > 0))
     cnn3d_dataset_note (reading->dataset, FALSE,
         "found: %u folders without videos or pictures in them, %u videos beside them, which have "
         "no class",
-        folders, videos);
+        found.n, found.videos);
   return ok;
 }
 

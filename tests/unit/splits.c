@@ -186,6 +186,62 @@ test_headerless (void)
   cnn3d_dataset_free (d);
 }
 
+/* Sub-folders are splits if all that have clips are called so; what has none is passed over. */
+static void
+test_folder (void)
+{
+  static const struct {
+    const gchar *files[5], *classes, *training, *others, *warning, *refused;
+  } table[] = {
+    { { "training/run/a.mp4", "training/walk/a.mp4", "testing/run/b.mp4", "dev/run/c.mp4" },
+        "run walk", "2 3", "0" },
+    { { "train/run/a.mp4", "train/walk/a.mp4", "val/run/b.mp4", "annotations/all.csv",
+          "annotations/1.jpg" },
+        "run walk", "0 1", "2" },
+    /* classes that are called so have their clips in them, or are beside others */
+    { { "train/a.mp4", "bus/b.mp4", "test/c.mp4" }, "bus test train", "0 1 2", "" },
+    { { "train/a/1.jpg", "bus/b/1.jpg", "val/c/1.jpg" }, "bus train val", "0 1 2", "" },
+    { { "train/x/a.mp4", "bus/x/b.mp4" }, "bus train", "0 1", "",
+        "folder: its folder train is read as a class, because bus beside it is not called like a "
+        "split; if it is one, move the other elsewhere" },
+    { { "train/run/a.mp4", "val/run/b.mp4", "extra/run/c.mp4" },
+        .refused = "folder: its folders train "
+                   "and val are splits, but extra, which has clips too, is not called like one; "
+                   "rename it to train, "
+                   "val or test, or move it elsewhere" },
+    { { "train/run/a/1.jpg", "test/run/b/1.jpg", "extra/c.mp4" },
+        .refused = "test and train are splits, "
+                   "but extra" },
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (table); i++) {
+    g_autofree gchar *root = g_build_filename (dir, "folder", NULL);
+    const Cnn3dDatasetParams params = { .location = root };
+
+    for (guint k = 0; k < G_N_ELEMENTS (table[i].files) && table[i].files[k]; k++) {
+      g_autofree gchar *name = g_build_filename ("folder", table[i].files[k], NULL);
+
+      g_free (write_file (name, "x"));
+    }
+    if (table[i].refused) {
+      assert_refused (params, CNN3D_DATASET_ERROR_ROW, table[i].refused);
+    } else {
+      Cnn3dDataset *d = load (params);
+      g_autofree gchar *classes = g_strjoinv (" ", (gchar **) cnn3d_dataset_classes (d));
+
+      g_assert_cmpstr (classes, ==, table[i].classes);
+      assert_split (d, TRUE, table[i].training);
+      assert_split (d, FALSE, table[i].others);
+      if (table[i].warning)
+        g_assert_true (is_noted (d, TRUE, table[i].warning));
+      else
+        g_assert_cmpuint (n_notes (d), ==, 0);
+      cnn3d_dataset_free (d);
+    }
+    remove_tree (root);
+  }
+}
+
 /* Files that annotations name by an id are told apart by the class's folder, then the split's. */
 static void
 test_finder (void)
@@ -326,6 +382,7 @@ main (int argc, char **argv)
   add_test ("/splits/val-location", test_val_location);
   add_test ("/splits/headerless", test_headerless);
   add_test ("/splits/fold-column", test_fold_column);
+  add_test ("/splits/folder", test_folder);
   add_test ("/splits/finder", test_finder);
   return g_test_run ();
 }
