@@ -130,5 +130,9 @@ gboolean cnn3d_views_finish (
 
 /* Fills split[] and n_split[] from the rows. */
 gboolean cnn3d_split_rows (Cnn3dDataset *dataset, const Cnn3dDatasetParams *params, GError **error);
+/* The passes that a row belongs to, by its split, source and fold; CNN3D_PASSES_ALL: none. */
+Cnn3dPasses cnn3d_split_passes (const Cnn3dDatasetParams *params, const Cnn3dRow *row);
+/* Notes clips and groups that are on both sides of the split, and rows that are listed twice. */
+void cnn3d_leakage_note (Cnn3dDataset *dataset, const Cnn3dDatasetParams *params);
 
 #endif

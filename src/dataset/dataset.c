@@ -170,6 +170,7 @@ cnn3d_dataset_new (const Cnn3dDatasetParams *params, GError **error)
   if (!params->rows_only && params->passes <= CNN3D_PASSES_TRAIN
       && !check_classes (dataset, params, error))
     goto failed;
+  cnn3d_leakage_note (dataset, params);
   cnn3d_names_drop_slots (&dataset->labels);
   cnn3d_names_drop_slots (&dataset->groups);
   cnn3d_names_drop_slots (&dataset->folds);

@@ -223,9 +223,8 @@ has_val_location (const Cnn3dDatasetParams *params)
   return params->val_location && *params->val_location;
 }
 
-/* The passes that a row belongs to; CNN3D_PASSES_ALL: none. */
-static Cnn3dPasses
-row_passes (const Cnn3dDatasetParams *params, const Cnn3dRow *row)
+Cnn3dPasses
+cnn3d_split_passes (const Cnn3dDatasetParams *params, const Cnn3dRow *row)
 {
   if (row->split == CNN3D_SPLIT_TEST)
     return CNN3D_PASSES_TEST;
@@ -334,7 +333,7 @@ cnn3d_split_rows (Cnn3dDataset *dataset, const Cnn3dDatasetParams *params, GErro
     for (guint i = 0; i < dataset->rows->len; i++) {
       Cnn3dPasses passes = test_all
           ? CNN3D_PASSES_TEST
-          : row_passes (params, &g_array_index (dataset->rows, Cnn3dRow, i));
+          : cnn3d_split_passes (params, &g_array_index (dataset->rows, Cnn3dRow, i));
       gboolean training = passes == CNN3D_PASSES_TRAIN;
 
       /* a sample goes by the first of its views, and no view is split off */

@@ -27,6 +27,8 @@ SHORTER = (
     (r"\bcnn3dtrain (?!.*base-width)", "cnn3dtrain base-width=8 "),
     (r"\b(cnn3dtrain|cnn3deval|cnn3dinfer) ", r"\1 threads=1 "),
 )
+# Folders of the clips that train.csv, val.csv and test.csv name: clips on both sides are warned of
+CLIPS = {"train": "clips", "val": "clips-val", "test": "clips-test"}
 # Runs whose best weights are tested by lines, and their sampling
 RUNS = {"run": "", "runs/a": "frame-interval=2"}
 KEYPOINTS_RUN = "runs/kpt"
@@ -103,14 +105,16 @@ def world():
     atexit.register(shutil.rmtree, folder)
     launch.two_classes(os.path.join(folder, "clips"), 2, frames=32)
     poses(folder)
-    rows = ["clips/%s/%02d.mp4,%s\n" % (c, i, c) for c in ("ball", "bars") for i in range(2)]
-    for name in ("train.csv", "val.csv", "test.csv"):
-        with open(os.path.join(folder, name), "w", encoding="utf-8") as file:
-            file.writelines(rows)
+    for name, place in CLIPS.items():
+        if place != "clips":
+            shutil.copytree(os.path.join(folder, "clips"), os.path.join(folder, place))
+        with open(os.path.join(folder, name + ".csv"), "w", encoding="utf-8") as file:
+            file.writelines("%s/%s/%02d.mp4,%s\n" % (place, c, i, c) for c in ("ball", "bars") for i in range(2))
     annotations(folder)
     demo = os.path.join(folder, "demo")
     os.mkdir(demo)
-    shutil.copytree(os.path.join(folder, "clips"), os.path.join(demo, "clips"))
+    for name in CLIPS.values():
+        shutil.copytree(os.path.join(folder, name), os.path.join(demo, name))
     for name in ("train.csv", "val.csv", "test.csv"):
         shutil.copy(os.path.join(folder, name), demo)
     # the results of the training lines, with smaller sizes
@@ -157,7 +161,7 @@ def lines(folder):
         more.pop("GST_PRESET_PATH", None)
         place = os.path.join(folder, "run%d" % i)
         os.mkdir(place)
-        for name in ("clips", "demo", "demo-keypoints", "demo-views", "train.csv", "val.csv", "test.csv", "annotations", "videos", "poses"):
+        for name in (*CLIPS.values(), "demo", "demo-keypoints", "demo-views", "train.csv", "val.csv", "test.csv", "annotations", "videos", "poses"):
             os.symlink(os.path.join(folder, name), os.path.join(place, name))
         # not a whole run to resume: only its best weights
         for run in (*RUNS, KEYPOINTS_RUN, VIEWS_RUN):

@@ -201,7 +201,7 @@ static void
 test_keypoints_shared (void)
 {
   g_autofree gchar *path =
-      write_file ("kp.csv", "walk/1.mp4,walk\nrun/1.mp4,run\nrun/1.mp4,run\nrun/2.mp4,run\n");
+      write_file ("kp.csv", "walk/1.mp4,walk\nrun/1.mp4,run\nrun/1.mp4,walk\nrun/2.mp4,run\n");
   const Cnn3dDatasetParams params = { .location = path, .rows_only = TRUE };
   Cnn3dDataset *dataset = cnn3d_dataset_new (&params, NULL);
   const Cnn3dDatasetNote *notes;

@@ -294,6 +294,150 @@ test_finder (void)
   }
 }
 
+/* What is on both sides of the split is reported, and only that. */
+static void
+test_leakage (void)
+{
+  static const gchar header[] = "path,label,start,end,start_frame,end_frame,group,split\n"
+                                "t,x,,,,,,train\nu,y,,,,,,train\n";
+  static const struct {
+    const gchar *rows, *clips, *test_clips, *groups, *test_groups, *twice;
+    Cnn3dPasses passes;
+  } table[] = {
+    /* windows that meet, are of other files, or have other units */
+    { "a,x,0,1,,,,train\na,y,1,2,,,,val\na,x,2,3,,,,train\nb,y,,,,,,val\na,x,,,1,5,,val\n"
+      "c,x,0,0.3000004,,,,train\nc,y,0.3,1,,,,val\n" },
+    { "a,x,0,2,,,,train\na,y,1,3,,,,val\na,x,2.5,4,,,,train\nb,y,,,,,,train\n./b,y,5,6,,,,val\n"
+      "c,y,5,6,,,,val\nc,x,,,,,,train\n",
+        "rows.csv: 3 validation clips overlap training clips of the same file, the first \"a\"; "
+        "their "
+        "results do not show how the model does on new videos: keep each file on one side of the "
+        "split" },
+    { "a,x,,,,,,train\na,y,,,1,5,,val\nb,x,,,0,4,,train\nb,y,,,4,5,,val\nc,y,,,0,3,,train\n"
+      "d/../c,y,,,4,5,,val\n",
+        "rows.csv: 2 validation clips overlap" },
+    /* the longest window before, the next one behind */
+    { "a,x,0,9,,,,train\na,y,1,2,,,,train\na,y,8,9,,,,val\nb,x,0,2,,,,val\nb,x,0.5,1,,,,val\n"
+      "b,x,1.5,3,,,,train\n",
+        "rows.csv: 2 validation clips overlap" },
+    { "a,x,,,,,,train\na,y,,,,,,test\nb,y,,,,,,train\n",
+        .test_clips = "rows.csv: 1 test clips overlap "
+                      "training clips of the same file, the first \"a\"" },
+    { "a,x,,,,,,train\na,y,,,,,,test\nb,y,,,,,,train\nb,y,,,,,,val\n",
+        .test_clips = "rows.csv: 1 test clips overlap training clips",
+        .passes = CNN3D_PASSES_TEST },
+    { "a,x,,,,,p1,train\nb,y,,,,,p2,train\nc,y,,,,,p2,val\nd,y,,,,,p1,val\ne,y,,,,,p3,test\n"
+      "f,y,,,,,p3,val\ng,y,,,,,p2,test\n",
+        .groups =
+            "rows.csv: 2 groups have both training and validation clips, the first \"p1\"; put all "
+            "clips of a group on one side of the split",
+        .test_groups = "rows.csv: 1 groups have both training and test clips, the first \"p2\"" },
+    /* another label, window, or half of the data set is no repetition */
+    { "a,x,0,1,,,,train\na,y,0,1,,,,train\na,x,0,2,,,,train\nb,y,,,,,,train\nc,y,0,1,,,,train\n"
+      "c,y,0,1,,,,train\nc,y,0,1,,,,train\n.//b,y,0,,,,,train\n",
+        .twice = "rows.csv: 3 rows repeat earlier ones, the first \"c\"; each counts as a clip of "
+                 "its own" },
+  };
+
+  for (guint i = 0; i < G_N_ELEMENTS (table); i++) {
+    const gchar *const texts[] = { table[i].clips, table[i].test_clips, table[i].groups,
+      table[i].test_groups, table[i].twice };
+    g_autofree gchar *text = g_strconcat (header, table[i].rows, NULL),
+                     *path = write_file ("rows.csv", text);
+    Cnn3dDatasetParams params = { .location = path, .passes = table[i].passes };
+
+    /* the tool, which has no passes, is told the same */
+    for (; params.rows_only < (params.passes ? 1 : 2); params.rows_only++) {
+      Cnn3dDataset *d = load (params);
+      guint n = 0;
+
+      for (guint k = 0; k < G_N_ELEMENTS (texts); k++)
+        if (texts[k]) {
+          g_assert_true (is_noted (d, texts[k] != table[i].twice, texts[k]));
+          n++;
+        }
+      g_assert_cmpuint (n_notes (d), ==, n);
+      cnn3d_dataset_free (d);
+    }
+  }
+}
+
+/* Which file a row is of depends on its source's root. */
+static void
+test_leakage_files (void)
+{
+  g_autofree gchar *train = write_file ("train/list.csv", "a.mp4,x\nb.mp4,y\n");
+  g_autofree gchar *val = write_file ("val/list.csv", "a.mp4,x\nb.mp4,y\n");
+  g_autofree gchar *same = write_file ("val/same.csv", "../train/a.mp4,x\n");
+  g_autofree gchar *absolute = g_build_filename (dir, "train", "b.mp4", NULL),
+                   *address = g_filename_to_uri (absolute, NULL, NULL),
+                   *rows = g_strdup_printf (
+                       "%s,y\n%s,y\nhttp://h/b.mp4,y\n/b.mp4,y\n", absolute, address),
+                   *others = write_file ("others/list.csv", rows);
+  Cnn3dDatasetParams params = { .location = train };
+  static const gchar text[] = "clips overlap training clips of the same file, the first ";
+  Cnn3dDataset *d;
+
+  params.val_location = val;
+  d = load (params);
+  g_assert_cmpuint (n_notes (d), ==, 0);
+  cnn3d_dataset_free (d);
+  params.val_location = same;
+  d = load (params);
+  g_assert_true (is_noted (d, TRUE, "same.csv: 1 validation clips overlap"));
+  g_assert_true (is_noted (d, TRUE, text));
+  cnn3d_dataset_free (d);
+  params.val_location = others;
+  d = load (params);
+  g_assert_true (is_noted (d, TRUE, "others/list.csv: 2 validation clips overlap"));
+  cnn3d_dataset_free (d);
+  /* the same list twice: every clip, but none is repeated */
+  params.val_location = train;
+  d = load (params);
+  g_assert_true (is_noted (d, TRUE, "train/list.csv: 2 validation clips overlap"));
+  g_assert_cmpuint (n_notes (d), ==, 1);
+  cnn3d_dataset_free (d);
+}
+
+/* Groups are what num-folds keeps together, but a column of folds may split them; views are one
+ * clip. */
+static void
+test_leakage_folds (void)
+{
+  g_autofree gchar *groups = write_file (
+      "groups.csv", "path,label,group\na,x,1\na,x,1\nb,y,1\nc,x,2\nd,y,2\ne,y,3\nf,x,3\n");
+  g_autofree gchar *folds = write_file ("folds.csv",
+      "path,label,group,fold,split\na,x,1,0,\nb,y,2,1,\nc,x,1,1,\nd,y,2,1,\ne,x,1,,test\n");
+  g_autofree gchar *views = write_file ("views.csv",
+      "path,label,group,view,split\na,x,1,l,train\nb,x,1,r,train\nc,y,2,l,train\n"
+      "d,x,3,l,val\na,x,3,r,val\nb,y,4,l,val\nc,y,4,r,val\n");
+  g_autofree gchar *one =
+      write_file ("one.csv", "path,label,group,view\na,x,1,l\nb,x,1,r\nc,y,2,l\nd,y,2,r\n");
+  g_autofree gchar *other =
+      write_file ("other.csv", "path,label,group,view\ne,x,1,l\nf,x,1,r\ng,y,2,l\nh,y,2,r\n");
+  Cnn3dDatasetParams params = { .location = groups, .num_folds = 2 };
+  Cnn3dDataset *d = load (params);
+
+  g_assert_false (is_noted (d, TRUE, "on one side"));
+  g_assert_true (is_noted (d, FALSE, "groups.csv: 1 rows repeat earlier ones, the first \"a\""));
+  cnn3d_dataset_free (d);
+  params.location = folds;
+  d = load (params);
+  g_assert_true (
+      is_noted (d, TRUE, "1 groups have both training and validation clips, the first \"1\""));
+  cnn3d_dataset_free (d);
+  params.passes = CNN3D_PASSES_TEST;
+  d = load (params);
+  g_assert_true (is_noted (d, TRUE, "1 groups have both training and test clips, the first \"1\""));
+  g_assert_cmpuint (n_notes (d), ==, 1);
+  cnn3d_dataset_free (d);
+  d = load ((Cnn3dDatasetParams) { .location = views });
+  g_assert_true (is_noted (d, TRUE,
+      "2 validation clips overlap training clips of the same file, the "
+      "first \"d\""));
+  cnn3d_dataset_free (d);
+}
+
 /* Test rows are in no fold: their value is not counted, and may be empty. */
 static void
 test_fold_column (void)
@@ -384,5 +528,8 @@ main (int argc, char **argv)
   add_test ("/splits/fold-column", test_fold_column);
   add_test ("/splits/folder", test_folder);
   add_test ("/splits/finder", test_finder);
+  add_test ("/splits/leakage", test_leakage);
+  add_test ("/splits/leakage-files", test_leakage_files);
+  add_test ("/splits/leakage-folds", test_leakage_folds);
   return g_test_run ();
 }
