@@ -162,6 +162,9 @@ gboolean clip_chain_add_decoder (ClipChain *self, GstCaps *caps);
 /* Creates gate_sink, gate_src and out. */
 void clip_chain_make_pads (ClipChain *self);
 
+/* Whether a deinterlacer follows, so that interlaced frames keep their caps. */
+gboolean clip_chain_deinterlaces (const ClipChain *self);
+
 /* Tracks */
 
 /* A probe on the pad that the file is read from. */

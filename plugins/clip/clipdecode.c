@@ -244,9 +244,10 @@ describe_source (const ClipChain *self, const ClipVideo *video)
   gst_version (&major, &minor, &micro, &nano);
   text =
       g_strdup_printf ("%u.%u.%u.%u %s %" G_GINT64_FORMAT " %" G_GINT64_FORMAT ".%" G_GINT64_FORMAT
-                       " track %d frames %u + %u: %" G_GUINT64_FORMAT " to %" G_GUINT64_FORMAT,
+                       " track %d frames %u + %u: %" G_GUINT64_FORMAT " to %" G_GUINT64_FORMAT "%s",
           major, minor, micro, nano, video->path, video->size, video->seconds, video->nanoseconds,
-          video->video_track, self->first, self->frames, self->window_first, self->window_last);
+          video->video_track, self->first, self->frames, self->window_first, self->window_last,
+          clip_chain_deinterlaces (self) ? " interlaced" : "");
   g_byte_array_append (bytes, (const guint8 *) text, strlen (text) + 1);
   g_free (text);
   if (self->pictures)

@@ -19,6 +19,13 @@ takes (ClipChain *self, GstCaps *caps)
   return takes;
 }
 
+gboolean
+clip_chain_deinterlaces (const ClipChain *self)
+{
+  return clip_links_lead_to_deinterlacer (self->gate_src)
+      || clip_links_lead_to_deinterlacer (self->src_pad);
+}
+
 /* Declares interlaced frames as progressive in their caps (taken), unless a downstream element
  * deinterlaces or accepts only interlaced video. */
 static GstCaps *
@@ -26,8 +33,7 @@ join_fields (ClipChain *self, GstCaps *caps)
 {
   GstCaps *joined;
 
-  if (clip_links_lead_to_deinterlacer (self->gate_src)
-      || clip_links_lead_to_deinterlacer (self->src_pad))
+  if (clip_chain_deinterlaces (self))
     return caps;
   joined = gst_caps_copy (caps);
   gst_caps_set_simple (joined, "interlace-mode", G_TYPE_STRING, "progressive", NULL);

@@ -10,8 +10,8 @@
  * or another process, they are read from the cache and not decoded.
  *
  * The key of a clip's frames consists of the elements before the cache with
- * their properties, the file with its size and modification time, and the
- * selected frames. So put it after the scaler and before anything that differs
+ * their properties, the caps that are accepted behind it, the file with its
+ * size and modification time, and the selected frames. So put it after the scaler and before anything that differs
  * between epochs: after a `clipsample` that spreads its frames evenly, before
  * one that draws its window at random (the whole clip is cached then), and
  * before `clipaugment`.
@@ -38,7 +38,7 @@
 
 /* Frames of a clip are held until it is complete. A larger clip is not cached */
 #define MAX_CLIP_BYTES (256 << 20)
-#define FORMAT "clipcache 3, " VERSION
+#define FORMAT "clipcache 4, " VERSION
 /* of the pixels in a record, and of records in memory */
 #define ALIGNMENT 64
 
@@ -145,16 +145,17 @@ describe_element (GstElement *element, gpointer data)
   return FALSE;
 }
 
-/* Caps right after this element take effect before it. */
-static gboolean
-describe_caps (GstElement *element, gpointer data)
+/* What elements before this one make of a picture depends on the caps that follow it, as a scaler's
+ * size does, wherever those are set. */
+static void
+gst_clip_cache_describe_caps (GstClipCache *self, GString *text)
 {
-  gboolean filters = g_str_equal (clip_links_kind (element), "capsfilter");
+  GstCaps *caps = gst_pad_peer_query_caps (self->srcpad, NULL);
+  gchar *shown = gst_caps_to_string (caps);
 
-  if (filters)
-    describe_element (element, data);
-
-  return !filters;
+  g_string_append_printf (text, "\nbehind %s", shown);
+  g_free (shown);
+  gst_caps_unref (caps);
 }
 
 /* NULL: upstream elements are not all known, or differ from epoch to epoch. */
@@ -169,8 +170,7 @@ gst_clip_cache_make_key (GstClipCache *self, GBytes *source)
     g_string_free (text, TRUE);
     return NULL;
   }
-  g_string_append (text, "\nbehind");
-  clip_links_walk (self->srcpad, describe_caps, text);
+  gst_clip_cache_describe_caps (self, text);
   /* a sampler before this element reports downstream how frames are scaled */
   if (clip_scaling_find (self->srcpad, &scaling))
     g_string_append_printf (
