@@ -26,8 +26,6 @@ clip_plans_put (GQueue *plans, const GstClipMeta *clip, const ClipWindow *window
       break;
     }
   }
-  if (!wanted)
-    return;
   plan = g_new (ClipPlan, 1);
   plan->clip = *clip;
   plan->window = *window;

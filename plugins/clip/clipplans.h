@@ -1,5 +1,6 @@
 /* clipplans.h: plans for clips that were announced before their frames arrive. Timestamps are
- * known only at the announcement, and settings may change after it. Not thread-safe.
+ * known only at the announcement, and settings may change after it, when other frames were
+ * decoded. Not thread-safe.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef CLIP_PLANS_H
 #define CLIP_PLANS_H
@@ -15,7 +16,7 @@ typedef struct {
 } ClipPlan;
 
 /* Adds a plan to a queue of them. It replaces the clip's last one.
- * wanted: [n], copied; NULL: there is no plan for the clip */
+ * wanted: [n], copied */
 void clip_plans_put (GQueue *plans, const GstClipMeta *clip, const ClipWindow *window,
     const guint64 *wanted, guint n);
 

@@ -49,6 +49,8 @@ struct _GstClipSample {
   FrameRateStream stream;
   GstBuffer *held; /* its last frame */
 
+  GstEvent *caps; /* held back until it is known whether the current clip continues with them */
+
   gboolean have_segment;
   guint32 segment_seqnum;
 

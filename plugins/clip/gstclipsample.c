@@ -95,7 +95,6 @@ gst_clip_sample_reset (GstClipSample *self)
   gst_clear_buffer (&self->held);
   frame_rate_begin (&self->stream, self->stream.rate);
   self->in_clip = FALSE;
-  self->have_segment = FALSE;
   if (self->live_frame) {
     self->live_clip++;
     self->live_frame = 0;
@@ -374,6 +373,16 @@ gst_clip_sample_count (GstClipSample *self, GstClipMeta *clip)
     .num_frames = self->clip.num_frames };
 }
 
+/* Whether a frame with this meta is not of the current clip. */
+static gboolean
+gst_clip_sample_is_other (GstClipSample *self, const GstClipMeta *clip)
+{
+  return self->in_clip
+      && (clip->clip != self->clip.clip || clip->sample != self->clip.sample
+          || clip->view != self->clip.view || clip->epoch != self->clip.epoch
+          || !clip->training != !self->clip.training || clip->frame < self->clip.frame);
+}
+
 /* Takes the next frame of a clip. */
 static GstFlowReturn
 gst_clip_sample_frame (GstClipSample *self, GstBuffer *buffer)
@@ -385,10 +394,7 @@ gst_clip_sample_frame (GstClipSample *self, GstBuffer *buffer)
 
   if (meta) {
     clip = *meta;
-    if (self->in_clip
-        && (clip.clip != self->clip.clip || clip.sample != self->clip.sample
-            || clip.view != self->clip.view || clip.epoch != self->clip.epoch
-            || !clip.training != !self->clip.training || clip.frame < self->clip.frame)) {
+    if (gst_clip_sample_is_other (self, &clip)) {
       ret = gst_clip_sample_finish (self);
       self->in_clip = FALSE;
       if (ret != GST_FLOW_OK)
@@ -478,14 +484,74 @@ gst_clip_sample_live (GstClipSample *self, GstBuffer *buffer, FrameRate rate)
   return ret == GST_FLOW_OK ? gst_clip_sample_repeat (self, now) : ret;
 }
 
+/* Whether frames are held, which must not be pushed after other caps. */
+static gboolean
+gst_clip_sample_holds (GstClipSample *self)
+{
+  guint i, n = self->clips * self->window.num_frames;
+
+  for (i = self->next; self->slots && i < n; i++) {
+    if (self->slots[i])
+      return TRUE;
+  }
+
+  return self->kept->len > 0;
+}
+
+/* Other caps are sent. */
+static void
+gst_clip_sample_start_caps (GstClipSample *self)
+{
+  gst_clear_buffer (&self->held);
+  frame_rate_begin (&self->stream, self->stream.rate);
+  /* other elements may be linked now */
+  self->preparation_due = TRUE;
+}
+
+/* Sends the caps that were held back. */
+static void
+gst_clip_sample_send_caps (GstClipSample *self)
+{
+  if (!self->caps)
+    return;
+  gst_clip_sample_start_caps (self);
+  gst_pad_push_event (self->srcpad, g_steal_pointer (&self->caps));
+}
+
+/* Sends the caps that were held back, before the next frame. clip: its meta, or NULL. */
+static GstFlowReturn
+gst_clip_sample_change_caps (GstClipSample *self, const GstClipMeta *clip)
+{
+  GstFlowReturn ret = GST_FLOW_OK;
+
+  if (clip && gst_clip_sample_is_other (self, clip)) {
+    ret = gst_clip_sample_finish (self);
+    self->in_clip = FALSE;
+  } else if (gst_clip_sample_holds (self)) {
+    /* in mid-clip, the frames that are held would come too late */
+    ret = gst_clip_sample_finish (self);
+  } else {
+    gst_clear_buffer (&self->last);
+  }
+  gst_clip_sample_send_caps (self);
+
+  return ret;
+}
+
 static GstFlowReturn
 gst_clip_sample_chain (GstPad *pad, GstObject *parent, GstBuffer *buffer)
 {
   GstClipSample *self = GST_CLIP_SAMPLE (parent);
+  const GstClipMeta *clip = gst_buffer_get_clip_meta (buffer);
+  GstFlowReturn ret = self->caps ? gst_clip_sample_change_caps (self, clip) : GST_FLOW_OK;
+  FrameRate rate;
 
-  if (!gst_buffer_get_clip_meta (buffer)) {
-    const FrameRate rate = gst_clip_sample_live_rate (self);
-
+  if (ret != GST_FLOW_OK) {
+    gst_buffer_unref (buffer);
+    return ret;
+  }
+  if (!clip) {
+    rate = gst_clip_sample_live_rate (self);
     if (rate.n)
       return gst_clip_sample_live (self, buffer, rate);
   }
@@ -501,60 +567,60 @@ gst_clip_sample_end (GstClipSample *self)
     gst_clip_sample_repeat (self, frame_rate_end (&self->stream));
   gst_clip_sample_finish (self);
   gst_clip_sample_reset (self);
+  gst_clip_sample_send_caps (self);
 }
 
-/* Whether frames are held, which must not be pushed after other caps. */
+/* TRUE: the event (taken) is held back. If no more frames of the current clip follow, the frames
+ * that complete it have the old caps. */
 static gboolean
-gst_clip_sample_holds (GstClipSample *self)
-{
-  guint i, n = self->clips * self->window.num_frames;
-
-  for (i = self->next; self->slots && i < n; i++) {
-    if (self->slots[i])
-      return TRUE;
-  }
-
-  return self->kept->len > 0;
-}
-
-static void
-gst_clip_sample_new_caps (GstClipSample *self, GstEvent *event)
+gst_clip_sample_hold_caps (GstClipSample *self, GstEvent *event)
 {
   GstCaps *caps, *before = gst_pad_get_current_caps (self->srcpad);
+  gboolean other, hold;
 
   gst_event_parse_caps (event, &caps);
-  if (before && !gst_caps_is_equal (before, caps)) {
-    /* in mid-clip: the clip continues with the next frames if none is held; otherwise they come
-     * too late */
-    if (gst_clip_sample_holds (self))
-      gst_clip_sample_finish (self);
-    else
-      gst_clear_buffer (&self->last);
-    gst_clear_buffer (&self->held);
-    frame_rate_begin (&self->stream, self->stream.rate);
-  }
+  other = before && !gst_caps_is_equal (before, caps);
+  hold = other && self->in_clip && !self->complete;
   gst_clear_caps (&before);
+  gst_clear_event (&self->caps);
+  if (hold)
+    self->caps = event;
+  else if (other)
+    gst_clip_sample_start_caps (self);
+  else
+    self->preparation_due = TRUE;
+
+  return hold;
+}
+
+/* A segment of another seqnum is another stream, or what follows a seek. One with the same seqnum
+ * may come in mid-clip, from edit lists. */
+static void
+gst_clip_sample_new_segment (GstClipSample *self, guint32 seqnum)
+{
+  if (self->have_segment && seqnum != self->segment_seqnum) {
+    /* after a seek the rest of the clip does not come: it is not a clip that ended early */
+    if (!self->live_frame)
+      gst_clip_sample_drop (self);
+    gst_clip_sample_end (self);
+  }
+  self->have_segment = TRUE;
+  self->segment_seqnum = seqnum;
 }
 
 static gboolean
 gst_clip_sample_sink_event (GstPad *pad, GstObject *parent, GstEvent *event)
 {
   GstClipSample *self = GST_CLIP_SAMPLE (parent);
-  guint32 seqnum;
+  gboolean taken;
 
   switch (GST_EVENT_TYPE (event)) {
     case GST_EVENT_CAPS:
-      gst_clip_sample_new_caps (self, event);
-      /* other elements may be linked now */
-      self->preparation_due = TRUE;
+      if (gst_clip_sample_hold_caps (self, event))
+        return TRUE;
       break;
     case GST_EVENT_SEGMENT:
-      /* one with the same seqnum may come in mid-clip, from edit lists */
-      seqnum = gst_event_get_seqnum (event);
-      if (self->have_segment && seqnum != self->segment_seqnum)
-        gst_clip_sample_end (self);
-      self->have_segment = TRUE;
-      self->segment_seqnum = seqnum;
+      gst_clip_sample_new_segment (self, gst_event_get_seqnum (event));
       break;
     case GST_EVENT_STREAM_START:
     case GST_EVENT_EOS:
@@ -573,7 +639,10 @@ gst_clip_sample_sink_event (GstPad *pad, GstObject *parent, GstEvent *event)
       break;
     case GST_EVENT_FLUSH_STOP:
       gst_clip_sample_reset (self);
-      break;
+      self->have_segment = FALSE;
+      taken = gst_pad_event_default (pad, parent, event);
+      gst_clip_sample_send_caps (self);
+      return taken;
     default:
       break;
   }
@@ -613,7 +682,7 @@ gst_clip_sample_answer (GstClipSample *self, GstQuery *query)
   else
     clip_window_plan (&window, clip.num_frames, clip.training, clip.epoch, clip.sample, wanted);
   GST_OBJECT_LOCK (self);
-  clip_plans_put (&self->plans, &clip, &window, window.rate.n ? wanted : NULL, n);
+  clip_plans_put (&self->plans, &clip, &window, wanted, n);
   GST_OBJECT_UNLOCK (self);
   plan = g_memdup2 (wanted, n * sizeof *wanted);
   /* clips follow one another, and may overlap */
@@ -657,7 +726,9 @@ gst_clip_sample_change_state (GstElement *element, GstStateChange transition)
     /* the streaming thread has stopped, but another one may be flushing */
     GST_PAD_STREAM_LOCK (self->sinkpad);
     gst_clip_sample_reset (self);
+    self->have_segment = FALSE;
     self->live_clip = 0;
+    gst_clear_event (&self->caps);
     gst_clear_event (&self->preparation);
     GST_OBJECT_LOCK (self);
     clip_plans_clear (&self->plans);
@@ -676,6 +747,7 @@ gst_clip_sample_finalize (GObject *object)
   gst_clip_sample_drop (self);
   gst_clear_buffer (&self->held);
   gst_clear_event (&self->preparation);
+  gst_clear_event (&self->caps);
   clip_plans_clear (&self->plans);
   g_array_unref (self->kept);
   g_array_unref (self->numbers);
