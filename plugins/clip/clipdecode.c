@@ -187,7 +187,20 @@ take_window (ClipChain *self, GstQuery *query)
   g_mutex_unlock (&self->job->lock);
 }
 
-/* Queries downstream for the wanted frames of the segment. */
+/* Whether a sampler would answer for its own branch only. */
+static gboolean
+forks (ClipChain *self)
+{
+  gboolean forks = FALSE;
+
+  if (clip_links_walk (self->gate_src, clip_links_fork, &forks) == CLIP_LINKS_ENDED)
+    clip_links_walk (self->src_pad, clip_links_fork, &forks);
+
+  return forks;
+}
+
+/* Queries downstream for the wanted frames of the segment. A tee would return its first branch's
+ * answer: with several branches all frames are decoded. */
 static void
 ask_window (ClipChain *self)
 {
@@ -203,7 +216,7 @@ ask_window (ClipChain *self)
   meta.num_frames = self->frames;
   query = gst_query_new_clip_window (&meta, fps_n, fps_d);
   gst_query_set_clip_window_times (query, index->times + self->first, self->frames);
-  take_window (self, gst_pad_peer_query (self->gate_src, query) ? query : NULL);
+  take_window (self, !forks (self) && gst_pad_peer_query (self->gate_src, query) ? query : NULL);
   gst_query_unref (query);
 }
 

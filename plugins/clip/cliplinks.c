@@ -107,6 +107,18 @@ clip_links_lead_to_sampler (GstElement *element, gpointer sampler)
   return !g_strv_contains (passed, name);
 }
 
+gboolean
+clip_links_fork (GstElement *element, gpointer forks)
+{
+  if (g_str_equal (clip_links_kind (element), "clipsample"))
+    return TRUE;
+  GST_OBJECT_LOCK (element);
+  *(gboolean *) forks = element->numsrcpads > 1;
+  GST_OBJECT_UNLOCK (element);
+
+  return *(gboolean *) forks;
+}
+
 static gboolean
 is_deinterlacer (GstElement *element)
 {

@@ -32,6 +32,10 @@ gboolean clip_links_propose (GstPad *srcpad, GstQuery *query);
  * requests the frames that it wants, but not those that they are made from. */
 gboolean clip_links_lead_to_sampler (GstElement *element, gpointer sampler);
 
+/* For clip_links_walk(), with a gboolean: TRUE if the frames go to several branches before they
+ * reach a clipsample, which then speaks for its own branch only. */
+gboolean clip_links_fork (GstElement *element, gpointer forks);
+
 /* Whether a deinterlacer is downstream of a source pad, in any branch. */
 gboolean clip_links_lead_to_deinterlacer (GstPad *pad);
 
