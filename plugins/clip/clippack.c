@@ -527,6 +527,15 @@ clip_pack_drop_view (ClipPack *pack)
 }
 
 void
+clip_pack_retract_view (ClipPack *pack)
+{
+  clip_pack_drop_view (pack);
+  for (guint i = pack->current->len; i-- > 0;)
+    if (g_array_index (pack->current, ClipPackView, i).clip.view == pack->view)
+      g_array_remove_index (pack->current, i);
+}
+
+void
 clip_pack_drop (ClipPack *pack)
 {
   clip_pack_drop_view (pack);

@@ -117,8 +117,9 @@ gboolean clip_pack_close (ClipPack *pack);
  * the clip-skipped event to push downstream (transfer full). */
 GstEvent *clip_pack_report_dropped (
     const ClipPack *pack, GstElement *element, const GstClipMeta *clip);
-/* Discards the current view, or all clips. */
+/* Discards the current view, the same with its earlier parts, or all clips. */
 void clip_pack_drop_view (ClipPack *pack);
+void clip_pack_retract_view (ClipPack *pack);
 void clip_pack_drop (ClipPack *pack);
 
 /* (transfer full) the first n complete clips, at least 1, as a buffer of two memories, and one more

@@ -54,6 +54,7 @@
  */
 #include "gstclipbatch-private.h"
 
+#include "clipaborted.h"
 #include "gstclipkptmeta.h"
 #include "plugins/settings.h"
 #include "src/escape.h"
@@ -283,6 +284,18 @@ gst_clip_batch_end_view (GstClipBatch *self)
     return GST_FLOW_OK;
 
   return gst_clip_batch_close (self);
+}
+
+/* Discards the current view, or the clip if it has no views. Whoever sent it reports it. */
+static void
+gst_clip_batch_abort (GstClipBatch *self)
+{
+  if (!self->open)
+    return;
+  self->in_clip = FALSE;
+  clip_pack_retract_view (&self->pack);
+  if (self->pack.views == 1)
+    gst_clip_batch_close (self);
 }
 
 static GstFlowReturn
@@ -590,6 +603,8 @@ gst_clip_batch_sink_event (GstPad *pad, GstObject *parent, GstEvent *event)
       } else if (gst_event_parse_clip_epoch_done (event, NULL)) {
         gst_clip_batch_finish (self);
         self->pass_open = FALSE;
+      } else if (self->have_clip && clip_aborted_event_is_for (event, &self->clip)) {
+        gst_clip_batch_abort (self);
       }
       break;
     case GST_EVENT_EOS:

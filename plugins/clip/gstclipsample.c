@@ -44,6 +44,7 @@
  */
 #include "gstclipsample-private.h"
 
+#include "clipaborted.h"
 #include "clipcached.h"
 #include "cliplinks.h"
 #include "clipscaling.h"
@@ -634,6 +635,8 @@ gst_clip_sample_sink_event (GstPad *pad, GstObject *parent, GstEvent *event)
       }
       break;
     case GST_EVENT_CUSTOM_DOWNSTREAM:
+      if (self->in_clip && clip_aborted_event_is_for (event, &self->clip))
+        gst_clip_sample_drop (self);
       if (gst_event_parse_clip_epoch (event, NULL) || gst_event_parse_clip_epoch_done (event, NULL))
         gst_clip_sample_end (self);
       break;

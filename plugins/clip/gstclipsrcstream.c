@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "gstclipsrc-private.h"
 
+#include "clipaborted.h"
 #include "clipscaling.h"
 #include "src/dataset/digest.h"
 #include "src/escape.h"
@@ -373,9 +374,11 @@ complete_meta (
     meta = gst_buffer_add_clip_meta (buffer, &job->meta);
   else if (job->windowed || self->preparation)
     return;
-  /* There is no sampler: all frames are here, and now their number is known */
+  /* There is no sampler: all frames are here, and now their number is known. Of a clip that is
+   * pushed before it is complete, only clip-bin may change it */
   meta->frame = index;
-  meta->num_frames = num_frames;
+  if (num_frames || self->used.clip_bin)
+    meta->num_frames = num_frames;
 }
 
 /* Pushes the frames of a job, and then has its result. */
@@ -424,6 +427,8 @@ push_job (GstClipSrc *self, ClipJob *job, const Cnn3dOrderClip *clip, ClipResult
   g_mutex_lock (&job->lock);
   *result = job->result;
   g_mutex_unlock (&job->lock);
+  if (pushed > 0 && (*result == CLIP_RESULT_BAD || *result == CLIP_RESULT_FATAL))
+    push_event (self, clip_aborted_event_new (&job->meta));
 
   return ret;
 }
