@@ -261,6 +261,14 @@ gst_clip_src_post_notes (GstClipSrc *self, const Cnn3dDataset *dataset)
   }
 }
 
+static void
+gst_clip_src_forget_seek (GstClipSrc *self)
+{
+  GST_OBJECT_LOCK (self);
+  self->seek_pending = FALSE;
+  GST_OBJECT_UNLOCK (self);
+}
+
 /* Reads the data set and starts the workers. On failure it posts an error. */
 static gboolean
 gst_clip_src_open (GstClipSrc *self)
@@ -367,6 +375,7 @@ seek_too_far:
       ("Clip %" G_GUINT64_FORMAT " was requested, but the run has %" G_GUINT64_FORMAT, sought,
           total),
       (NULL));
+  gst_clip_src_forget_seek (self);
 failed:
   g_free (shown);
   g_clear_error (&error);
@@ -388,10 +397,11 @@ gst_clip_src_change_state (GstElement *element, GstStateChange transition)
   if (transition == GST_STATE_CHANGE_PAUSED_TO_READY
       || (transition == GST_STATE_CHANGE_READY_TO_PAUSED && ret == GST_STATE_CHANGE_FAILURE)) {
     gst_clip_src_close (self);
-    GST_OBJECT_LOCK (self);
-    self->seek_pending = FALSE;
-    GST_OBJECT_UNLOCK (self);
+    gst_clip_src_forget_seek (self);
   }
+  /* of a run that was not started, or failed to */
+  if (transition == GST_STATE_CHANGE_READY_TO_NULL)
+    gst_clip_src_forget_seek (self);
 
   return ret;
 }

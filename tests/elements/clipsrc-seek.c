@@ -217,6 +217,36 @@ test_seek_ready (void)
   g_free (csv);
 }
 
+/* A seek to a clip that does not exist, or of a run that was not started, does not move the next
+ * run. */
+static void
+test_seek_forgotten (void)
+{
+  gchar *csv = many_clips (12);
+  gchar *properties = g_strdup_printf ("location=%s", csv);
+
+  for (guint too_far = 0; too_far < 2; too_far++) {
+    Run *run = run_new (properties);
+
+    gst_element_set_state (run->pipeline, GST_STATE_READY);
+    g_assert_true (gst_element_send_event (run->src, clip_seek (too_far ? 13 : 7, 0)));
+    if (too_far) {
+      run_play (run);
+      g_assert_nonnull (strstr (run->error, "Clip 13 was requested"));
+      g_clear_pointer (&run->error, g_free);
+      gst_element_set_state (run->src, GST_STATE_READY);
+    } else {
+      gst_element_set_state (run->pipeline, GST_STATE_NULL);
+    }
+    run_play (run);
+    g_assert_cmpstr (run->error, ==, NULL);
+    g_assert_cmpuint (run->frames->len, ==, 12 * 4);
+    run_free (run);
+  }
+  g_free (properties);
+  g_free (csv);
+}
+
 /* All remaining clips of the pass are invalid: the stream begins with the next pass's first clip,
  * caps before segment. Skipped clips of a pass that was never begun are reported by messages
  * only. */
@@ -354,6 +384,7 @@ main (int argc, char **argv)
   g_test_add_func ("/clipsrc-seek/flush", test_seek_flush);
   g_test_add_func ("/clipsrc-seek/keypoints", test_seek_keypoints);
   g_test_add_func ("/clipsrc-seek/ready", test_seek_ready);
+  g_test_add_func ("/clipsrc-seek/forgotten", test_seek_forgotten);
   g_test_add_func ("/clipsrc-seek/bad-rest", test_seek_bad_rest);
   g_test_add_func ("/clipsrc-seek/balanced", test_balanced);
   g_test_add_func ("/clipsrc-seek/end-request", test_end_request);
