@@ -499,8 +499,10 @@ GstEvent *
 clip_pack_report_dropped (const ClipPack *pack, GstElement *element, const GstClipMeta *clip)
 {
   gchar *reason = g_strdup_printf ("ended after %u of %u frames", pack->have, pack->frames);
+  /* a structure's strings must be UTF-8 */
+  gchar *path = clip->path ? g_utf8_make_valid (clip->path, -1) : NULL;
   GstStructure *s = gst_structure_new ("clipbatch-dropped", "clip", G_TYPE_UINT64, clip->clip,
-      "path", G_TYPE_STRING, clip->path, "reason", G_TYPE_STRING, reason, NULL);
+      "path", G_TYPE_STRING, path, "reason", G_TYPE_STRING, reason, NULL);
   const GstClipSkipped skipped = { .path = clip->path ? clip->path : "(no file)",
     .reason = reason,
     .clip = clip->clip,
@@ -510,6 +512,7 @@ clip_pack_report_dropped (const ClipPack *pack, GstElement *element, const GstCl
   if (pack->views > 1)
     gst_structure_set (s, "view", G_TYPE_UINT, clip->view, NULL);
   gst_element_post_message (element, gst_message_new_element (GST_OBJECT (element), s));
+  g_free (path);
   g_free (reason);
 
   return event;

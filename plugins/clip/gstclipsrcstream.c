@@ -437,16 +437,18 @@ push_job (GstClipSrc *self, ClipJob *job, const Cnn3dOrderClip *clip, ClipResult
 static void
 post_failure (GstClipSrc *self, const ClipJob *job)
 {
-  /* a structure's strings must be UTF-8, unlike a path */
+  /* a structure's strings must be UTF-8, unlike a path, or a reason that names a file */
   gchar *path = g_filename_display_name (job->path);
+  gchar *reason = g_utf8_make_valid (job->reason, -1);
   GstStructure *s = gst_structure_new ("clipsrc-skipped", "path", G_TYPE_STRING, path, "reason",
-      G_TYPE_STRING, job->reason, "clip", G_TYPE_UINT64, job->meta.clip, NULL);
+      G_TYPE_STRING, reason, "clip", G_TYPE_UINT64, job->meta.clip, NULL);
   guint n;
 
   if (self->views)
     gst_structure_set (
         s, "view", G_TYPE_STRING, cnn3d_dataset_views (self->dataset, &n)[job->meta.view], NULL);
   gst_element_post_message (GST_ELEMENT (self), gst_message_new_element (GST_OBJECT (self), s));
+  g_free (reason);
   g_free (path);
 }
 
