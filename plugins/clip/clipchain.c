@@ -2,6 +2,7 @@
  * clipfeed.c, cliptrack.c, clipplug.c, clipopen.c, clipdecode.c, each on those before it.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "clipchain-private.h"
+#include "cliplinks.h"
 
 #include <string.h>
 
@@ -241,20 +242,58 @@ clip_chain_class_init (ClipChainClass *klass)
   GST_DEBUG_CATEGORY_INIT (clip_chain_debug, "clipchain", 0, "decoding of one clip");
 }
 
-gboolean
-clip_chain_holds (GstElement *element)
+/* (transfer full) the outermost bin that the element is in, or itself. */
+static GstObject *
+find_top (GstElement *element)
 {
   GstObject *top = gst_object_ref (GST_OBJECT (element)), *parent;
-  gboolean holds;
 
   while ((parent = gst_object_get_parent (top))) {
     gst_object_unref (top);
     top = parent;
   }
-  holds = CLIP_IS_CHAIN (top);
+
+  return top;
+}
+
+gboolean
+clip_chain_holds (GstElement *element)
+{
+  GstObject *top = find_top (element);
+  const gboolean holds = CLIP_IS_CHAIN (top);
+
   gst_object_unref (top);
 
   return holds;
+}
+
+GstElement *
+clip_chain_take_warner (GstElement *element)
+{
+  const GQuark warned = g_quark_from_string (clip_links_kind (element));
+  GstObject *top = find_top (element);
+  GstElement *owner = NULL;
+
+  if (CLIP_IS_CHAIN (top)) {
+    owner = gst_object_ref (CLIP_CHAIN (top)->owner);
+    GST_OBJECT_LOCK (owner);
+    if (g_object_get_qdata (G_OBJECT (owner), warned)) {
+      GST_OBJECT_UNLOCK (owner);
+      gst_clear_object (&owner);
+    } else {
+      g_object_set_qdata (G_OBJECT (owner), warned, owner);
+      GST_OBJECT_UNLOCK (owner);
+    }
+  }
+  gst_object_unref (top);
+
+  return owner;
+}
+
+void
+clip_chain_renew_warner (GstElement *owner, const gchar *factory)
+{
+  g_object_set_qdata (G_OBJECT (owner), g_quark_from_string (factory), NULL);
 }
 
 void

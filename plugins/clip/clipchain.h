@@ -47,6 +47,12 @@ GstElement *clip_chain_parse_bin (const gchar *description, GError **error);
 /* Whether the element is in the clip-bin of a chain. */
 gboolean clip_chain_holds (GstElement *element);
 
+/* (transfer full) the owner of the chain that the element is in, to post a warning in its name.
+ * NULL: there is none, or it was returned to an element of this factory since the run began. */
+GstElement *clip_chain_take_warner (GstElement *element);
+/* The owner begins a run. factory: the elements may warn once more */
+void clip_chain_renew_warner (GstElement *owner, const gchar *factory);
+
 /* Decodes the job's clip and finishes the job. Blocks; returns soon after clip_job_abort(). */
 void clip_chain_decode (const ClipChainSettings *settings, ClipJob *job);
 

@@ -56,6 +56,7 @@ struct _GstClipCache {
   /* Kept from the first PAUSED on: between clips the state goes down to NULL, where the store
    * would otherwise be closed */
   ClipStore *store; /* NULL: outside of a clip-bin */
+  gboolean failed;  /* it cannot be written */
 
   /* Of the current clip, used by the streaming thread. The query arrives before the frames, from
    * the thread that starts the clip */
@@ -273,6 +274,25 @@ gst_clip_cache_collect (GstClipCache *self)
   return pixels;
 }
 
+/* Nothing changes but the speed, which should not pass unnoticed: one warning a run. */
+static void
+gst_clip_cache_refused (GstClipCache *self, ClipStoreResult result, const GError *error)
+{
+  GstElement *owner = clip_chain_take_warner (GST_ELEMENT (self));
+
+  GST_INFO_OBJECT (self, "not kept: %s", error->message);
+  /* the other elements find out by themselves */
+  self->failed |= result == CLIP_STORE_FAILED;
+  if (!owner)
+    return;
+  GST_ELEMENT_WARNING (owner, RESOURCE, WRITE,
+      ("clipcache keeps no more clips (see max-size and location), and decodes the others in each "
+       "epoch: %s",
+          error->message),
+      (NULL));
+  gst_object_unref (owner);
+}
+
 /* In the layout that clipframes.h describes. */
 static void
 gst_clip_cache_store (GstClipCache *self)
@@ -281,6 +301,7 @@ gst_clip_cache_store (GstClipCache *self)
   guint32 counts[4] = {
     self->heads->len,
   };
+  ClipStoreResult result;
   GError *error = NULL;
   guint8 *pixels;
   gsize before;
@@ -296,9 +317,9 @@ gst_clip_cache_store (GstClipCache *self)
       { self->heads->data, self->heads->len * sizeof (ClipFrameHead) },
       { self->texts->data, self->texts->len }, { pixels, self->bytes } };
 
-    clip_store_add (self->store, self->key, chunks, G_N_ELEMENTS (chunks), &error);
-    if (error)
-      GST_WARNING_OBJECT (self, "not kept: %s", error->message);
+    result = clip_store_add (self->store, self->key, chunks, G_N_ELEMENTS (chunks), &error);
+    if (result != CLIP_STORE_ADDED)
+      gst_clip_cache_refused (self, result, error);
     g_clear_error (&error);
   }
   g_free (pixels);
@@ -484,7 +505,7 @@ gst_clip_cache_answer (GstClipCache *self, GstQuery *query, GBytes *source)
     return TRUE;
   }
   g_clear_pointer (&self->record, clip_record_unref);
-  if (self->key && clip_store_is_full (self->store))
+  if (self->key && (self->failed || clip_store_is_full (self->store)))
     g_clear_pointer (&self->key, g_bytes_unref);
   if (self->window && !self->key)
     clip_cached_query_narrow (query, self->window);

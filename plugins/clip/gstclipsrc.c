@@ -287,6 +287,7 @@ gst_clip_src_open (GstClipSrc *self)
   if (!settings_check (GST_ELEMENT (self)))
     return FALSE;
   gst_clip_src_take_settings (self);
+  clip_chain_renew_warner (GST_ELEMENT (self), "clipcache");
   wrong = cnn3d_keypoints_pattern_refuse (used->keypoints_pattern);
   if (wrong)
     goto bad_pattern;

@@ -105,6 +105,61 @@ test_deinterlacer_behind (void)
   g_free (file);
 }
 
+/* The folder cannot be written from the first frame on. */
+static void
+spoil (Run *run)
+{
+  gchar *lock = g_build_filename (run->data, "lock", NULL);
+
+  if (run->frames->len == 1) {
+    g_assert_cmpint (g_unlink (lock), ==, 0);
+    g_assert_cmpint (g_mkdir (lock, 0700), ==, 0);
+  }
+  g_free (lock);
+}
+
+/* One warning a run says that clips are not kept. The run ends well. */
+static void
+test_refused (void)
+{
+  static const gchar *const parts[] = { "is full: its *.pack files have 0 of 1000 bytes",
+    "Cannot extend the store in" };
+  gchar *csv = many_clips (8);
+
+  age (video);
+  for (guint failed = 0; failed < 2; failed++) {
+    gchar *cache = in_dir (failed ? "failed" : "full");
+    gchar *properties = g_strdup_printf (
+        "location=%s epochs=2 num-workers=%u clip-bin=\"clipcache location=%s max-size=%u\"", csv,
+        failed ? 0 : 3, cache, failed ? 100000000 : 1000);
+    Run *run = run_new (properties);
+
+    if (failed) {
+      run->on_frame = spoil;
+      run->data = cache;
+    }
+    run_play (run);
+    g_assert_true (run->eos);
+    g_assert_cmpuint (run->frames->len, ==, 2 * 8 * 4);
+    g_assert_cmpuint (run->warnings->len, ==, 1);
+    g_test_message ("%s", (gchar *) g_ptr_array_index (run->warnings, 0));
+    g_assert_true (g_str_has_prefix (g_ptr_array_index (run->warnings, 0),
+        "clipcache keeps no more clips (see max-size and location)"));
+    g_assert_nonnull (strstr (g_ptr_array_index (run->warnings, 0), parts[failed]));
+    if (!failed) {
+      /* the next run warns again */
+      gst_element_set_state (run->pipeline, GST_STATE_READY);
+      run->eos = FALSE;
+      run_play (run);
+      g_assert_cmpuint (run->warnings->len, ==, 2);
+    }
+    run_free (run);
+    g_free (properties);
+    g_free (cache);
+  }
+  g_free (csv);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -113,6 +168,7 @@ main (int argc, char **argv)
   cliprun_init (&argc, &argv);
   g_test_add_func ("/clipcache/size-behind", test_size_behind);
   g_test_add_func ("/clipcache/deinterlacer-behind", test_deinterlacer_behind);
+  g_test_add_func ("/clipcache/refused", test_refused);
   ret = g_test_run ();
   cliprun_deinit ();
 
