@@ -266,7 +266,10 @@ train_run_end_pass (TrainRun *self, const GstClipEpochDone *done)
   };
   GError *error = NULL;
 
-  self->at.open = FALSE;
+  self->at.open = self->at.begun = FALSE;
+  /* the clips after the position could not be read */
+  if (self->resume.state == RESUME_PASSING)
+    self->resume.state = RESUME_DONE;
   if (!train_run_collect (self) || !train_run_idle (self, NULL) || !train_run_share_skips (self)
       || !check_pass (self, done))
     return;
@@ -412,6 +415,9 @@ train_run_end (TrainRun *self)
 
   if (self->flow != GST_FLOW_OK || self->end.stopped)
     return;
+  /* upstream went back to clips that were trained on */
+  if (self->resume.replays && (reached || self->at.open || self->at.over))
+    self->resume.state = RESUME_DONE;
   if (self->at.open && !self->stream.announced && self->resume.state == RESUME_DONE)
     train_run_end_pass (self, NULL);
   train_run_leave (self);
@@ -425,7 +431,14 @@ train_run_end (TrainRun *self)
       && is_stopped (self)) {
     element_report_warning (self->element, GST_STREAM_ERROR, GST_STREAM_ERROR_FAILED,
         "The stream was stopped before training resumed: the checkpoint is as it was.");
-  } else if (self->resume.state == RESUME_PASSING || self->resume.state == RESUME_SEEKING) {
+  } else if (self->resume.state == RESUME_SEEKING) {
+    train_run_fail (self,
+        g_error_new (GST_STREAM_ERROR, GST_STREAM_ERROR_FAILED,
+            "The stream ended before upstream went to clip %" G_GUINT64_FORMAT
+            ", where training was to resume: another seek took the place of this one.",
+            self->resume.position),
+        NULL);
+  } else if (self->resume.state == RESUME_PASSING) {
     train_run_fail (self,
         g_error_new (GST_STREAM_ERROR, GST_STREAM_ERROR_FAILED,
             "The stream ended at clip %" G_GUINT64_FORMAT ", before clip %" G_GUINT64_FORMAT

@@ -71,6 +71,7 @@ seek (TrainRun *self)
 
   GST_INFO_OBJECT (self->element, "seeking to clip %" G_GUINT64_FORMAT, self->resume.position);
   self->resume.seqnum = gst_event_get_seqnum (event);
+  self->resume.replaced = FALSE;
   /* before the push, during which the segment may arrive */
   self->resume.state = RESUME_SEEKING;
   if (!gst_pad_push_event (GST_BASE_SINK_PAD (self->element), event))
@@ -160,6 +161,68 @@ elsewhere:
           "Training was to resume at clip %" G_GUINT64_FORMAT
           ", but upstream is at clip %" G_GUINT64_FORMAT
           ": use the same clips and seed as before, or set resume=never to start over.",
+          self->resume.position, e->position),
+      NULL);
+  return FALSE;
+}
+
+/* Leaves the current place of training, to which the stream has to return. */
+static void
+leave_place (TrainRun *self)
+{
+  self->resume.position = self->at.position;
+  self->resume.replays = TRUE;
+  self->resume.state = RESUME_PASSING;
+}
+
+gboolean
+train_run_follow (TrainRun *self, const GstClipEpoch *e)
+{
+  const guint64 at = self->at.position;
+  gboolean skips;
+
+  if (self->resume.state == RESUME_DONE) {
+    if (!self->at.counted)
+      return TRUE;
+    /* the first clips of a pass may be unreadable, or another rank's */
+    skips = (self->at.begun && e->first_clip == self->at.first ? e->position : e->first_clip) > at;
+    if (!skips && !self->at.begun && e->first_clip == at)
+      return TRUE;
+    leave_place (self);
+    if (!skips) {
+      if (e->position < at)
+        element_report_info (self->element,
+            "Upstream went back from clip %" G_GUINT64_FORMAT " to clip %" G_GUINT64_FORMAT
+            ": clips that were trained on are dropped.",
+            at, e->position);
+      return TRUE;
+    }
+    element_report_info (self->element,
+        "Upstream skipped from clip %" G_GUINT64_FORMAT " to clip %" G_GUINT64_FORMAT
+        ": it is asked to go back, so that no clip is missing.",
+        at, e->position);
+  } else {
+    if (!self->resume.replaced)
+      return TRUE;
+    if (e->position <= self->resume.position) {
+      /* whoever sought, this is the place or leads to it */
+      self->resume.state = RESUME_PASSING;
+      return TRUE;
+    }
+  }
+  seek (self);
+  if (self->resume.state == RESUME_PASSING)
+    goto missing;
+
+  return FALSE;
+
+  /* ERRORS */
+missing:
+  train_run_fail (self,
+      g_error_new (GST_STREAM_ERROR, GST_STREAM_ERROR_FAILED,
+          "Upstream skipped from clip %" G_GUINT64_FORMAT " to clip %" G_GUINT64_FORMAT
+          ", and cannot go back: the clips between them would be missing. Do not seek during "
+          "training.",
           self->resume.position, e->position),
       NULL);
   return FALSE;

@@ -42,6 +42,10 @@ typedef struct {
   gboolean over;      /* trained on before: to be dropped */
   gboolean worthless; /* its result is not worth a checkpoint */
   guint64 position;   /* clips */
+  gboolean counted;   /* a pass has begun since the start or a flush */
+  gboolean begun;     /* the trainer's pass has not ended; the stream may be elsewhere */
+  guint64 first;      /* its first clip */
+  guint64 skipped;    /* the clip after the last one that was counted as skipped */
 } TrainPlace;
 
 /* State of a resumed run's search for its position. */
@@ -56,7 +60,9 @@ typedef enum {
 typedef struct {
   Resume state;
   guint64 position;
-  guint32 seqnum; /* the seek's */
+  guint32 seqnum;    /* the seek's */
+  gboolean replaced; /* another seek's segment arrived after it */
+  gboolean replays;  /* this process has trained up to the position */
 } TrainResume;
 
 /* Times are monotonic microseconds. */
@@ -186,5 +192,9 @@ gboolean train_run_resume (TrainRun *run, Cnn3dPassResult *ended);
 void train_run_report_data (TrainRun *run);
 /* Moves a resumed run on to run->pass. FALSE: the pass is not to be started. */
 gboolean train_run_continue (TrainRun *run);
+/* Handles a pass at another place than where training is, which others that seek can cause: clips
+ * that were trained on are to be dropped, and upstream is asked for those that would be missing.
+ * To be called before the pass is run->pass. FALSE: the pass is to be ignored. */
+gboolean train_run_follow (TrainRun *run, const GstClipEpoch *pass);
 
 #endif

@@ -254,16 +254,24 @@ begin_pass (TrainRun *self)
   const GstClipEpoch *e = &self->pass;
   Cnn3dPass pass = { e->epoch, e->training, e->first_clip, e->position, e->clips, e->epochs,
     e->validates };
+  const gboolean held = self->at.begun && e->first_clip == self->at.first;
   GError *error = NULL;
   guint64 skipped = 0;
-  gboolean resumes;
+  gboolean resumes, continues;
 
   self->at.pending = self->at.over = FALSE;
   self->at.position = e->position;
   if (!make_trainer (self))
     return;
   resumes = self->resume.state != RESUME_DONE;
-  if (!train_run_continue (self))
+  continues = train_run_continue (self);
+  if (held && self->flow == GST_FLOW_OK && self->resume.state != RESUME_SEEKING) {
+    /* the stream has returned to the trainer's pass, whose end may be all that is left */
+    self->at.open = TRUE;
+    self->at.over = FALSE;
+    return;
+  }
+  if (!continues)
     return;
   if (resumes)
     pass.position = self->resume.position;
@@ -284,7 +292,8 @@ begin_pass (TrainRun *self)
   train_skips_begin_pass (
       &self->skips, e->clips - e->other_clips, train_run_follows (self) ? 0 : skipped);
 
-  self->at.open = TRUE;
+  self->at.open = self->at.begun = self->at.counted = TRUE;
+  self->at.first = e->first_clip;
   train_run_measure_from (self, pass.position);
 }
 
@@ -325,7 +334,9 @@ take_custom_event (TrainRun *self, GstEvent *event)
   GstClipSkipped skipped;
 
   if (gst_event_parse_clip_epoch (event, &epoch)) {
-    if (!train_run_collect (self))
+    if (self->resume.state == RESUME_SEEKING && !self->resume.replaced)
+      return;
+    if (!train_run_collect (self) || !train_run_follow (self, &epoch))
       return;
     self->stream.announced = TRUE;
     self->pass = epoch;
@@ -333,14 +344,17 @@ take_custom_event (TrainRun *self, GstEvent *event)
     self->at.pending = TRUE;
     if (self->stream.known)
       begin_pass (self);
+  } else if (self->resume.state == RESUME_SEEKING) {
+    return;
   } else if (gst_event_parse_clip_epoch_done (event, &done)) {
     self->at.pending = self->at.over = FALSE;
     if (self->at.open)
       train_run_end_pass (self, &done);
     self->at.position = done.position;
   } else if (gst_event_parse_clip_skipped (event, &skipped)) {
-    /* clips skipped before a resume may be reported again */
-    if (self->at.open && skipped.clip >= self->resume.position) {
+    /* clips skipped before a resume, or before upstream went back, may be reported again */
+    if (self->at.open && skipped.clip >= MAX (self->resume.position, self->at.skipped)) {
+      self->at.skipped = skipped.clip + 1;
       train_skips_add (&self->skips, &skipped, self->pass.training);
       train_log_skipped (self->log, &skipped);
     }
@@ -352,9 +366,13 @@ train_run_event (TrainRun *self, GstEvent *event)
 {
   GstClipPreparation preparation;
 
-  if (self->resume.state == RESUME_SEEKING && gst_event_get_seqnum (event) == self->resume.seqnum
-      && (GST_EVENT_TYPE (event) == GST_EVENT_SEGMENT || GST_EVENT_TYPE (event) == GST_EVENT_EOS))
-    self->resume.state = RESUME_SOUGHT;
+  if (GST_EVENT_TYPE (event) == GST_EVENT_SEGMENT || GST_EVENT_TYPE (event) == GST_EVENT_EOS) {
+    const gboolean own = gst_event_get_seqnum (event) == self->resume.seqnum;
+
+    self->resume.replaced = !own;
+    if (own && self->resume.state == RESUME_SEEKING)
+      self->resume.state = RESUME_SOUGHT;
+  }
 
   switch (GST_EVENT_TYPE (event)) {
     case GST_EVENT_CUSTOM_DOWNSTREAM_STICKY:
@@ -369,7 +387,7 @@ train_run_event (TrainRun *self, GstEvent *event)
         gst_event_replace (&self->stream.keypoints, event);
       break;
     case GST_EVENT_CUSTOM_DOWNSTREAM:
-      if (self->flow == GST_FLOW_OK && self->resume.state != RESUME_SEEKING)
+      if (self->flow == GST_FLOW_OK)
         take_custom_event (self, event);
       break;
     case GST_EVENT_EOS:
@@ -378,6 +396,8 @@ train_run_event (TrainRun *self, GstEvent *event)
     case GST_EVENT_FLUSH_STOP:
       train_run_collect (self);
       self->at.pending = self->at.open = self->at.over = FALSE;
+      self->at.begun = self->at.counted = FALSE;
+      self->at.skipped = 0;
       self->end.stopped = FALSE;
       break;
     default:

@@ -109,6 +109,136 @@ test_resume_at_border (void)
   remove_dir (dirs[1]);
 }
 
+/* Another element's seek takes the place of this one's, or comes before it: the same bits. */
+static void
+test_resume_with_others (void)
+{
+  static const guint64 elsewhere[][2] = { { 8, TRAIN + VAL }, { 4, TRAIN }, { TRAIN + VAL, 19 } };
+  gchar *whole = make_dir ();
+  Rig r = begin_run (whole);
+  guint32 seqnum = 0;
+
+  feed (&r, 0, TOTAL + 1);
+  rig_free (&r);
+  for (guint i = 0; i < G_N_ELEMENTS (elsewhere); i++)
+    for (guint own = 0; own < 2; own++) {
+      gchar *dir = make_dir ();
+
+      r = begin_run (dir);
+      feed (&r, 0, 8);
+      rig_free (&r);
+      r = begin_run (dir);
+      push_epoch (&r, 0, TRUE, 0, 0);
+      g_assert_cmpint (pull_seek (&r, &seqnum), ==, 8);
+      push_segment (&r, gst_util_seqnum_next ());
+      feed (&r, elsewhere[i][0], elsewhere[i][1]);
+      /* asks again where clips would be missing */
+      g_assert_cmpint (pull_seek (&r, &seqnum), ==, elsewhere[i][0] > 8 ? 8 : -1);
+      if (own || elsewhere[i][0] > 8) {
+        push_segment (&r, seqnum);
+        feed (&r, 8, TOTAL + 1);
+      } else {
+        feed (&r, elsewhere[i][1], TOTAL + 1);
+      }
+      assert_no_error (&r);
+      rig_free (&r);
+      assert_same_file (whole, dir, "last.safetensors");
+      remove_dir (dir);
+    }
+
+  /* it was replaced, and nothing more comes */
+  {
+    gchar *dir = make_dir ();
+
+    r = begin_run (dir);
+    feed (&r, 0, 8);
+    rig_free (&r);
+    r = begin_run (dir);
+    push_epoch (&r, 0, TRUE, 0, 0);
+    gst_harness_push_event (r.h, gst_event_new_eos ());
+    assert_error (&r, GST_STREAM_ERROR, GST_STREAM_ERROR_FAILED,
+        "The stream ended before upstream went to clip 8, where training was to resume: another "
+        "seek took the place of this one.");
+    rig_free (&r);
+    remove_dir (dir);
+  }
+  remove_dir (whole);
+}
+
+static void
+assert_info (Rig *r, const gchar *part)
+{
+  GstMessage *message = pop (r, GST_MESSAGE_INFO, NULL);
+  GError *error = NULL;
+
+  g_assert_nonnull (message);
+  gst_message_parse_info (message, &error, NULL);
+  if (!strstr (error->message, part))
+    g_error ("no \"%s\" in \"%s\"", part, error->message);
+  g_error_free (error);
+  gst_message_unref (message);
+}
+
+/* Seeks during training, to any place: each clip is trained on once. */
+static void
+test_seeks (void)
+{
+  gchar *whole = make_dir ();
+  Rig r = begin_run (whole);
+  static const guint64 from[] = { 4, TRAIN, 14, TRAIN + VAL, 23 };
+  static const guint64 to[][2] = { { 0, 4 }, { 8, 10 }, { 10, 14 }, { 15, 19 }, { 25, 29 } };
+  guint32 seqnum = 0;
+
+  feed (&r, 0, TOTAL + 1);
+  rig_free (&r);
+  for (guint i = 0; i < G_N_ELEMENTS (from); i++)
+    for (guint k = 0; k < G_N_ELEMENTS (to); k++) {
+      gchar *dir = make_dir ();
+
+      r = begin_run (dir);
+      feed (&r, 0, from[i]);
+      push_segment (&r, gst_util_seqnum_next ());
+      feed (&r, to[k][0], to[k][1]);
+      /* asks for clips that would be missing */
+      if (to[k][0] > from[i]) {
+        g_assert_cmpint (pull_seek (&r, &seqnum), ==, from[i]);
+        push_segment (&r, seqnum);
+        feed (&r, from[i], TOTAL + 1);
+      } else {
+        g_assert_cmpint (pull_seek (&r, &seqnum), ==, -1);
+        feed (&r, to[k][1], TOTAL + 1);
+      }
+      if (to[k][0] < from[i])
+        assert_info (&r, "clips that were trained on are dropped.");
+      else if (to[k][0] > from[i])
+        assert_info (&r, ": it is asked to go back, so that no clip is missing.");
+      assert_no_error (&r);
+      rig_free (&r);
+      assert_same_file (whole, dir, "last.safetensors");
+      remove_dir (dir);
+    }
+
+  /* stopped among clips that were trained on */
+  r = rig_new ("num-classes=3");
+  begin_stream (&r, 4);
+  feed (&r, 0, 8);
+  push_epoch (&r, 0, TRUE, 0, 0);
+  gst_harness_push_event (r.h, gst_event_new_eos ());
+  assert_no_error (&r);
+  rig_free (&r);
+
+  r = rig_new ("num-classes=3");
+  begin_stream (&r, 4);
+  gst_pad_set_event_function (r.h->srcpad, refuse);
+  feed (&r, 0, 4);
+  feed (&r, 8, TOTAL);
+  assert_error (&r, GST_STREAM_ERROR, GST_STREAM_ERROR_FAILED,
+      "Upstream skipped from clip 4 to clip 8, and cannot go back: the clips between them would be "
+      "missing.");
+  rig_free (&r);
+  remove_dir (whole);
+}
+
 /* The next clips of a resumed run cannot be read: the source announces a pass at a later
  * position. */
 static void
@@ -453,6 +583,8 @@ main (int argc, char **argv)
   g_test_add_func ("/cnn3dtrain-resume/refused", test_refused);
   g_test_add_func ("/cnn3dtrain-resume/unwritable", test_unwritable);
   g_test_add_func ("/cnn3dtrain-resume/seek", test_resume);
+  g_test_add_func ("/cnn3dtrain-resume/with-others", test_resume_with_others);
+  g_test_add_func ("/cnn3dtrain-resume/seeks", test_seeks);
   g_test_add_func ("/cnn3dtrain-resume/at-bad-clips", test_resume_at_bad_clips);
   g_test_add_func ("/cnn3dtrain-resume/at-border", test_resume_at_border);
   g_test_add_func ("/cnn3dtrain-resume/without-seek", test_resume_without_seek);

@@ -249,6 +249,24 @@ def stopped(folder):
              "it does not say that nothing is saved")
 
 
+def shared(folder):
+    """Two trainers of one source resume with the bits that each has alone, also where their checkpoints differ"""
+    videos(folder)
+    clips = "clipsrc location=train.csv shuffle=false epochs=%%d %s ! clipbatch batch-size=2 ! " % CLIP_BIN
+    trainer = "%s ! cnn3dtrain base-width=4 threads=1 device=cpu checkpoint-dir=%%s " % launch.QUEUE
+    for name, epochs in ("a", 1), ("b", 1), ("c", 2):
+        launch.launch(clips % epochs + trainer % name, folder).fine()
+    launch.launch(clips % 3 + trainer % "a", folder).fine()
+    for others in ("b", "b"), ("b", "c"):
+        for number, name in enumerate(others):
+            launch.shutil.copytree(os.path.join(folder, name), os.path.join(folder, "other%d" % number))
+        run = launch.launch(clips % 3 + "tee name=t  t. ! %s t. ! %s" % (trainer % "other0", trainer % "other1"), folder).fine()
+        for number in range(2):
+            name = "other%d" % number
+            run.need(bytes_of(folder, name) == bytes_of(folder, "a"), "%s of %s has other bits" % (name, others))
+            launch.shutil.rmtree(os.path.join(folder, name))
+
+
 def strip(folder, name):
     """Removes fields that older versions did not write."""
     path = os.path.join(folder, name, [f for f in files(folder, name) if f.endswith(".state")][0])
@@ -359,4 +377,4 @@ def learns_nothing(folder):
 
 
 if __name__ == "__main__":
-    launch.main(locked, without_steps, empty, monitors, skipped, skipped_before, complete, stopped, other_data, within, learns_nothing)
+    launch.main(locked, without_steps, empty, monitors, skipped, skipped_before, complete, stopped, shared, other_data, within, learns_nothing)
