@@ -400,12 +400,11 @@ check_steps (TrainRun *self)
         "precision=bf16-mixed or 32.",
         mark.steps_skipped, self->metrics->loss_scale);
   else
-    error = g_error_new_literal (GST_STREAM_ERROR, GST_STREAM_ERROR_FAILED,
-        "No training step: no training clips arrived. With clipsrc, passes=all has them.");
+    train_run_fail_untrained (self);
   if (error)
     train_run_fail (self, error, NULL);
 
-  return !error;
+  return self->flow == GST_FLOW_OK;
 }
 
 void

@@ -30,3 +30,12 @@ train_run_fail (TrainRun *self, GError *error, const gchar *about)
   self->flow = GST_FLOW_ERROR;
   g_error_free (error);
 }
+
+void
+train_run_fail_untrained (TrainRun *self)
+{
+  train_run_fail (self,
+      g_error_new_literal (GST_STREAM_ERROR, GST_STREAM_ERROR_FAILED,
+          "No training step: no training clips arrived. With clipsrc, passes=all has them."),
+      NULL);
+}

@@ -120,6 +120,8 @@ struct _TrainRun {
 /* Posts an error, frees it and refuses further buffers. about: see
  * element_report_error(). */
 void train_run_fail (TrainRun *run, GError *error, const gchar *about);
+/* The same: there are no training clips. */
+void train_run_fail_untrained (TrainRun *run);
 
 /* --- trainclasses.c --- */
 

@@ -258,6 +258,7 @@ begin_pass (TrainRun *self)
   GError *error = NULL;
   guint64 skipped = 0;
   gboolean resumes, continues;
+  Cnn3dRunMark mark;
 
   self->at.pending = self->at.over = FALSE;
   self->at.position = e->position;
@@ -273,6 +274,12 @@ begin_pass (TrainRun *self)
   }
   if (!continues)
     return;
+  cnn3d_trainer_get_mark (self->trainer, &mark);
+  if (!pass.training && mark.step == 0 && mark.steps_skipped == 0) {
+    /* there is nothing to validate, and without training passes there will not be */
+    train_run_fail_untrained (self);
+    return;
+  }
   if (resumes)
     pass.position = self->resume.position;
   if (!cnn3d_trainer_begin_pass (self->trainer, &pass, &error)) {

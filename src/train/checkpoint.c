@@ -362,7 +362,7 @@ cnn3d_trainer_save (Cnn3dTrainer *t, gchar **path, GError **error)
 
   if (!cnn3d_trainer_wait (t, &progress, error))
     return FALSE;
-  if (!t->params.checkpoint_dir || t->mark_saved || t->in_step
+  if (!t->params.checkpoint_dir || t->mark_saved || t->in_step || t->mark.step == 0
       || (t->ranks && !cnn3d_ranks_agree (t->ranks)))
     return TRUE;
   if (save (t, path, error))

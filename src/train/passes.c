@@ -133,7 +133,9 @@ cnn3d_trainer_end_pass (Cnn3dTrainer *t, guint64 position, Cnn3dPassResult *resu
   if (pass->training)
     t->now.train_loss = result->loss;
   if (result->epoch_complete) {
-    value = monitored (t, result);
+    /* weights that no step has changed are not saved, so that none are to be better than they */
+    if (t->now.step > 0)
+      value = monitored (t, result);
     result->improved = !isnan (value) && (isnan (t->now.best) || value > t->now.best);
     if (result->improved) {
       t->now.best = value;

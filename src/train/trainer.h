@@ -290,8 +290,8 @@ CNN3D_API gboolean cnn3d_trainer_end_pass (
 
 /* Saves the weights of an epoch that ended if they are among the best, and the state as of the last
  * optimizer step (batches accumulated since are not saved, and repeated after a resume). Does
- * nothing if that is saved already or there is no checkpoint-dir. *path (may be NULL): free with
- * g_free(). */
+ * nothing if that is saved already, before the first step, or without a checkpoint-dir. *path (may
+ * be NULL): free with g_free(). */
 CNN3D_API gboolean cnn3d_trainer_save (Cnn3dTrainer *trainer, gchar **path, GError **error);
 
 /* --- for tests and tools --- */

@@ -245,9 +245,12 @@ test_larger_batch (void)
 
   r = rig_new ("");
   begin_stream (&r, 5);
-  push_epoch (&r, 0, FALSE, 0, 0);
+  push_epoch (&r, 0, TRUE, 0, 0);
   gst_harness_push (r.h, make_batch (0, 5, UINT8_INT32));
-  push_done (&r, 0, FALSE, 5);
+  push_done (&r, 0, TRUE, TRAIN);
+  push_epoch (&r, 0, FALSE, TRAIN, TRAIN);
+  gst_harness_push (r.h, make_batch (TRAIN, 5, UINT8_INT32));
+  push_done (&r, 0, FALSE, TRAIN + VAL);
   message = pop (&r, GST_MESSAGE_ELEMENT, "cnn3dtrain-validation");
   g_assert_cmpuint (get_uint64 (message, "clips"), ==, 5);
   gst_message_unref (message);
@@ -464,9 +467,9 @@ test_conflicts (void)
   r = rig_new ("num-classes=3");
   caps_for (&r, 4);
   push_segment (&r, 0);
-  push_epoch (&r, 0, FALSE, 0, 0);
+  push_epoch (&r, 0, TRUE, 0, 0);
   g_assert_cmpint (gst_harness_push (r.h, make_batch (0, 4, UINT8_INT32)), ==, GST_FLOW_OK);
-  push_done (&r, 0, FALSE, 4);
+  push_done (&r, 0, TRUE, 4);
   g_assert_cmpint (gst_harness_push (r.h, make_batch (4, 4, UINT8_INT32)), ==, GST_FLOW_ERROR);
   assert_error (&r, GST_STREAM_ERROR, GST_STREAM_ERROR_FAILED,
       "A batch arrived between two passes: upstream must send");
@@ -695,9 +698,7 @@ test_empty (void)
   r = rig_new ("");
   begin_stream (&r, 4);
   push_epoch (&r, 0, FALSE, 0, 0);
-  gst_harness_push (r.h, make_batch (0, 4, UINT8_INT32));
-  push_done (&r, 0, FALSE, VAL);
-  gst_harness_push_event (r.h, gst_event_new_eos ());
+  g_assert_cmpint (gst_harness_push (r.h, make_batch (0, 4, UINT8_INT32)), ==, GST_FLOW_ERROR);
   assert_error (&r, GST_STREAM_ERROR, GST_STREAM_ERROR_FAILED,
       "No training step: no training clips arrived. With clipsrc, passes=all has them.");
   rig_free (&r);
@@ -725,12 +726,12 @@ test_empty (void)
   /* no clip of a pass arrived, and no skipped clip was reported */
   r = rig_new ("max-skipped=1");
   begin_stream (&r, 4);
-  push_epoch (&r, 0, FALSE, 0, 0);
+  push_epoch (&r, 0, TRUE, 0, 0);
   gst_harness_push (r.h, make_batch (0, 4, UINT8_INT32));
-  push_done (&r, 0, FALSE, VAL);
-  push_epoch (&r, 0, TRUE, VAL, VAL);
+  push_done (&r, 0, TRUE, TRAIN);
+  push_epoch (&r, 1, TRUE, TRAIN, TRAIN);
   {
-    GstClipEpochDone done = { 0, TRUE, VAL + TRAIN, 0, TRAIN };
+    GstClipEpochDone done = { 1, TRUE, 2 * TRAIN, 0, TRAIN };
 
     gst_harness_push_event (r.h, gst_event_new_clip_epoch_done (&done));
   }

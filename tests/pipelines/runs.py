@@ -107,6 +107,7 @@ def empty(folder):
     run.need(re.search("WARNING.*before its first frame: there is no result", run.err + run.out), "no warning")
     run = launch.launch(line(source="passes=val val-location=val.csv", folder="none"), folder)
     run.refused("No training step: no training clips arrived", "passes=all")
+    run.need(not files(folder, "none") and not run.messages("cnn3dtrain-validation"), "it validated or saved noise")
     launch.launch("clipsrc location=val.csv passes=test %s ! clipbatch batch-size=8 drop-last=true ! cnn3deval %s" % (
         CLIP_BIN, model), folder).refused("The 2 clips of a validation or test pass do not fill a batch of 8")
 
