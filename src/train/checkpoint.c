@@ -145,11 +145,13 @@ write_weights (Cnn3dTrainer *t, const gchar *path, const gchar *state, GError **
   return cnn3d_safetensors_writer_finish (w, error);
 }
 
+/* What ranks epochs. validates: there are validation passes. */
 static const gchar *
-monitor_name (Cnn3dMonitor monitor)
+monitor_name (Cnn3dMonitor monitor, gboolean validates)
 {
-  return cnn3d_choice_name (
-      &cnn3d_monitors, monitor == CNN3D_MONITOR_AUTO ? CNN3D_MONITOR_VAL_ACCURACY : monitor);
+  if (monitor == CNN3D_MONITOR_AUTO)
+    return validates ? "val-accuracy" : "train-accuracy";
+  return cnn3d_choice_name (&cnn3d_monitors, monitor);
 }
 
 /* What of the input does not show in the weights' shapes, without what the network does not depend
@@ -220,7 +222,8 @@ write_state (Cnn3dTrainer *t, const gchar *path, GError **error)
   if (t->class_weights)
     add_double (w, "loss-weight", m->pass.weight);
   add_double (w, "train-loss", m->train_loss);
-  cnn3d_safetensors_writer_metadata (w, "monitor", monitor_name (t->params.monitor));
+  cnn3d_safetensors_writer_metadata (w, "monitor",
+      monitor_name (t->params.monitor, !m->best_epoch.known || m->best_epoch.validated));
   add_double (w, "best", m->best);
   cnn3d_safetensors_writer_number (w, "epochs-since-best", m->epochs_since_best);
   cnn3d_trainer_write_data (t, w);
@@ -476,24 +479,29 @@ get_mark (Cnn3dTrainer *t, Cnn3dSafetensors *file, TrainerMark *m)
   return get_kept (t, file);
 }
 
-/* One monitor's best value means nothing to another. Older versions did not write the monitor. */
+/* The best value of one monitor, or of one set of clips, means nothing to another. Older versions
+ * did not write the monitor, or wrote auto as val-accuracy. */
 static void
 check_monitor (Cnn3dTrainer *t, Cnn3dSafetensors *file, TrainerMark *m)
 {
+  const gboolean validates =
+      t->params.data.order ? t->params.data.validation_clips > 0 : t->validates;
   const gchar *was = cnn3d_safetensors_metadata (file, "monitor"),
-              *is = monitor_name (t->params.monitor);
-  g_autofree gchar *note = NULL;
+              *is = monitor_name (t->params.monitor, validates);
+  g_autofree gchar *by = NULL, *note = NULL;
 
-  if (!was || !strcmp (was, is) || isnan (m->best))
+  if (was && !strcmp (was, "val-accuracy") && m->best_epoch.known && !m->best_epoch.validated)
+    was = "train-accuracy";
+  if (isnan (m->best) || (!t->other_labels && (!was || !strcmp (was, is))))
     return;
   m->best = NAN;
   m->best_epoch.known = FALSE;
   m->epochs_since_best = 0;
   g_array_set_size (t->kept, 0);
-  note = g_strdup_printf (
-      "the best weights so far were chosen by monitor=%s, not by %s: the comparison of epochs "
-      "starts over, and the next epoch's weights become best.safetensors",
-      was, is);
+  by = t->other_labels ? g_strdup ("on that data") : g_strdup_printf ("by %s, not by %s", was, is);
+  note = g_strdup_printf ("the best weights so far were chosen %s: the comparison of epochs starts "
+                          "over, and the next epoch's weights become best.safetensors",
+      by);
   cnn3d_trainer_add_note (t, note);
 }
 

@@ -282,5 +282,6 @@ cnn3d_trainer_check_data (Cnn3dTrainer *t, const gchar *path, Cnn3dSafetensors *
   t->data_note = g_strdup_printf ("the checkpoint was trained on other data: %s", text->str);
   t->other_order = known && strcmp (was.order, is->order);
   t->other_clips = known && !same_clips (&was, is);
+  t->other_labels = t->other_clips || (known && strcmp (was.labels, is->labels));
   return TRUE;
 }

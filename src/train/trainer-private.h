@@ -114,6 +114,7 @@ struct _Cnn3dTrainer {
   GArray *kept;                      /* of TrainerKept: weights of the best epochs, best first */
   gchar *data_note;                  /* NULL: none */
   gboolean other_order, other_clips; /* than the checkpoint's: the order; the number in each pass */
+  gboolean other_labels;             /* likewise, the clips or their labels, in any order */
   gboolean resumed;                  /* and the pass that it continues has not started */
 };
 

@@ -315,12 +315,14 @@ def other_data(folder):
         run.need(re.search("WARNING.*the checkpoint was trained on other data: .*" + said, run.err + run.out),
                  "not reported")
         run.need("epoch 3/3  loss" in run.out and "epoch 2/3" not in run.out, "not the third epoch")
+        run.need("chosen on that data: the comparison of epochs starts over" in run.out + run.err
+                 and "best: epoch 3 " in run.out, "epochs on other data are compared")
         # from there on it is the run's data
         run = launch.launch(line(location, epochs=4), folder).fine()
         run.need("epoch 4/4  loss" in run.out and "other data" not in run.out + run.err, "it still counts as other data")
     resumed("train.csv", source="val-location=val.csv").refused("had 6 rows and has 8")
     run = resumed("train.csv", "resume-data=any", source="val-location=val.csv").fine()
-    run.need("epoch 3/3  loss" in run.out and "val-loss" in run.out, "not with the validation")
+    run.need("epoch 3/3  loss" in run.out and "best: epoch 3  val-loss" in run.out, "not with the validation")
     run = launch.launch(line(epochs=3, more="resume=auto").replace("width=32", "width=40"), folder)
     run.refused("width was 32 and is 40")
     run = launch.launch(line(epochs=4, source="val-location=val.csv").replace(

@@ -191,6 +191,7 @@ test_other_monitor (void)
   } cases[] = { { CNN3D_MONITOR_TRAIN_LOSS, CNN3D_MONITOR_TRAIN_LOSS, TRUE },
     { CNN3D_MONITOR_AUTO, CNN3D_MONITOR_VAL_ACCURACY, TRUE },
     { CNN3D_MONITOR_TRAIN_LOSS, CNN3D_MONITOR_VAL_LOSS, FALSE },
+    { CNN3D_MONITOR_AUTO, CNN3D_MONITOR_VAL_LOSS, FALSE },
     { CNN3D_MONITOR_VAL_ACCURACY, CNN3D_MONITOR_VAL_F1, FALSE } };
 
   for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
@@ -201,6 +202,12 @@ test_other_monitor (void)
     guint64 position;
     Cnn3dTrainer *t;
     Cnn3dBest best;
+
+    g_autofree gchar *chosen =
+        g_strdup_printf ("the best weights so far were chosen by %s, not by %s",
+            cases[i].was == CNN3D_MONITOR_AUTO ? "val-accuracy"
+                                               : cnn3d_choice_name (&cnn3d_monitors, cases[i].was),
+            cnn3d_choice_name (&cnn3d_monitors, cases[i].is));
 
     params_init (&p, dir);
     p.monitor = cases[i].was;
@@ -218,8 +225,7 @@ test_other_monitor (void)
     if (cases[i].same)
       g_assert_null (cnn3d_trainer_data_note (t));
     else
-      g_assert_nonnull (
-          strstr (cnn3d_trainer_data_note (t), "the best weights so far were chosen by monitor="));
+      g_assert_nonnull (strstr (cnn3d_trainer_data_note (t), chosen));
     cnn3d_trainer_free (&t);
     remove_dir (dir);
   }
