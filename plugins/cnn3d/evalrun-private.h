@@ -39,7 +39,8 @@ struct _EvalRun {
   gboolean has_clips; /* the stream has a clip-classes event */
   gboolean announced; /* the stream has clip-epoch events */
   gboolean pass_open;
-  GstClipEpoch pass;
+  GstClipEpoch pass;             /* its clips are videos, of which there are several windows */
+  guint windows;                 /* of each video in validation and test passes; 0: unknown */
   Cnn3dPredictions *predictions; /* of the pass */
   /* of the pass, by view: from it alone; whether the last video has it; NULL: no views */
   Cnn3dPredictions **view_predictions;

@@ -110,6 +110,13 @@ begin_pass (EvalRun *self)
   clear_results (self);
 }
 
+/* Clips of that many videos of the pass. */
+static guint64
+clips_of (const EvalRun *self, guint64 videos)
+{
+  return self->pass.training ? videos : videos * MAX (self->windows, 1);
+}
+
 /* A pass without clips has no metrics. */
 static void
 fail_empty (EvalRun *self, guint64 delivered)
@@ -156,8 +163,9 @@ end_pass (EvalRun *self, gboolean complete)
 static void
 cut_short (EvalRun *self)
 {
-  gchar *of =
-      self->pass.clips > 0 ? g_strdup_printf (" of %" G_GUINT64_FORMAT, self->pass.clips) : NULL;
+  gchar *of = self->pass.clips > 0
+      ? g_strdup_printf (" of %" G_GUINT64_FORMAT, clips_of (self, self->pass.clips))
+      : NULL;
 
   GST_ELEMENT_WARNING (self->element, STREAM, FAILED,
       ("The stream ended before its pass did: the metrics cover the %" G_GUINT64_FORMAT
@@ -166,6 +174,23 @@ cut_short (EvalRun *self)
       (NULL));
   g_free (of);
   end_pass (self, FALSE);
+}
+
+/* delivered: videos that clipsrc sent. */
+static void
+end_announced (EvalRun *self, guint64 delivered, guint64 skipped)
+{
+  const guint64 arrived = clips_of (self, delivered);
+
+  if (self->clips < arrived)
+    GST_ELEMENT_WARNING (self->element, STREAM, FAILED,
+        ("%" G_GUINT64_FORMAT " of %" G_GUINT64_FORMAT
+         " clips are not evaluated, and the metrics are marked as incomplete: they filled no "
+         "batch, and clipbatch drop-last=true drops the rest. Set drop-last=false.",
+            arrived - self->clips, arrived),
+        (NULL));
+  /* a pass entered in its middle delivers fewer clips */
+  end_pass (self, delivered + skipped >= self->pass.clips && self->clips >= arrived);
 }
 
 static void
@@ -188,8 +213,7 @@ take_custom_event (EvalRun *self, GstEvent *event)
     if (self->clips == 0)
       fail_empty (self, done.delivered);
     else
-      /* a pass entered in its middle delivers fewer clips */
-      end_pass (self, done.delivered + done.skipped >= self->pass.clips);
+      end_announced (self, done.delivered, done.skipped);
   } else if (gst_event_parse_clip_skipped (event, &skipped) && self->pass_open) {
     cnn3d_skipped_add (&self->skipped, skipped.path, skipped.reason);
   }
@@ -209,6 +233,7 @@ take_sticky_event (EvalRun *self, GstEvent *event)
     g_strfreev (names);
   } else if (gst_event_parse_clip_preparation (event, &preparation)) {
     self->prepared = TRUE;
+    self->windows = preparation.clips_per_video;
     eval_run_check_preparation (self, &preparation);
   } else if (gst_event_parse_clip_keypoints (event, &keypoints)) {
     gst_event_replace (&self->keypoints, event);
@@ -332,7 +357,7 @@ show_progress (EvalRun *self)
   ProgressStep step = { .epoch = self->pass.epoch,
     .epochs = self->pass.epochs,
     .done = self->clips,
-    .clips = self->announced ? self->pass.clips : 0,
+    .clips = self->announced ? clips_of (self, self->pass.clips) : 0,
     .loss = NAN,
     .accuracy = (gdouble) self->right / self->clips,
     .clips_per_second = self->clips / MAX (seconds, 1e-6),

@@ -226,6 +226,26 @@ report_skipped (TrainRun *self)
   g_free (text);
 }
 
+/* Reports once that a validation lacks clips. delivered: that clipsrc sent to this rank. */
+static void
+report_dropped (TrainRun *self, guint64 delivered)
+{
+  const guint64 arrived = train_run_clips_of (self, delivered);
+  const guint64 clips = cnn3d_trainer_pass_clips (self->trainer);
+  gchar *text;
+
+  if (self->pass.training || self->comm || clips >= arrived || self->dropped_reported)
+    return;
+  self->dropped_reported = TRUE;
+  text = g_strdup_printf ("%" G_GUINT64_FORMAT " of %" G_GUINT64_FORMAT
+                          " validation clips are in no batch, and so in no metric of a "
+                          "validation: clipbatch drop-last=true drops them. Set drop-last=false.",
+      arrived - clips, arrived);
+  element_report_warning (self->element, GST_STREAM_ERROR, GST_STREAM_ERROR_FAILED, text);
+  train_log_warning (self->log, text);
+  g_free (text);
+}
+
 static gboolean
 is_last (TrainRun *self, const Cnn3dPassResult *result)
 {
@@ -274,6 +294,8 @@ train_run_end_pass (TrainRun *self, const GstClipEpochDone *done)
       || !check_pass (self, done))
     return;
   report_skipped (self);
+  if (done)
+    report_dropped (self, done->delivered);
   self->at.position = position;
   if (!cnn3d_trainer_end_pass (self->trainer, position, &result, &error)) {
     train_run_fail (self, error, NULL);

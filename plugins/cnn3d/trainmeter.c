@@ -14,6 +14,17 @@
 /* Fraction of the budget above which a warning is posted */
 #define WARN_SHARE 0.9
 
+guint64
+train_run_clips_of (const TrainRun *self, guint64 videos)
+{
+  GstClipPreparation from;
+
+  if (self->pass.training || !self->stream.preparation
+      || !gst_event_parse_clip_preparation (self->stream.preparation, &from))
+    return videos;
+  return videos * MAX (from.clips_per_video, 1);
+}
+
 void
 train_run_measure_from (TrainRun *self, guint64 position)
 {
@@ -118,8 +129,9 @@ train_run_measure (TrainRun *self, const Cnn3dProgress *p, guint clips)
   }
   if (self->progress) {
     step = (ProgressStep) { self->pass.epoch, self->pass.epochs, self->pass.training, p->step,
-      p->clips, self->pass.clips, p->pass_loss, p->pass_accuracy, p->lr, rate, resident,
-      self->meter.line.loss_scale, p->steps_skipped, NULL, self->skips.pass.skipped };
+      p->clips, train_run_clips_of (self, self->pass.clips), p->pass_loss, p->pass_accuracy, p->lr,
+      rate, resident, self->meter.line.loss_scale, p->steps_skipped, NULL,
+      self->skips.pass.skipped };
     progress_step (self->progress, &step);
   }
 }

@@ -113,6 +113,7 @@ struct _TrainRun {
   TrainSkips skips;
   TrainWatch watch;
   gboolean monitor_reported; /* that it is the training accuracy */
+  gboolean dropped_reported; /* that clips are missing in validation */
 };
 
 /* --- trainfail.c --- */
@@ -135,6 +136,8 @@ void train_run_clear_classes (TrainRun *run);
 
 /* --- trainmeter.c --- */
 
+/* Clips of that many videos of the pass: clipsample may take several of each in validation. */
+guint64 train_run_clips_of (const TrainRun *run, guint64 videos);
 /* Starts measuring `pass` at that position. */
 void train_run_measure_from (TrainRun *run, guint64 position);
 /* Reports a finished batch. */

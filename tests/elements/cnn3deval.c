@@ -317,6 +317,21 @@ test_cut_short (void)
   assert_warning (&r, "was stopped before the first batch of its pass: nothing of it was");
   g_assert_null (find (&r, GST_MESSAGE_ELEMENT, "cnn3deval-result"));
   rig_free (&r);
+
+  /* three clips of each video */
+  {
+    const GstClipPreparation p = { .sampling = "center", .clips_per_video = 3, .frame_rate_d = 1 };
+
+    r = eval_new ("");
+    caps_for (&r, 4);
+    push_segment (&r, 0);
+    gst_harness_push_event (r.h, gst_event_new_clip_preparation (&p));
+    push_epoch (&r, 0, FALSE, 0, 0);
+    gst_harness_push (r.h, make_batch (0, 4, UINT8_INT32));
+    finish (&r);
+    assert_warning (&r, "cover the 4 clips of 15 that arrived");
+    rig_free (&r);
+  }
 }
 
 /* A precision that CPUs do not support, and a folder that is removed. */
@@ -500,7 +515,7 @@ test_flush (void)
   push_segment (&r, 0);
   push_epoch (&r, 0, FALSE, 0, 0);
   gst_harness_push (r.h, make_batch (4, 4, UINT8_INT32));
-  push_done (&r, 0, FALSE, 5);
+  push_counts (&r, 4, 1);
   finish (&r);
   g_assert_true (result (&r, &accuracy, &clips, &videos));
   g_assert_cmpuint (clips, ==, 4);

@@ -319,6 +319,18 @@ def classes_of(model):
     return json.loads(json.loads(data[8:8 + size])["__metadata__"]["classes"])
 
 
+def dropped(folder):
+    """Clips that clipbatch drops are reported, and the metrics are marked as incomplete"""
+    model, _ = trained()
+    for sample, batch, said in ("", 16, "8 of 40"), ("clips-per-video=3", 7, "1 of 120"), ("", 4, None):
+        clips = line(source(sample=sample), "model=%s output-dir=results" % model, batch)
+        run = launch.launch(clips.replace("clipbatch", "clipbatch drop-last=true"), folder).fine()
+        metrics, _ = read(os.path.join(folder, "results"))
+        run.need(metrics["complete"] is (said is None), str(metrics))
+        run.need(("WARNING" in run.out + run.err) is (said is not None), "a warning too many or too few")
+        run.need(not said or "%s clips are not evaluated" % said in run.out + run.err, "not reported")
+
+
 def feature_maps(folder):
     """Feature maps of the first batches: a picture for each clip and layer, with one tile per frame"""
     run, metrics, rows = evaluate(folder, "feature-maps=2 feature-layers=stem,layer2,layer4.1.conv2", 3)
@@ -352,7 +364,7 @@ def cut_short(folder):
 
 if __name__ == "__main__":
     try:
-        launch.main(as_trained, same_bits, scikit_learn, views, other_preparation, at_a_rate, names, bad_files, skipped, feature_maps,
+        launch.main(as_trained, same_bits, scikit_learn, views, other_preparation, at_a_rate, names, bad_files, skipped, dropped, feature_maps,
                     cut_short)
     finally:
         if MODEL:

@@ -82,6 +82,7 @@ def without_steps(folder):
     views = line("three.csv", epochs=1, batch=3, source="val-location=val.csv", batching="drop-last=true", folder="views")
     run = launch.launch(views.replace("num-frames=4", "num-frames=4 frame-interval=1 clips-per-video=2"), folder).fine()
     run.need([m["clips"] for m in run.messages("cnn3dtrain-validation")] == ["3"], "not one batch of views")
+    run.need(re.search("WARNING.*: 1 of 4 validation clips are in no batch", run.err + run.out), "not that one is missing")
     run = launch.launch(line("trains-gone.csv", batch=3, batching="drop-last=true", folder="none"), folder)
     run.refused("No training step in epoch 1: of 3 training clips 2 arrived, but no batch of 3 was full",
                 "batch-size to 2 or less, or drop-last=false")
