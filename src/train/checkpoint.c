@@ -2,7 +2,7 @@
  *
  * last.safetensors holds the weights, by PyTorch's names, and its metadata names the file with the
  * rest of the state (optimizer, position, metrics). The state file is written first, under a new
- * name: the rename of last.safetensors makes the new checkpoint the valid one, and only then is the
+ * name (statename.c): the rename of last.safetensors makes the new checkpoint the valid one, and only then is the
  * old state file removed. best.safetensors (and epoch-*, with save-top-k above 1) hold weights
  * only.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
@@ -344,12 +344,11 @@ save (Cnn3dTrainer *t, gchar **path, GError **error)
   if (!make_folder (t, error) || !keep_best (t, error))
     return FALSE;
   t->ended.unsaved = FALSE;
-  /* A position is passed once, so state names of a run are unique. */
-  state = g_strdup_printf (
-      "last-%" G_GUINT64_FORMAT "-%" G_GUINT64_FORMAT ".state", t->mark.step, t->mark.position);
-  state_path = g_build_filename (t->params.checkpoint_dir, state, NULL);
+  state_path = g_build_filename (t->params.checkpoint_dir, "last-new.state", NULL);
   last = g_build_filename (t->params.checkpoint_dir, LAST, NULL);
-  if (!write_state (t, state_path, error) || !write_weights (t, last, state, error))
+  if (!write_state (t, state_path, error)
+      || !(state = cnn3d_state_rename (state_path, &t->mark, error))
+      || !write_weights (t, last, state, error))
     return FALSE;
   remove_other_states (t, state);
   t->mark_saved = TRUE;
@@ -544,7 +543,8 @@ read_state (Cnn3dTrainer *t, Cnn3dSafetensors *file, const gchar *path, const gc
         path);
     return FALSE;
   }
-  if (!cnn3d_trainer_check_data (t, last, file, mark, error))
+  if (!cnn3d_trainer_check_data (t, last, file, mark, error)
+      || !cnn3d_state_check_name (path, error))
     return FALSE;
   check_monitor (t, file, mark);
   for (guint a = 0; a < 2; a++) {

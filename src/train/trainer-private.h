@@ -214,6 +214,12 @@ gboolean cnn3d_trainer_check_data (Cnn3dTrainer *t, const gchar *path, Cnn3dSafe
 gboolean cnn3d_trainer_move_to_data (Cnn3dTrainer *t, GError **error);
 gboolean cnn3d_trainer_repeat_skipped (Cnn3dTrainer *t, GError **error);
 
+/* statename.c. Gives a state file that was just written its name, which is returned; free with
+ * g_free(). NULL with error. */
+gchar *cnn3d_state_rename (const gchar *path, const TrainerMark *mark, GError **error);
+/* Whether its tensors are those that it was named after. */
+gboolean cnn3d_state_check_name (const gchar *path, GError **error);
+
 /* checkpoint.c */
 gboolean cnn3d_trainer_load_pretrained (Cnn3dTrainer *t, const gchar *path, GError **error);
 

@@ -433,6 +433,83 @@ test_unwritable (void)
   remove_dir (dir);
 }
 
+/* Weights are not resumed with the state of another run at the same step, and the first save of a run
+ * that starts over leaves the earlier one's state alone until last.safetensors is its own. */
+static void
+test_other_state (void)
+{
+  gchar *dirs[] = { make_dir (), make_dir () };
+  g_autofree gchar *states[2] = { NULL, NULL }, *data = NULL, *last = NULL;
+  Cnn3dTrainerParams p;
+  gsize size;
+
+  for (guint i = 0; i < 2; i++) {
+    g_autoptr (GError) error = NULL;
+    Cnn3dTrainer *t;
+
+    params_init (&p, dirs[i]);
+    p.seed = i;
+    t = start (&p);
+    drive (t, 0, 2);
+    g_assert_true (cnn3d_trainer_save (t, NULL, &error));
+    cnn3d_trainer_free (&t);
+    states[i] = find_state (dirs[i]);
+  }
+  g_assert_false (!strcmp (strrchr (states[0], '/'), strrchr (states[1], '/')));
+  g_assert_true (g_file_get_contents (states[1], &data, &size, NULL));
+  g_assert_true (g_file_set_contents (states[0], data, size, NULL));
+  p.checkpoint_dir = dirs[0];
+  assert_resume_fails (&p, " is another state than that of the weights beside it, or damaged: |");
+
+  /* something else has the name that the state would get */
+  {
+    g_autofree gchar *name = g_path_get_basename (states[1]), *taken = NULL;
+    gchar *dir = make_dir ();
+    g_autoptr (GError) error = NULL;
+    Cnn3dTrainer *t;
+
+    taken = path_in (dir, name);
+    g_assert_cmpint (g_mkdir (taken, 0755), ==, 0);
+    p.checkpoint_dir = dir;
+    t = start (&p);
+    drive (t, 0, 2);
+    g_assert_false (cnn3d_trainer_save (t, NULL, &error));
+    assert_says (error, CNN3D_SESSION_ERROR, "last-new.state cannot be renamed to last-|: ");
+    cnn3d_trainer_free (&t);
+    g_rmdir (taken);
+    remove_dir (dir);
+  }
+
+  /* an older version's name has no digest */
+  {
+    g_autofree gchar *old = path_in (dirs[1], "last-2-8.state");
+    g_autofree gchar *name = g_path_get_basename (states[1]);
+    g_autoptr (GError) error = NULL;
+    gchar *found, *weights = NULL;
+    Cnn3dPassResult ended;
+    guint64 position;
+    Cnn3dTrainer *t;
+
+    last = path_in (dirs[1], "last.safetensors");
+    g_assert_true (g_file_get_contents (last, &weights, &size, NULL));
+    found = strstr (weights + sizeof (guint64), name);
+    g_assert_nonnull (found);
+    /* of the same length, as JSON that means the same */
+    memset (found + strlen ("last-2-8.state\""), ' ', strlen (name) - strlen ("last-2-8.state"));
+    memcpy (found, "last-2-8.state\"", strlen ("last-2-8.state\""));
+    g_assert_true (g_file_set_contents (last, weights, size, NULL));
+    g_free (weights);
+    g_assert_cmpint (g_rename (states[1], old), ==, 0);
+    p.checkpoint_dir = dirs[1];
+    t = start (&p);
+    g_assert_true (cnn3d_trainer_resume (t, &position, &ended, &error));
+    g_assert_no_error (error);
+    cnn3d_trainer_free (&t);
+  }
+  remove_dir (dirs[0]);
+  remove_dir (dirs[1]);
+}
+
 /* Whether a state named after this step exists. */
 static gboolean
 is_saved (const gchar *dir, guint64 step)
@@ -602,6 +679,7 @@ main (int argc, char **argv)
   g_test_add_func ("/trainer-resume/other-preparation", test_other_preparation);
   g_test_add_func ("/trainer-resume/weights-alone", test_weights_alone);
   g_test_add_func ("/trainer-resume/other-data", test_other_data);
+  g_test_add_func ("/trainer-resume/other-state", test_other_state);
   g_test_add_func ("/trainer-resume/unwritable", test_unwritable);
   g_test_add_func ("/trainer-resume/due", test_due);
   g_test_add_func ("/trainer-resume/due-with-other-data", test_due_with_other_data);
