@@ -333,26 +333,37 @@ save (TrainRun *self)
     train_run_save (self, FALSE);
 }
 
+gboolean
+train_run_is_impatient (const TrainRun *self, const Cnn3dSavedAt *at)
+{
+  return self->settings.patience > 0 && at->epochs_since_best >= (guint) self->settings.patience;
+}
+
 void
 train_run_end_complete (TrainRun *self)
 {
   const guint asked = self->stream.announced ? self->pass.epochs : 0;
-  gchar *counts = g_strdup ("");
+  const gchar *raise = "the number of epochs";
+  gchar *why = g_strdup ("");
   Cnn3dSavedAt at;
 
-  if (asked > 0) {
-    cnn3d_trainer_get_saved_at (self->trainer, &at);
-    g_free (counts);
-    counts = g_strdup_printf (": %u %s done, %u %s asked for", at.epoch,
+  cnn3d_trainer_get_saved_at (self->trainer, &at);
+  if (train_run_is_impatient (self, &at) && (asked == 0 || at.epoch < asked)) {
+    g_free (why);
+    why = g_strdup_printf (": no improvement for %u epochs, patience=%u", at.epochs_since_best,
+        self->settings.patience);
+    raise = "patience";
+  } else if (asked > 0) {
+    g_free (why);
+    why = g_strdup_printf (": %u %s done, %u %s asked for", at.epoch,
         at.epoch == 1 ? "epoch is" : "epochs are", asked, asked == 1 ? "was" : "were");
   }
   element_report_info (self->element,
-      "Training is complete already%s. Raise the number of epochs to continue, or set resume=never "
-      "to start over.",
-      counts);
+      "Training is complete already%s. Raise %s to continue, or set resume=never to start over.",
+      why, raise);
   if (self->progress)
-    progress_note (self->progress, "training is complete%s", counts);
-  g_free (counts);
+    progress_note (self->progress, "training is complete%s", why);
+  g_free (why);
   report_end (self, TRUE);
   train_report_finished (self->element, self->log, self->metrics->epoch, "complete");
   self->resume.state = RESUME_DONE;

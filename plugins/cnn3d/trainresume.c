@@ -88,7 +88,7 @@ report_passing (TrainRun *self)
       self->resume.position);
 }
 
-/* Whether the checkpoint has trained all epochs that are requested now. */
+/* Whether the checkpoint has trained all epochs that are requested now, or patience has run out. */
 static gboolean
 is_complete (TrainRun *self)
 {
@@ -96,7 +96,8 @@ is_complete (TrainRun *self)
 
   cnn3d_trainer_get_saved_at (self->trainer, &at);
 
-  return self->stream.announced && self->pass.epochs > 0 && at.epoch >= self->pass.epochs;
+  return (self->stream.announced && self->pass.epochs > 0 && at.epoch >= self->pass.epochs)
+      || train_run_is_impatient (self, &at);
 }
 
 static void

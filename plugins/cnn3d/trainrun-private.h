@@ -183,6 +183,8 @@ void train_run_take (TrainRun *run, GstBuffer *buffer);
 
 /* done: the event's content; NULL: upstream announces no passes. */
 void train_run_end_pass (TrainRun *run, const GstClipEpochDone *done);
+/* Whether patience has run out. */
+gboolean train_run_is_impatient (const TrainRun *run, const Cnn3dSavedAt *at);
 /* Reports that the checkpoint has nothing left to train, and stops. */
 void train_run_end_complete (TrainRun *run);
 /* Ends the run with the stream. */

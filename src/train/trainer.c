@@ -471,7 +471,7 @@ cnn3d_trainer_get_saved_at (const Cnn3dTrainer *t, Cnn3dSavedAt *at)
   const TrainerMark *m = &t->mark;
 
   *at = (Cnn3dSavedAt) { m->step, m->pass.epoch, m->pass.training, m->position - m->pass.first,
-    m->pass.clips_listed };
+    m->pass.clips_listed, m->epochs_since_best };
 }
 
 void

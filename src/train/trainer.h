@@ -173,6 +173,7 @@ typedef struct {
   guint epoch;  /* from 0 */
   gboolean training;
   guint64 clip, clips; /* of the pass; clips is 0 between two passes */
+  guint epochs_since_best;
 } Cnn3dSavedAt;
 
 /* Opens the back end, builds network and plan, allocates all memory and initializes the weights

@@ -204,6 +204,15 @@ def complete(folder):
         assert bytes_of(folder, "run") == before
     run = launch.launch(line(epochs=3), folder).fine()
     run.need("epoch 3/3  loss" in run.out and "epoch 2/3" not in run.out, "more epochs do not continue training")
+    # an early stop is an end, too
+    early = line(epochs=9, folder="early", source="shuffle=false", more="lr=0 monitor=train-loss patience=%d")
+    run = launch.launch(early % 1, folder).fine()
+    run.need("stopped: no improvement for 1 epochs" in run.out and "epoch 3/9" not in run.out, "patience is not over")
+    run = launch.launch(early % 1, folder).fine()
+    run.need("training is complete: no improvement for 1 epochs, patience=1" in run.out
+             and "Raise patience to continue" in run.out + run.err and not run.messages("cnn3dtrain-step"), "it trained on")
+    run = launch.launch(early % 3, folder).fine()
+    run.need("epoch 4/9  loss" in run.out and "epoch 5/9" not in run.out, "more patience does not continue training")
 
 
 def stopped(folder):
