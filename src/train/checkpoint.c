@@ -266,31 +266,60 @@ make_folder (const Cnn3dTrainer *t, GError **error)
   return FALSE;
 }
 
-/* Removes state files that no checkpoint names: older ones, and those of runs that were killed
- * between two writes. */
-static void
-remove_other_states (const Cnn3dTrainer *t, const gchar *keep)
-{
-  GDir *dir = g_dir_open (t->params.checkpoint_dir, 0, NULL);
-  const gchar *name;
-
-  while (dir && (name = g_dir_read_name (dir)))
-    if (g_str_has_prefix (name, "last-") && g_str_has_suffix (name, ".state")
-        && strcmp (name, keep)) {
-      g_autofree gchar *path = g_build_filename (t->params.checkpoint_dir, name, NULL);
-
-      g_unlink (path);
-    }
-  if (dir)
-    g_dir_close (dir);
-}
-
 static gchar *
 kept_path (const Cnn3dTrainer *t, guint epoch)
 {
   g_autofree gchar *name = g_strdup_printf ("epoch-%04u.safetensors", epoch);
 
   return g_build_filename (t->params.checkpoint_dir, name, NULL);
+}
+
+/* Whether a run that was killed while it wrote, or between two writes, left the file. */
+static gboolean
+is_left_over (const gchar *name, const gchar *state)
+{
+  if (g_str_has_prefix (name, "last-") && g_str_has_suffix (name, ".state"))
+    return strcmp (name, state) != 0;
+  return (g_str_has_prefix (name, "last-") && g_str_has_suffix (name, ".state.tmp"))
+      || (g_str_has_prefix (name, "epoch-") && g_str_has_suffix (name, ".safetensors.tmp"))
+      || !strcmp (name, "best.safetensors.tmp");
+}
+
+/* Removes what no checkpoint names any more. state: name of the state file that one does. */
+static void
+remove_others (Cnn3dTrainer *t, const gchar *state)
+{
+  GDir *dir = g_dir_open (t->params.checkpoint_dir, 0, NULL);
+  const gchar *name;
+
+  while (dir && (name = g_dir_read_name (dir)))
+    if (is_left_over (name, state)) {
+      g_autofree gchar *path = g_build_filename (t->params.checkpoint_dir, name, NULL);
+
+      g_unlink (path);
+    }
+  if (dir)
+    g_dir_close (dir);
+  for (guint i = 0; i < t->dropped->len; i++) {
+    const guint epoch = g_array_index (t->dropped, guint, i);
+    g_autofree gchar *path = kept_path (t, epoch);
+    gboolean again = FALSE;
+
+    for (guint k = 0; k < t->kept->len; k++)
+      again |= g_array_index (t->kept, TrainerKept, k).epoch == epoch;
+    if (!again)
+      g_unlink (path);
+  }
+  g_array_set_size (t->dropped, 0);
+}
+
+/* Keeps the first n epochs alone; the others' files are removed when the state says so, too. */
+static void
+drop_kept (Cnn3dTrainer *t, guint n)
+{
+  for (guint i = n; i < t->kept->len; i++)
+    g_array_append_val (t->dropped, g_array_index (t->kept, TrainerKept, i).epoch);
+  g_array_set_size (t->kept, MIN (n, t->kept->len));
 }
 
 /* Keeps the weights of the epoch that ended if they are among the best. */
@@ -320,13 +349,7 @@ keep_best (Cnn3dTrainer *t, GError **error)
   if (!write_weights (t, path, NULL, error))
     return FALSE;
   g_array_insert_val (t->kept, at, entry);
-  while (t->kept->len > t->params.save_top_k) {
-    g_autofree gchar *worst =
-        kept_path (t, g_array_index (t->kept, TrainerKept, t->kept->len - 1).epoch);
-
-    g_unlink (worst);
-    g_array_set_size (t->kept, t->kept->len - 1);
-  }
+  drop_kept (t, t->params.save_top_k);
   return TRUE;
 }
 
@@ -350,7 +373,7 @@ save (Cnn3dTrainer *t, gchar **path, GError **error)
       || !(state = cnn3d_state_rename (state_path, &t->mark, error))
       || !write_weights (t, last, state, error))
     return FALSE;
-  remove_other_states (t, state);
+  remove_others (t, state);
   t->mark_saved = TRUE;
   if (path)
     *path = g_steal_pointer (&last);
@@ -496,7 +519,7 @@ check_monitor (Cnn3dTrainer *t, Cnn3dSafetensors *file, TrainerMark *m)
   m->best = NAN;
   m->best_epoch.known = FALSE;
   m->epochs_since_best = 0;
-  g_array_set_size (t->kept, 0);
+  drop_kept (t, 0);
   by = t->other_labels ? g_strdup ("on that data") : g_strdup_printf ("by %s, not by %s", was, is);
   note = g_strdup_printf ("the best weights so far were chosen %s: the comparison of epochs starts "
                           "over, and the next epoch's weights become best.safetensors",
@@ -547,6 +570,7 @@ read_state (Cnn3dTrainer *t, Cnn3dSafetensors *file, const gchar *path, const gc
       || !cnn3d_state_check_name (path, error))
     return FALSE;
   check_monitor (t, file, mark);
+  drop_kept (t, t->params.save_top_k > 1 ? t->params.save_top_k : 0);
   for (guint a = 0; a < 2; a++) {
     for (guint i = 0; arrays[a] && i < t->s.net->n_weights; i++) {
       const Cnn3dParam *p = &t->s.net->weights[i];

@@ -112,6 +112,7 @@ struct _Cnn3dTrainer {
   gfloat *new_statistics;  /* after the running step */
   gboolean mark_saved;
   GArray *kept;                      /* of TrainerKept: weights of the best epochs, best first */
+  GArray *dropped;                   /* of guint: epochs not kept any more, whose files are there */
   gchar *data_note;                  /* NULL: none */
   gboolean other_order, other_clips; /* than the checkpoint's: the order; the number in each pass */
   gboolean other_labels;             /* likewise, the clips or their labels, in any order */

@@ -274,6 +274,7 @@ cnn3d_trainer_new (const Cnn3dTrainerParams *params, guint batch, GError **error
   t->params.ranks = params->comm ? cnn3d_comm_size (params->comm) : 1;
   cnn3d_session_init (&t->s);
   t->kept = g_array_new (FALSE, FALSE, sizeof (TrainerKept));
+  t->dropped = g_array_new (FALSE, FALSE, sizeof (guint));
   t->left_out = g_ptr_array_new_with_free_func (g_free);
   t->now.best = t->now.train_loss = NAN;
   t->now.pass.training = TRUE;
@@ -340,6 +341,7 @@ cnn3d_trainer_free (Cnn3dTrainer **trainer)
   g_free (t->class_accuracy);
   g_free (t->class_weights);
   g_array_free (t->kept, TRUE);
+  g_array_free (t->dropped, TRUE);
   g_ptr_array_free (t->left_out, TRUE);
   g_strfreev (t->classes);
   g_strfreev (t->view_names);

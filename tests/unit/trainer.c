@@ -282,6 +282,68 @@ test_save_top_k (void)
       3);
 }
 
+/* What a killed run left, and epochs that a resumed run does not keep, are removed with its first
+ * save; other files stay. */
+static void
+test_left_over (void)
+{
+  static const gchar *const leftovers[] = { "last-3-4.state.tmp", "last-new.state",
+    "last-3-4.state", "epoch-0007.safetensors.tmp", "best.safetensors.tmp" };
+  static const struct {
+    guint top_k;
+    Cnn3dMonitor monitor;
+    const gchar *files;
+  } cases[] = { { 3, CNN3D_MONITOR_VAL_ACCURACY,
+                    "epoch-0000.safetensors epoch-0001.safetensors "
+                    "epoch-0002.safetensors " },
+    { 2, CNN3D_MONITOR_VAL_ACCURACY, "epoch-0001.safetensors epoch-0002.safetensors " },
+    { 1, CNN3D_MONITOR_VAL_ACCURACY, "" },
+    { 3, CNN3D_MONITOR_VAL_LOSS, "epoch-0003.safetensors " } };
+
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
+    gchar *dir = make_dir ();
+    g_autofree gchar *list = NULL, *wanted = NULL, *notes = path_in (dir, "notes.tmp"),
+                     *other = path_in (dir, "epoch-0008.safetensors");
+    g_autoptr (GError) error = NULL;
+    Cnn3dPassResult result;
+    Cnn3dTrainerParams p;
+    guint64 position;
+    Cnn3dTrainer *t;
+
+    params_init (&p, dir);
+    p.lr.lr = 0;
+    p.freeze = "batch-norm";
+    p.save_top_k = 3;
+    p.monitor = CNN3D_MONITOR_VAL_ACCURACY;
+    t = start (&p);
+    for (guint e = 0; e < 3; e++) {
+      one_pass (t, e, TRUE, 0, &result);
+      one_pass (t, e, FALSE, 1 + e, &result);
+    }
+    cnn3d_trainer_free (&t);
+    g_assert_true (g_file_set_contents (notes, "", 0, NULL));
+    g_assert_true (g_file_set_contents (other, "", 0, NULL));
+    for (guint k = 0; k < G_N_ELEMENTS (leftovers); k++) {
+      g_autofree gchar *path = path_in (dir, leftovers[k]);
+
+      g_assert_true (g_file_set_contents (path, "", 0, NULL));
+    }
+    p.save_top_k = cases[i].top_k;
+    p.monitor = cases[i].monitor;
+    t = start (&p);
+    g_assert_true (cnn3d_trainer_resume (t, &position, &result, &error));
+    g_assert_no_error (error);
+    one_pass (t, 3, TRUE, 0, &result);
+    one_pass (t, 3, FALSE, 0, &result);
+    cnn3d_trainer_free (&t);
+    list = list_dir (dir);
+    wanted = g_strconcat ("best.safetensors ", cases[i].files,
+        "epoch-0008.safetensors last.safetensors notes.tmp state", NULL);
+    g_assert_cmpstr (list, ==, wanted);
+    remove_dir (dir);
+  }
+}
+
 static void
 test_monitors (void)
 {
@@ -774,6 +836,7 @@ main (int argc, char **argv)
   g_test_add_func ("/trainer/confusion", test_confusion);
   g_test_add_func ("/trainer/learning-rate", test_learning_rate);
   g_test_add_func ("/trainer/save-top-k", test_save_top_k);
+  g_test_add_func ("/trainer/left-over", test_left_over);
   g_test_add_func ("/trainer/monitors", test_monitors);
   g_test_add_func ("/trainer/bad-batches", test_bad_batches);
   g_test_add_func ("/trainer/diverged", test_diverged);
