@@ -2,6 +2,8 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "trainrun-private.h"
 
+#include <string.h>
+
 #include "elementreport.h"
 #include "trainreport.h"
 #include "src/escape.h"
@@ -9,12 +11,70 @@
 GST_DEBUG_CATEGORY_EXTERN (cnn3d_train_debug);
 #define GST_CAT_DEFAULT cnn3d_train_debug
 
+/* Named in one warning, at most */
+#define MOST_NAMED 8
+
+static gint
+by_name (gconstpointer a, gconstpointer b)
+{
+  return strcmp (*(gchar *const *) a, *(gchar *const *) b);
+}
+
+/* Names of the models in checkpoint-dir; free with g_ptr_array_unref(). */
+static GPtrArray *
+find_models (TrainRun *self)
+{
+  GPtrArray *names = g_ptr_array_new_with_free_func (g_free);
+  GDir *dir = g_dir_open (self->settings.checkpoint_dir, 0, NULL);
+  const gchar *name;
+
+  while (dir && (name = g_dir_read_name (dir)))
+    if (!strcmp (name, "last.safetensors") || !strcmp (name, "best.safetensors")
+        || (g_str_has_prefix (name, "epoch-") && g_str_has_suffix (name, ".safetensors")))
+      g_ptr_array_add (names, g_strdup (name));
+  if (dir)
+    g_dir_close (dir);
+  g_ptr_array_sort (names, by_name);
+
+  return names;
+}
+
+/* A run that starts over in the folder of another. */
+static void
+report_others (TrainRun *self)
+{
+  GPtrArray *names = find_models (self);
+  GString *text = g_string_new (NULL);
+  guint i;
+
+  for (i = 0; i < MIN (names->len, MOST_NAMED); i++)
+    g_string_append_printf (
+        text, "%s%s", i ? ", " : "", (const gchar *) g_ptr_array_index (names, i));
+  if (names->len > i)
+    g_string_append_printf (text, " and %u more", names->len - i);
+  if (names->len > 0) {
+    g_string_prepend (text, " has models of another run: ");
+    g_string_prepend (text, self->settings.checkpoint_dir);
+    g_string_append (text,
+        ". This run starts over, and replaces those that it writes itself; the others stay beside "
+        "its own. Set another checkpoint-dir to keep the runs apart.");
+    element_report_warning (
+        self->element, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_SETTINGS, text->str);
+    train_log_warning (self->log, text->str);
+  }
+  g_string_free (text, TRUE);
+  g_ptr_array_unref (names);
+}
+
 void
 train_run_report_data (TrainRun *self)
 {
   const gchar *note = cnn3d_trainer_data_note (self->trainer);
   gchar *text;
 
+  if (self->resume.state == RESUME_DONE && self->settings.checkpoint_dir
+      && !train_run_follows (self))
+    report_others (self);
   if (!note)
     return;
   text = g_strconcat (note, ".", NULL);

@@ -195,7 +195,8 @@ void train_run_end (TrainRun *run);
 /* Loads the last checkpoint if resume asks for it and there is one. ended: see
  * cnn3d_trainer_resume(). FALSE on failure; an error is posted. */
 gboolean train_run_resume (TrainRun *run, Cnn3dPassResult *ended);
-/* Warns if the checkpoint's data differs or is unknown. */
+/* Warns if the checkpoint's data differs or is unknown, or if a run that starts over is in the folder
+ * of another. */
 void train_run_report_data (TrainRun *run);
 /* Moves a resumed run on to run->pass. FALSE: the pass is not to be started. */
 gboolean train_run_continue (TrainRun *run);

@@ -215,6 +215,23 @@ def complete(folder):
     run.need("epoch 4/9  loss" in run.out and "epoch 5/9" not in run.out, "more patience does not continue training")
 
 
+def starts_over(folder):
+    """A run that starts over in the folder of another names what it finds there"""
+    videos(folder)
+    said = "run has models of another run: "
+    run = launch.launch(line(epochs=2, more="save-top-k=2"), folder, options="").fine()
+    run.need(said not in run.out + run.err, "there is no other run")
+    there = [name for name in files(folder) if name.endswith(".safetensors")]
+    run = launch.launch(line(epochs=1, more="resume=never log-dir=log"), folder, options="").fine()
+    run.need(re.search("WARNING.*" + said + re.escape(", ".join(there)) + ". This run starts over", run.out + run.err)
+             and said in launch.text(launch.read(os.path.join(folder, "log", "log.jsonl"))), "not all of them")
+    for i in range(10):
+        launch.shutil.copy(os.path.join(folder, "run", "best.safetensors"), os.path.join(folder, "run", "epoch-1%03d.safetensors" % i))
+    os.unlink(os.path.join(folder, "run", "last.safetensors"))
+    run = launch.launch(line(epochs=1), folder, options="").fine()
+    run.need(re.search(said + "best.safetensors.* and %d more" % (len(files(folder)) - 2 - 8), run.out + run.err), "not without last.safetensors")
+
+
 def stopped(folder):
     """cnn3d train saves on Ctrl-C and SIGTERM, reports where it resumes, and exits with 130 or 143; each run
     ends with its best epoch"""
@@ -390,4 +407,4 @@ def learns_nothing(folder):
 
 
 if __name__ == "__main__":
-    launch.main(locked, without_steps, empty, monitors, skipped, skipped_before, complete, stopped, shared, other_data, within, learns_nothing)
+    launch.main(locked, without_steps, empty, monitors, skipped, skipped_before, complete, starts_over, stopped, shared, other_data, within, learns_nothing)
