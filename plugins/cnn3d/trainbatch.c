@@ -31,6 +31,12 @@ train_run_save (TrainRun *self, gboolean best)
 
   /* ERRORS */
 failed:
+  /* the end of a run tries once more */
+  if (self->end.unsaved) {
+    g_error_free (error);
+    return FALSE;
+  }
+  self->end.unsaved = TRUE;
   /* on the way to NULL the bus is no longer read */
   if (self->progress)
     progress_note (self->progress, "The checkpoint could not be saved: %s", error->message);

@@ -62,7 +62,10 @@ sum_up_skipped (TrainRun *self)
 static void
 report_best (TrainRun *self)
 {
-  const gboolean kept = self->settings.checkpoint_dir && self->settings.save_top_k > 0;
+  const gchar *dir = self->settings.checkpoint_dir;
+  gchar *file = dir && self->settings.save_top_k > 0
+      ? g_build_filename (dir, "best.safetensors", NULL)
+      : NULL;
   GString *text = g_string_new (NULL);
   Cnn3dBest best;
 
@@ -72,11 +75,12 @@ report_best (TrainRun *self)
 
     cnn3d_string_append_printf (text, "best: epoch %u  %sloss %.4g  %saccuracy %.1f %%",
         best.epoch + 1, prefix, best.loss, prefix, 100 * best.accuracy);
-    if (kept)
-      g_string_append_printf (
-          text, "  %s" G_DIR_SEPARATOR_S "best.safetensors", self->settings.checkpoint_dir);
+    /* an earlier process may have written none */
+    if (file && g_file_test (file, G_FILE_TEST_EXISTS))
+      g_string_append_printf (text, "  %s", file);
     progress_note (self->progress, "%s", text->str);
   }
+  g_free (file);
   g_string_free (text, TRUE);
 }
 

@@ -30,7 +30,13 @@ train_run_measure_from (TrainRun *self, guint64 position)
 {
   const GstClipEpoch *e = &self->pass;
   TrainMeter *m = &self->meter;
+  Cnn3dRunMark mark;
 
+  if (m->lr == 0) {
+    /* a resumed run may begin with a validation */
+    cnn3d_trainer_get_mark (self->trainer, &mark);
+    m->lr = mark.lr;
+  }
   m->pass_began = m->measured = g_get_monotonic_time ();
   m->pass_clips = m->under_way = 0;
   m->seen = cnn3d_trainer_pass_clips (self->trainer);

@@ -84,6 +84,7 @@ typedef struct {
   gboolean stopped;
   gboolean finished; /* all epochs are done */
   gboolean left;     /* before that, and the other ranks know */
+  gboolean unsaved;  /* a checkpoint could not be saved, and that was reported */
   gboolean reported;
   gboolean logged;
 } TrainEnd;

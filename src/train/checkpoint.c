@@ -222,6 +222,7 @@ write_state (Cnn3dTrainer *t, const gchar *path, GError **error)
   if (t->class_weights)
     add_double (w, "loss-weight", m->pass.weight);
   add_double (w, "train-loss", m->train_loss);
+  add_double (w, "lr", m->lr);
   cnn3d_safetensors_writer_metadata (w, "monitor",
       monitor_name (t->params.monitor, !m->best_epoch.known || m->best_epoch.validated));
   add_double (w, "best", m->best);
@@ -494,6 +495,9 @@ get_mark (Cnn3dTrainer *t, Cnn3dSafetensors *file, TrainerMark *m)
     return FALSE;
   get_best (file, &m->best_epoch);
   m->pass.training = !!training;
+  /* only shown; older versions did not write it */
+  if (!get_double (file, "lr", &m->lr))
+    m->lr = 0;
   /* without class weights it is the number of clips */
   if (!get_double (file, "loss-weight", &m->pass.weight))
     m->pass.weight = m->pass.clips;

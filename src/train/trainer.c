@@ -464,7 +464,7 @@ void
 cnn3d_trainer_get_mark (const Cnn3dTrainer *t, Cnn3dRunMark *mark)
 {
   *mark = (Cnn3dRunMark) { t->now.position, t->now.step, t->now.steps_skipped, t->now.pass.epoch,
-    t->now.pass.training };
+    t->now.pass.training, t->now.lr };
 }
 
 void

@@ -157,6 +157,7 @@ typedef struct {
   guint64 step, steps_skipped; /* optimizer steps so far */
   guint epoch;                 /* of the next or current pass */
   gboolean training;           /* kind of that pass */
+  gdouble lr;                  /* of the last step */
 } Cnn3dRunMark;
 
 /* The best epoch by the monitor, with the metrics of its last pass. */

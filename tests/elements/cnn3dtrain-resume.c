@@ -332,11 +332,12 @@ test_resume_unannounced (void)
   remove_dir (dirs[1]);
 }
 
-/* The position at which a run resumes is reported. */
+/* The position at which a run resumes is reported, and the learning rate of its epoch. */
 static void
 test_progress (void)
 {
   gchar *dir, *line;
+  guint32 seqnum = 0;
   Rig r;
 
   if (g_test_subprocess ()) {
@@ -347,8 +348,12 @@ test_progress (void)
       begin_stream (&r, 4);
       if (run == 0)
         feed (&r, 0, TRAIN);
-      else
+      else {
         push_epoch (&r, 0, TRUE, 0, 0);
+        g_assert_cmpint (pull_seek (&r, &seqnum), ==, TRAIN);
+        push_segment (&r, seqnum);
+        feed (&r, TRAIN, TRAIN + VAL);
+      }
       rig_free (&r);
     }
     remove_dir (dir);
@@ -358,7 +363,37 @@ test_progress (void)
   g_test_trap_subprocess (NULL, 0, 0);
   g_test_trap_assert_passed ();
   g_test_trap_assert_stdout (
-      "*saved at epoch 1, before its validation*resuming with epoch 1, its validation\n*");
+      "*saved at epoch 1, before its validation*resuming with epoch 1, its validation\n"
+      "epoch 1/2  val-loss *  val-accuracy * %  lr 0.01  *");
+}
+
+/* The best epoch's file is named if there is one. */
+static void
+test_best (void)
+{
+  gchar *dir, *line;
+  Rig r;
+
+  if (g_test_subprocess ()) {
+    dir = make_dir ();
+    for (guint top_k = 0; top_k < 2; top_k++) {
+      line = g_strdup_printf ("progress=true save-top-k=%u checkpoint-dir=%s", top_k, dir);
+      r = rig_new (line);
+      begin_stream (&r, 4);
+      if (top_k == 0)
+        feed (&r, 0, TOTAL + 1);
+      else
+        push_epoch (&r, 0, TRUE, 0, 0);
+      rig_free (&r);
+      g_free (line);
+    }
+    remove_dir (dir);
+    return;
+  }
+  g_test_trap_subprocess (NULL, 0, 0);
+  g_test_trap_assert_passed ();
+  g_test_trap_assert_stdout ("*training is complete*best: epoch *");
+  g_test_trap_assert_stdout_unmatched ("*best.safetensors*");
 }
 
 /* States from which, and streams on which, a run cannot resume. */
@@ -494,6 +529,9 @@ test_unwritable (void)
     g_error_free (error);
     gst_message_unref (message);
   }
+  /* once */
+  gst_element_set_state (r.element, GST_STATE_NULL);
+  assert_no_error (&r);
   rig_free (&r);
   remove_dir (dir);
   g_free (line);
@@ -580,6 +618,7 @@ main (int argc, char **argv)
 
   g_test_add_func ("/cnn3dtrain-resume/folders", test_folders);
   g_test_add_func ("/cnn3dtrain-resume/progress", test_progress);
+  g_test_add_func ("/cnn3dtrain-resume/best", test_best);
   g_test_add_func ("/cnn3dtrain-resume/refused", test_refused);
   g_test_add_func ("/cnn3dtrain-resume/unwritable", test_unwritable);
   g_test_add_func ("/cnn3dtrain-resume/seek", test_resume);
