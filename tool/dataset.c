@@ -12,7 +12,6 @@
 #include "src/escape.h"
 #include "src/hash.h"
 #include "src/keypoints/keypoints.h"
-#include "src/model/atomicfile.h"
 #include "tool/datasetcheck.h"
 #include "tool/tool.h"
 
@@ -317,7 +316,7 @@ write_manifest (
         "--output=%s is the data set itself; name another file", output);
     return FALSE;
   }
-  return cnn3d_atomic_file_set_contents (output, text, -1, error);
+  return tool_write (output, text, error);
 }
 
 int

@@ -1,43 +1,12 @@
 /* report.c: `cnn3d report`: writes a run's folder as an HTML page.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
-#include <errno.h>
-#include <gio/gio.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "src/escape.h"
-#include "src/model/atomicfile.h"
 #include "src/report/report.h"
 #include "tool/frames.h"
 #include "tool/tool.h"
-
-/* Writes to a pipe or device, which cannot be replaced atomically. */
-static gboolean
-write_through (FILE *file, const gchar *name, const gchar *page, GError **error)
-{
-  if (file && fputs (page, file) >= 0 && fflush (file) == 0)
-    return TRUE;
-  g_set_error (error, G_FILE_ERROR, g_file_error_from_errno (errno), "cannot write %s: %s", name,
-      g_strerror (errno));
-  return FALSE;
-}
-
-static gboolean
-write_page (const gchar *output, const gchar *page, GError **error)
-{
-  gboolean ok;
-  FILE *file;
-
-  if (strcmp (output, "-") == 0)
-    return write_through (stdout, "the page", page, error);
-  if (!g_file_test (output, G_FILE_TEST_EXISTS) || g_file_test (output, G_FILE_TEST_IS_REGULAR))
-    return cnn3d_atomic_file_set_contents (output, page, -1, error);
-  file = fopen (output, "w");
-  ok = write_through (file, output, page, error);
-  if (file)
-    fclose (file);
-  return ok;
-}
 
 int
 tool_report (int argc, char **argv)
@@ -56,6 +25,7 @@ tool_report (int argc, char **argv)
   g_autoptr (GOptionContext) context =
       g_option_context_new ("RUN - a run's folder as one HTML page");
   g_autoptr (GError) error = NULL;
+  gboolean prints;
 
   g_option_context_add_main_entries (context, entries, NULL);
   g_option_context_set_summary (context,
@@ -74,11 +44,12 @@ tool_report (int argc, char **argv)
     output = g_build_filename (runs[0], "report.html", NULL);
 
   page = cnn3d_report_html (runs[0], compare, no_frames ? NULL : frames_decode, &error);
-  if (!page || !write_page (output, page, &error)) {
+  prints = strcmp (output, "-") == 0;
+  if (!page || !tool_write (prints ? NULL : output, page, &error)) {
     tool_complain ("%s", error->message);
     return TOOL_FAILED;
   }
-  if (strcmp (output, "-") != 0) {
+  if (!prints) {
     shown = cnn3d_escape (output, FALSE);
     printf ("%s\n", shown);
   }

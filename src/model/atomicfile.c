@@ -84,6 +84,18 @@ open_locked (const gchar *temporary)
   return -1;
 }
 
+gboolean
+cnn3d_atomic_file_can_replace (const gchar *path)
+{
+  g_autofree gchar *target = g_file_read_link (path, NULL);
+  struct stat old;
+
+  /* /dev/stdout stands for a descriptor, even if that is a regular file's */
+  if (target && g_str_has_prefix (target, "/proc/"))
+    return FALSE;
+  return stat (path, &old) < 0 || S_ISREG (old.st_mode);
+}
+
 Cnn3dAtomicFile *
 cnn3d_atomic_file_new (const gchar *path, GError **error)
 {
@@ -93,10 +105,8 @@ cnn3d_atomic_file_new (const gchar *path, GError **error)
 
   g_return_val_if_fail (path != NULL, NULL);
 
-  if (g_file_test (path, G_FILE_TEST_IS_DIR)) {
-    set_error (error, "write", path, EISDIR);
-    return NULL;
-  }
+  if (!cnn3d_atomic_file_can_replace (path))
+    goto no_file;
   temporary = g_strconcat (path, ".tmp", NULL);
   fd = open_locked (temporary);
   if (fd < 0)
@@ -110,6 +120,18 @@ cnn3d_atomic_file_new (const gchar *path, GError **error)
   return file;
 
   /* ERRORS */
+no_file:
+  if (g_file_test (path, G_FILE_TEST_IS_DIR)) {
+    set_error (error, "write", path, EISDIR);
+  } else {
+    g_autofree gchar *shown = g_filename_display_name (path);
+
+    g_set_error (error, G_IO_ERROR, G_IO_ERROR_NOT_REGULAR_FILE,
+        "cannot write “%s”: it is a device, pipe or socket, which a file would replace; name "
+        "another file",
+        shown);
+  }
+  return NULL;
 cannot_open:
   if (errno == EWOULDBLOCK) {
     g_autofree gchar *shown = g_filename_display_name (path);

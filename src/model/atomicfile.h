@@ -3,7 +3,7 @@
  *
  * A PATH.tmp left by a killed process is reused by the next writer, so that at most one remains. A
  * writer holds a lock on it, and a second writer of the same path gets an error. A symbolic link at
- * PATH is replaced, not followed.
+ * PATH is replaced, not followed. What cannot be replaced is an error.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef CNN3D_ATOMICFILE_H
 #define CNN3D_ATOMICFILE_H
@@ -15,6 +15,10 @@ G_BEGIN_DECLS
 
 /* One thread at a time. Errors are in G_IO_ERROR and name the path. */
 typedef struct _Cnn3dAtomicFile Cnn3dAtomicFile;
+
+/* Whether PATH is a regular file or does not exist. FALSE: a folder, device, pipe or socket, or a
+ * link such as /dev/stdout. */
+CNN3D_API gboolean cnn3d_atomic_file_can_replace (const gchar *path);
 
 /* Starts PATH.tmp; the folder must exist. Free with cnn3d_atomic_file_free. */
 CNN3D_API Cnn3dAtomicFile *cnn3d_atomic_file_new (const gchar *path, GError **error);

@@ -3,7 +3,9 @@
 """cnn3d dataset summarises a data set, and writes a manifest that reads as the same clips."""
 import os
 import re
+import stat
 import subprocess
+import threading
 
 import launch
 
@@ -81,6 +83,27 @@ http://h/c.mp4,x,,,,,,,
     write(folder, "folds.csv", "path,label,fold\na,x,first\nb,y,second\n")
     dataset(folder, "folds.csv", "--output=folds2.csv", status=1)
     assert launch.read(os.path.join(folder, "folds2.csv")) == launch.read(os.path.join(folder, "folds.csv"))
+
+
+def pipes(folder):
+    """A manifest goes into a pipe, through /dev/stdout as well, and leaves both what they were"""
+    write(folder, "a.csv", "path,label\na.mp4,x\n")
+    write(folder, "a.mp4", "no matter")
+    pipe = os.path.join(folder, "pipe")
+    os.mkfifo(pipe)
+    came = []
+    reader = threading.Thread(target=lambda: came.append(launch.read(pipe)), daemon=True)
+    reader.start()
+    dataset(folder, "a.csv", "--output=pipe")
+    assert stat.S_ISFIFO(os.lstat(pipe).st_mode), "the pipe was replaced"
+    reader.join(launch.limit(10))
+    assert came == [b"path,label\na.mp4,x\n"], came
+    os.symlink("/proc/self/fd/1", os.path.join(folder, "stdout"))
+    with open(os.path.join(folder, "printed"), "wb") as printed:
+        subprocess.run([os.path.join(launch.BUILD, "tool", "cnn3d"), "dataset", "a.csv", "--output=stdout"], cwd=folder,
+                       timeout=launch.limit(60), stdout=printed, env=launch.environment(), check=True)
+    assert os.path.islink(os.path.join(folder, "stdout")), "the link was replaced"
+    assert b"path,label\na.mp4,x\n" in launch.read(os.path.join(folder, "printed"))
 
 
 def poses(folder):
@@ -165,4 +188,4 @@ def wrong(folder):
 
 
 if __name__ == "__main__":
-    launch.main(summary, views, manifest, poses, check, windows, bytes_in_names, wrong)
+    launch.main(summary, views, manifest, pipes, poses, check, windows, bytes_in_names, wrong)

@@ -577,6 +577,7 @@ test_atomic (void)
   g_autofree gchar *contents = NULL, *kept = NULL;
   g_autoptr (Cnn3dAtomicFile) file = NULL;
   g_autoptr (GError) error = NULL;
+  struct stat kind;
 
   g_assert_true (cnn3d_atomic_file_set_contents (path, "one", -1, NULL));
   file = cnn3d_atomic_file_new (path, &error);
@@ -628,6 +629,25 @@ test_atomic (void)
   g_assert_error (error, G_IO_ERROR, G_IO_ERROR_IS_DIRECTORY);
   g_assert_true (g_regex_match_simple ("^cannot write “[^”]*”: .", error->message, 0, 0));
   g_assert_nonnull (strstr (error->message, folder));
+  g_clear_error (&error);
+
+  /* A pipe or device stays what it is, also behind a link */
+  g_assert_cmpint (mkfifo (temporary, 0600), ==, 0);
+  g_assert_false (cnn3d_atomic_file_set_contents (temporary, "x", -1, &error));
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_NOT_REGULAR_FILE);
+  g_assert_nonnull (strstr (error->message, temporary));
+  g_assert_true (g_str_has_suffix (error->message,
+      ": it is a device, pipe or socket, which a file would "
+      "replace; name another file"));
+  g_clear_error (&error);
+  g_assert_cmpint (stat (temporary, &kind), ==, 0);
+  g_assert_true (S_ISFIFO (kind.st_mode));
+  g_assert_cmpint (unlink (temporary), ==, 0);
+  g_assert_cmpint (symlink ("/dev/null", temporary), ==, 0);
+  g_assert_false (cnn3d_atomic_file_set_contents (temporary, "x", -1, &error));
+  g_assert_error (error, G_IO_ERROR, G_IO_ERROR_NOT_REGULAR_FILE);
+  g_assert_cmpint (unlink (temporary), ==, 0);
+  assert_files (2);
 }
 
 /* A header that no reader accepts is not written. */
