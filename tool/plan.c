@@ -99,12 +99,40 @@ set_option (
   return FALSE;
 }
 
+static gboolean
+check_device (const gchar *device, GError **error)
+{
+  if (!strcmp (device, "auto") || !strcmp (device, "cpu") || !strcmp (device, "cuda")
+      || g_str_has_prefix (device, "cuda:"))
+    return TRUE;
+  g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
+      "--device=%s: use auto, cpu, cuda or cuda:N; --gpu plans for a GPU that is not installed",
+      device);
+  return FALSE;
+}
+
+/* A recipe's settings are GStreamer's to read. */
+static gboolean
+check_preset (const Cnn3dConfig *config, const gchar *file, GError **error)
+{
+  const gchar *preset = cnn3d_config_get (config, "model.preset");
+
+  if (!preset)
+    return TRUE;
+  g_set_error (error, CNN3D_CONFIG_ERROR, CNN3D_CONFIG_ERROR_VALUE,
+      "%s: model.preset is '%s', and a plan does not know its settings: write them as keys, such "
+      "as model.backbone, instead of model.preset",
+      file, preset);
+  return FALSE;
+}
+
 /* Applies the options on top of the configuration. */
 static Cnn3dConfig *
 read_settings (const Options *o, GError **error)
 {
   Cnn3dConfig *config = cnn3d_config_new ();
-  gboolean ok = !o->config || cnn3d_config_load (config, o->config, error);
+  gboolean ok = !o->config
+      || (cnn3d_config_load (config, o->config, error) && check_preset (config, o->config, error));
 
   for (guint i = 0; ok && i < G_N_ELEMENTS (settings); i++) {
     const gchar *option = settings[i].option, *given = o->values[i];
@@ -136,6 +164,9 @@ read_settings (const Options *o, GError **error)
         "--world-size=%d: give a number of processes from 1 to %d", o->ranks, MOST_RANKS);
     ok = FALSE;
   }
+  if (ok && o->device)
+    ok = check_device (o->device, error)
+        && set_option (config, "trainer.device", "device", o->device, error);
   if (ok && o->auto_fit)
     ok = set_option (config, "train.auto_fit", "auto-fit", "true", error);
   if (!ok)
@@ -219,6 +250,9 @@ to_params (const Options *o, const Cnn3dConfig *config, Cnn3dTrainerParams *p)
   p->sync_batch_norm = get_boolean (config, "trainer.sync_batchnorm");
   p->momentum = get_double (config, "loss.momentum");
   p->threads = get_int (config, "trainer.threads");
+  p->tf32 = get_boolean (config, "trainer.allow_tf32");
+  p->deterministic = get_boolean (config, "trainer.deterministic");
+  p->benchmark = get_boolean (config, "trainer.benchmark");
   p->micro_batch = get_boolean (config, "train.use_chunking_in_train")
       ? get_int (config, "data.video_batch_size")
       : 0;
@@ -435,6 +469,7 @@ look_around (ToolPlan *plan)
 
 /* --- running --- */
 
+/* gpu: a described one; NULL: `device`, which is here. */
 static gboolean
 open_device (ToolPlan *plan, const gchar *gpu, const gchar *device, GError **error)
 {
@@ -445,24 +480,12 @@ open_device (ToolPlan *plan, const gchar *gpu, const gchar *device, GError **err
     .deterministic = plan->params.deterministic,
     .tf32 = plan->params.tf32,
     .benchmark = plan->params.benchmark };
-  const gboolean any = !gpu && (!device || !strcmp (device, "auto"));
 
-  if (gpu && !profile)
-    return FALSE;
-  if (!gpu && !any && strcmp (device, "cpu") && strcmp (device, "cuda")) {
-    g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
-        "--device=%s: use auto, cpu or cuda; --gpu plans for a GPU that is not installed", device);
-    return FALSE;
+  if (!gpu) {
+    plan->device = cnn3d_backend_open_device (device, &params, &plan->backend, NULL, error);
+    return plan->device != NULL;
   }
-  if (gpu || any || strcmp (device, "cpu")) {
-    plan->backend = cnn3d_backend_load ("cuda", error);
-    if (plan->backend)
-      plan->device = plan->backend->open (&params, error);
-    if (plan->device || !any)
-      return plan->device != NULL;
-    g_clear_error (error);
-  }
-  plan->backend = cnn3d_backend_load ("cpu", error);
+  plan->backend = profile ? cnn3d_backend_load ("cuda", error) : NULL;
   if (plan->backend)
     plan->device = plan->backend->open (&params, error);
   return plan->device != NULL;
@@ -487,7 +510,8 @@ plan_one (const Options *o, const Cnn3dConfig *config, const gchar *gpu, JsonBui
   to_params (o, config, &plan.params);
   plan.knobs = g_array_new (FALSE, FALSE, sizeof (ToolKnob));
   g_array_set_clear_func (plan.knobs, clear_knob);
-  ok = to_points (config, &plan.params.network, error) && open_device (&plan, gpu, o->device, error)
+  ok = to_points (config, &plan.params.network, error)
+      && open_device (&plan, gpu, cnn3d_config_get (config, "trainer.device"), error)
       && fill (&plan, error);
   if (ok && plan.params.ranks > 1)
     ok = (plan.exchange = cnn3d_fit_exchange (
@@ -569,7 +593,8 @@ tool_plan (int argc, char **argv)
     { "gpu", 0, 0, G_OPTION_ARG_STRING_ARRAY, &o.gpus,
         "A GPU that need not be here: rtx3070, ...; all; may be given again", "NAME" },
     { "device", 0, 0, G_OPTION_ARG_STRING, &o.device,
-        "One that is here: auto, cpu, cuda (default auto)", "D" },
+        "One that is here: auto, cpu, cuda, cuda:N (default that of the configuration, or auto)",
+        "D" },
     { "roofline", 0, 0, G_OPTION_ARG_NONE, &o.roofline,
         "What a step computes and moves at least, layer by layer", NULL },
     { "json", 0, 0, G_OPTION_ARG_NONE, &o.json, "Print JSON", NULL }, { NULL } };

@@ -4,6 +4,7 @@
 are reported."""
 import json
 import os
+import re
 import subprocess
 
 import launch
@@ -128,6 +129,35 @@ def configured(folder):
     assert sorted(ways) == ["auto", "direct", "winograd"], ways
     if " avx2 " in launch.read("/proc/cpuinfo").decode():
         assert ways["direct"]["workspace-bytes"] != ways["winograd"]["workspace-bytes"], ways
+
+
+def devices(folder):
+    """The configuration names the device, which --device and --gpu override; its recipe is refused"""
+    path = os.path.join(folder, "device.yaml")
+    small = "--config", path, "--base-width=8", "--num-frames=4", "--size=32"
+    with open(path, "w") as file:
+        file.write("trainer: {device: 'cuda:1023'}\n")
+    for options, words in ((), "device=cuda:1023: "), (["--device=cuda:1022"], "device=cuda:1022: "):
+        done = tool(*small, *options)
+        assert done.returncode == 1 and words in launch.text(done.stderr) and not done.stdout, done
+    assert plan(*small, "--device=cpu")[0]["device"].startswith("CPU, ")
+    with open(path, "w") as file:
+        file.write("model: {preset: slow_r50-adam}\n")
+    done = tool(*small)
+    assert done.returncode == 1 and ("device.yaml: model.preset is 'slow_r50-adam', and a plan does not know its settings: "
+                                     "write them as keys") in launch.text(done.stderr), done
+
+
+def tf32(folder):
+    """Without trainer.allow_tf32 a GPU is slower, which --gpu plans for whatever the configuration's device is"""
+    path = os.path.join(folder, "tf32.yaml")
+    rates = []
+    for allowed in "true", "false":
+        with open(path, "w") as file:
+            file.write("trainer: {device: cpu, allow_tf32: %s}\n" % allowed)
+        done = tool("--config", path, "--base-width=8", "--num-frames=4", "--size=32", "--gpu=h100", "--roofline")
+        rates.append(float(re.search(r"([\d.]+) TFLOP/s", launch.text(done.stdout)).group(1)))
+    assert rates[0] > rates[1], rates
 
 
 def keypoints(folder):
@@ -268,7 +298,7 @@ def wrong(folder):
             (["--budget=lots"], 2, "--budget=lots: train.max_memory must be a number of bytes"),
             (["--gpu=rtx0000"], 1, "no GPU is called 'rtx0000': there are "),
             (["--gpu=/no/such.json"], 1, "there is no file /no/such.json"),
-            (["--device=tpu"], 2, "--device=tpu: use auto, cpu or cuda; --gpu plans for"),
+            (["--device=tpu"], 2, "--device=tpu: use auto, cpu, cuda or cuda:N; --gpu plans for"),
             (["--model=r3d_19"], 2, "r3d_18"),
             (["--num-classes=1"], 2, "--num-classes=1: training needs at least 2 classes"),
             (["--num-classes=0"], 2, "--num-classes=0: training needs"),
@@ -292,4 +322,4 @@ def wrong(folder):
     assert done.returncode == 1 and b"cannot print the plan: " in done.stderr, done
 
 
-launch.main(ranks, cards, budgets, without_cudnn, configured, keypoints, views, offload, wrong)
+launch.main(ranks, cards, budgets, without_cudnn, configured, devices, tf32, keypoints, views, offload, wrong)
