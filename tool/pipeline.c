@@ -3,6 +3,7 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "tool/launch.h"
 #include "tool/tool.h"
+#include "src/comm/comm.h"
 #include "src/config/config.h"
 
 #include <errno.h>
@@ -132,7 +133,7 @@ refused:
 int
 tool_pipeline (int argc, char **argv)
 {
-  Lines lines = { NULL, NULL };
+  Lines lines = { NULL };
   int status = read_lines (argc, argv, &lines);
 
   if (lines.train)
@@ -147,12 +148,21 @@ tool_pipeline (int argc, char **argv)
   return status;
 }
 
-/* Lines that train are run by launch_wait(), so that they save whatever signal ends this
+/* Whether this process is one of several that train one model, and not the first. */
+static gboolean
+is_later_rank (void)
+{
+  guint rank, size;
+
+  return cnn3d_comm_place (&rank, &size) && rank > 0;
+}
+
+/* One rank tests, as one alone may write the results. Lines that train are run by launch_wait(), so that they save whatever signal ends this
  * program. */
 int
 tool_train (int argc, char **argv)
 {
-  Lines lines = { NULL, NULL };
+  Lines lines = { NULL };
   int status = read_lines (argc, argv, &lines);
   gboolean stopped;
 
@@ -164,7 +174,7 @@ tool_train (int argc, char **argv)
       g_clear_pointer (&lines.test, g_strfreev);
     }
   }
-  if (lines.test) {
+  if (lines.test && !is_later_rank ()) {
     launch_print (lines.test);
     fflush (stdout);
     status = launch_become (lines.test);

@@ -306,6 +306,11 @@ def tests(folder):
         given = [call.split("\0")[1:-1] for call in launch.read(calls).decode().splitlines()]
         run.need(given == [words_of(line)[1:] for line in lines[:ran]], "other lines: %s" % given)
         run.need(run.out.splitlines() == lines[:ran], "what ran is not what was printed")
+    # of several ranks the first one tests
+    for rank, status, ran in ("0", 5, 2), ("1", 0, 1):
+        place = {"OMPI_COMM_WORLD_RANK": rank, "OMPI_COMM_WORLD_SIZE": "2"}
+        run = tool("train", *arguments, **more, **place, TRAINING="exit 0")
+        run.need(run.rc == status and run.out.splitlines() == lines[:ran], "not what rank %s runs" % rank)
     # as under nohup: ignored signals stay ignored
     run = tool("train", *arguments, **more, TRAINING="kill -HUP $PPID; sleep 0.2; exit 0",
                before=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
