@@ -129,12 +129,15 @@ launch_wait (gchar **words, gboolean *stopped)
   struct sigaction action = { .sa_sigaction = pass_on, .sa_flags = SA_SIGINFO };
   struct sigaction before[G_N_ELEMENTS (numbers)];
   sigset_t held, mask;
+  gboolean ignores;
   int status = 0;
 
   fflush (stdout);
   sigemptyset (&held);
   for (guint i = 0; i < G_N_ELEMENTS (numbers); i++)
     sigaddset (&held, numbers[i]);
+  sigaction (SIGINT, NULL, &before[0]);
+  ignores = before[0].sa_handler == SIG_IGN;
   sigemptyset (&action.sa_mask);
   sigprocmask (SIG_BLOCK, &held, &mask);
   child = fork ();
@@ -143,6 +146,10 @@ launch_wait (gchar **words, gboolean *stopped)
      * ends, too. */
     signal (SIGTERM, SIG_IGN);
     signal (SIGHUP, SIG_IGN);
+    /* gst-launch-1.0 handles SIGINT even if it was ignored: a group of its own keeps a Ctrl-C
+     * that is not meant for this job from it */
+    if (ignores)
+      setpgid (0, 0);
     prctl (PR_SET_PDEATHSIG, SIGINT);
     sigprocmask (SIG_SETMASK, &mask, NULL);
     _exit (launch_become (words));

@@ -9,6 +9,7 @@ import re
 import shlex
 import signal
 import subprocess
+import sys
 
 import launch
 
@@ -315,6 +316,15 @@ def tests(folder):
     run = tool("train", *arguments, **more, TRAINING="kill -HUP $PPID; sleep 0.2; exit 0",
                before=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN))
     run.need(run.rc == 5 and not run.err, "a hang-up that is ignored stopped it")
+    # and a Ctrl-C that a script's background job ignores does not end training alone
+    script = os.path.join(folder, "interrupted.py")
+    with open(script, "w", encoding="utf-8") as file:
+        file.write("import os, signal, sys, time\nsignal.signal(signal.SIGINT, lambda *_: sys.exit(0))\n"
+                   "os.killpg(os.getpgid(os.getppid()), signal.SIGINT)\ntime.sleep(0.5)\nopen(%r, 'w').close()\n"
+                   % (script + ".done"))
+    run = tool("train", *arguments, **more, TRAINING="exec %s %s" % (shlex.quote(sys.executable), shlex.quote(script)),
+               before=lambda: (os.setpgid(0, 0), signal.signal(signal.SIGINT, signal.SIG_IGN)))
+    run.need(run.rc == 5 and not run.err and os.path.exists(script + ".done"), "an ignored Ctrl-C stopped training")
     os.remove(calls)
     run = tool("train", "--test", *arguments, **more, TRAINING="exit 0")
     run.need(run.rc == 5 and run.out == lines[1] + "\n", "not the line that tests")
