@@ -65,10 +65,11 @@ launch_print (gchar **words)
   putchar ('\n');
 }
 
-/* Appends the first of two folders that exists to a search path: that of the build tree, or the
- * installed one, both relative to this program's folder. The user's entries come first. */
+/* Adds the first of two folders that exists to a search path, where the user's entries win over it:
+ * that of the build tree, or the installed one, both relative to this program's folder. */
 static void
-add_folder (const gchar *variable, const gchar *built, const gchar *installed)
+add_folder (
+    const gchar *variable, const gchar *built, const gchar *installed, gboolean last_one_wins)
 {
   g_autofree gchar *program = g_file_read_link ("/proc/self/exe", NULL);
   g_autofree gchar *own = program ? g_path_get_dirname (program) : NULL;
@@ -82,8 +83,11 @@ add_folder (const gchar *variable, const gchar *built, const gchar *installed)
 
     if (!g_file_test (path, G_FILE_TEST_IS_DIR))
       continue;
-    both = g_strjoin (
-        value && *value ? G_SEARCHPATH_SEPARATOR_S : "", value ? value : "", folder, NULL);
+    if (!value || !*value)
+      both = g_strdup (folder);
+    else
+      both = g_strjoin (G_SEARCHPATH_SEPARATOR_S, last_one_wins ? folder : value,
+          last_one_wins ? value : folder, NULL);
     g_setenv (variable, both, TRUE);
     return;
   }
@@ -92,8 +96,9 @@ add_folder (const gchar *variable, const gchar *built, const gchar *installed)
 int
 launch_become (gchar **words)
 {
-  add_folder ("GST_PLUGIN_PATH", "../tool/../plugins", PLUGINS_DIR);
-  add_folder ("GST_PRESET_PATH", "../tool/../presets", PRESETS_DIR);
+  add_folder ("GST_PLUGIN_PATH", "../tool/../plugins", PLUGINS_DIR, FALSE);
+  /* of presets with the same version GStreamer keeps the last folder's alone */
+  add_folder ("GST_PRESET_PATH", "../tool/../presets", PRESETS_DIR, TRUE);
   execvp (words[0], words);
 
   /* ERRORS */

@@ -38,8 +38,8 @@ or with 128 and the number of the signal that ended it.
 .BR GST_PLUGIN_PATH ", " GST_PRESET_PATH
 What
 .B cnn3d train
-runs finds the elements and presets that were installed with it in the end of
-these paths.
+runs finds the elements and presets that were installed with it, too; those in
+folders of these paths win over them.
 .TP
 .B CNN3D_BACKEND_PATH
 Folders in which back ends are looked for first.

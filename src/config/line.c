@@ -52,6 +52,30 @@ add_property (GPtrArray *words, const gchar *property, const gchar *value)
   g_ptr_array_add (words, g_string_free (word, FALSE));
 }
 
+/* Appends @preset=NAME, which gst-launch-1.0 unescapes but does not read as a property's value. It
+ * escapes blanks itself, except after a quote, and takes the blank after the word for part of it if
+ * NAME ends with a backslash. FALSE: NAME cannot be written. */
+static gboolean
+add_preset (GPtrArray *words, const gchar *name)
+{
+  GString *word = g_string_new ("@preset=");
+  const gchar *quote = strchr (name, '"');
+
+  for (const gchar *p = name; *p; p = g_utf8_next_char (p)) {
+    const gunichar c = g_utf8_get_char (p);
+
+    if ((c != ' ' && !g_unichar_isgraph (c)) || (c == '\\' && !p[1])) {
+      g_string_free (word, TRUE);
+      return FALSE;
+    }
+    if (c == ' ' ? quote && p > quote : c < 0x80 && !g_ascii_isalnum (*p) && !strchr ("_-", *p))
+      g_string_append_c (word, '\\');
+    g_string_append_unichar (word, c);
+  }
+  g_ptr_array_add (words, g_string_free (word, FALSE));
+  return TRUE;
+}
+
 /* Appends NAME=VALUE for each key of this element that differs from the default; in the line that
  * tests, only for keys that apply to it. */
 static void
@@ -188,6 +212,7 @@ add_clips (const Cnn3dConfig *config, gboolean testing, GPtrArray *words)
 gchar **
 cnn3d_config_line (const Cnn3dConfig *config, GError **error)
 {
+  const gchar *preset = cnn3d_config_get (config, "model.preset");
   GPtrArray *words;
 
   if (!cnn3d_config_get (config, "paths.train"))
@@ -195,12 +220,12 @@ cnn3d_config_line (const Cnn3dConfig *config, GError **error)
   if (!cnn3d_config_check_input (config, error))
     return NULL;
 
-  words = g_ptr_array_new ();
+  words = g_ptr_array_new_with_free_func (g_free);
   add_words (words, "gst-launch-1.0 -e clipsrc");
   add_clips (config, FALSE, words);
   add_words (words, "cnn3dtrain");
-  if (cnn3d_config_get (config, "model.preset"))
-    add_property (words, "@preset", cnn3d_config_get (config, "model.preset"));
+  if (preset && !add_preset (words, preset))
+    goto no_name;
   add_properties (config, "cnn3dtrain", FALSE, words);
   if (loads (config, "data.load_kpt"))
     add_property (words, "input-type",
@@ -213,6 +238,13 @@ no_data:
   g_set_error_literal (error, CNN3D_CONFIG_ERROR, CNN3D_CONFIG_ERROR_MISSING,
       "paths.train is not set: name the manifest or the folder to train on, in the file or as "
       "--paths.train=PATH");
+  return NULL;
+no_name:
+  g_ptr_array_unref (words);
+  g_set_error (error, CNN3D_CONFIG_ERROR, CNN3D_CONFIG_ERROR_VALUE,
+      "model.preset is '%s', but a launch line can have neither unprintable characters nor a "
+      "backslash at the end of a preset's name: rename it",
+      preset);
   return NULL;
 }
 

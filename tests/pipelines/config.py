@@ -335,6 +335,38 @@ def tests(folder):
     assert len(launch.read(calls).decode().splitlines()) == 1
 
 
+def presets(folder):
+    """The user's own presets are found beside the installed ones, whatever their names"""
+    names = ["quick (8 GB)", "plain 8", "a\"b c\\d", "it's $HOME", "  x ", "!", "\\a", "a=b", "x,y;z:@", "\u00e9t\u00e9", '"', "a! b"]
+    with open(os.path.join(launch.TOP, "presets", "GstCnn3dTrain.prs"), encoding="utf-8") as file:
+        version = re.search("^version=.*", file.read(), re.M).group()
+    own = os.path.join(folder, "own")
+    os.mkdir(own)
+    with open(os.path.join(own, "GstCnn3dTrain.prs"), "w", encoding="utf-8") as file:
+        file.write("[_presets_]\n%s\nelement-name=GstCnn3dTrain\n\n" % version)
+        file.write("".join("[%s]\nlr=0.5\n\n" % name for name in names))
+    fake = os.path.join(folder, "bin")
+    os.mkdir(fake)
+    with open(os.path.join(fake, "gst-launch-1.0"), "w", encoding="utf-8") as file:
+        file.write("#!/bin/sh\nexec gst-inspect-1.0 cnn3dtrain\n")
+    os.chmod(os.path.join(fake, "gst-launch-1.0"), 0o755)
+    run = tool("train", "--config", CONFIGS[0], PATH=fake + ":" + os.environ["PATH"], GST_PRESET_PATH=own)
+    run.need(run.rc == 0 and '  "plain 8"\n' in run.out, "the user's presets are hidden")
+    run = tool("train", "--config", CONFIGS[0], PATH=fake + ":" + os.environ["PATH"], GST_PRESET_PATH="")
+    run.need(run.rc == 0 and '  "quick-cpu"' in run.out, "the installed presets are not found")
+    for name in names:
+        line = line_of("--config", CONFIGS[0], "--model.preset=" + name)
+        word, = [word for word in words_of(line) if word.startswith("@preset=")]
+        done = subprocess.run(["gst-launch-1.0", "-q", "fakesrc", "num-buffers=1", "!", "cnn3dtrain", word], cwd=folder,
+                              env=launch.environment(GST_PRESET_PATH=own), stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                              timeout=launch.limit(60))
+        assert b"not-negotiated" in done.stdout and b"set preset" not in done.stdout, "%r\n%s\n%s" % (name, word, launch.text(done.stdout))
+    for name, shown in ("a\tb", "a\\x09b"), ("a\\", "a\\"):
+        run = tool("pipeline", "--config", CONFIGS[0], "--model.preset=" + name)
+        run.need(run.rc == 1 and "model.preset is '%s', but a launch line can have neither unprintable characters nor a "
+                 "backslash at the end of a preset's name: rename it" % shown in run.err, "not refused")
+
+
 def weights(path):
     with open(path, "rb") as file:
         data = file.read()
@@ -382,4 +414,4 @@ def trains(folder):
     assert found[0] == found[1], "what differs between the two files is overridden"
 
 
-launch.main(shipped, errors, helps, defaults, recipes, quotes, same_line, tests, trains)
+launch.main(shipped, errors, helps, defaults, recipes, quotes, same_line, tests, presets, trains)

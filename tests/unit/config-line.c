@@ -267,8 +267,11 @@ test_preset (void)
   g_free (line);
   line =
       LINE ("--paths.train=t", "--model.preset=my own's", "--loss.lr=0.01", "--trainer.threads=2");
-  g_assert_true (g_str_has_suffix (
-      line, "|!|cnn3dtrain|@preset=\\\"my\\\\040own\\\\047s\\\"|lr=0.01|threads=2"));
+  g_assert_true (g_str_has_suffix (line, "|!|cnn3dtrain|@preset=my own\\'s|lr=0.01|threads=2"));
+  g_free (line);
+  /* after a quote gst-launch-1.0 does not escape blanks */
+  line = LINE ("--paths.train=t", "--model.preset=a \"b\" (8\\)");
+  g_assert_true (g_str_has_suffix (line, "|@preset=a \\\"b\\\"\\ \\(8\\\\\\)"));
   g_free (line);
 }
 
