@@ -4,7 +4,6 @@
 #include "src/escape.h"
 #include "src/export/export.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -152,9 +151,6 @@ tool_export (int argc, char **argv)
   if (error) {
     tool_complain ("%s", error->message);
     status = error->domain == G_OPTION_ERROR ? TOOL_USAGE : TOOL_FAILED;
-  } else if (fflush (stdout) != 0) {
-    tool_complain ("cannot print what was written: %s", g_strerror (errno));
-    status = TOOL_FAILED;
   }
   g_free (o.format);
   g_free (o.input);

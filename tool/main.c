@@ -3,6 +3,8 @@
 #include "tool/tool.h"
 #include "src/escape.h"
 
+#include <errno.h>
+#include <locale.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -19,6 +21,8 @@ static const struct {
   { "report", "write an HTML page with a run's curves, results and wrong clips", tool_report },
 };
 
+static gboolean complained;
+
 void
 tool_complain (const gchar *format, ...)
 {
@@ -30,6 +34,7 @@ tool_complain (const gchar *format, ...)
   va_end (args);
   shown = cnn3d_escape (message, TRUE);
   fprintf (stderr, "cnn3d: %s\n", shown);
+  complained = TRUE;
   g_free (shown);
   g_free (message);
 }
@@ -45,8 +50,19 @@ show_help (FILE *file)
       file);
 }
 
-int
-main (int argc, char **argv)
+/* For options, which GLib reads in the locale's character set, and for help. Without a locale they
+ * are UTF-8, too; numbers keep their decimal points. */
+static void
+set_charset (void)
+{
+  const gchar *locale = setlocale (LC_CTYPE, "");
+
+  if (!locale || !strcmp (locale, "C") || !strcmp (locale, "POSIX"))
+    setlocale (LC_CTYPE, "C.UTF-8");
+}
+
+static int
+run (int argc, char **argv)
 {
   if (argc < 2) {
     show_help (stderr);
@@ -66,4 +82,18 @@ main (int argc, char **argv)
 
   tool_complain ("there is no command '%s'; cnn3d --help lists them", argv[1]);
   return TOOL_USAGE;
+}
+
+int
+main (int argc, char **argv)
+{
+  int status;
+
+  set_charset ();
+  status = run (argc, argv);
+  if (fflush (stdout) == 0 && !ferror (stdout))
+    return status;
+  if (!complained)
+    tool_complain ("cannot print all of this: %s", g_strerror (errno));
+  return status == TOOL_FINE ? TOOL_FAILED : status;
 }

@@ -80,7 +80,7 @@ def entry(name, text):
 def body(text):
     """A command's help as troff."""
     out = []
-    text = text.replace("[OPTION?]", "[OPTION...]")  # GOption's ellipsis in ASCII
+    text = text.replace("[OPTION\u2026]", "[OPTION...]")
     usage = re.compile(r"\A[Uu]sage:\s+(.*?)(?: - .*)?$", re.MULTILINE)
     out.append(".B %s" % escape(usage.match(text).group(1)))
     in_text = False

@@ -6,7 +6,6 @@
 #include "src/comm/comm.h"
 #include "src/config/config.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -141,10 +140,6 @@ tool_pipeline (int argc, char **argv)
   if (lines.test)
     launch_print (lines.test);
   clear_lines (&lines);
-  if (fflush (stdout) != 0) {
-    tool_complain ("cannot print the line: %s", g_strerror (errno));
-    return TOOL_FAILED;
-  }
   return status;
 }
 

@@ -3,7 +3,6 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "tool/plan.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -634,12 +633,8 @@ tool_plan (int argc, char **argv)
     /* which the plan says */
     status = TOOL_FAILED;
   }
-  if (error) {
+  if (error)
     tool_complain ("%s", error->message);
-  } else if (fflush (stdout) != 0) {
-    tool_complain ("cannot print the plan: %s", g_strerror (errno));
-    status = TOOL_FAILED;
-  }
   cnn3d_config_free (&config);
   for (guint i = 0; i < G_N_ELEMENTS (settings); i++) {
     g_free (o.values[i]);

@@ -177,6 +177,27 @@ def bytes_in_names(folder):
     assert "/ö: " in out and "ä1.png" in out, out
 
 
+def letters(folder):
+    """Options have any letters, whatever the locale, and help has them"""
+    write(folder, "a.csv", "path,label,group,view\na.mp4,x,g,Küche\n")
+    for locale in "C", "C.UTF-8":
+        more = {"cwd": folder, "env": launch.environment(LC_ALL=locale), "capture_output": True, "check": False}
+        done = subprocess.run([os.path.join(launch.BUILD, "tool", "cnn3d"), "dataset", "a.csv", "--views=Küche"], **more)
+        assert "\nviews: 1 Küche\n".encode() in done.stdout, done
+        done = subprocess.run([os.path.join(launch.BUILD, "tool", "cnn3d"), "dataset", "--help"], **more)
+        assert "[OPTION…]".encode() in done.stdout, done
+
+
+def full(folder):
+    """A summary that cannot be printed is an error"""
+    write(folder, "a.csv", "path,label\na.mp4,x\n")
+    write(folder, "a.mp4", "no matter")
+    with open("/dev/full", "w") as file:
+        done = subprocess.run([os.path.join(launch.BUILD, "tool", "cnn3d"), "dataset", "a.csv"], cwd=folder, stdout=file,
+                              stderr=subprocess.PIPE, env=launch.environment(), timeout=launch.limit(60), check=False)
+    assert done.returncode == 1 and b"cannot print all of this: No space left on device" in done.stderr, done
+
+
 def wrong(folder):
     """Usage errors and invalid files are reported"""
     assert "give one data set: cnn3d dataset PATH" in dataset(folder, status=2)
@@ -188,4 +209,4 @@ def wrong(folder):
 
 
 if __name__ == "__main__":
-    launch.main(summary, views, manifest, pipes, poses, check, windows, bytes_in_names, wrong)
+    launch.main(summary, views, manifest, pipes, poses, check, windows, bytes_in_names, letters, full, wrong)
