@@ -247,6 +247,19 @@ may_be_quoted (Cnn3dSettingKind kind)
   return (kind >= CNN3D_SETTING_TEXT && kind <= CNN3D_SETTING_CHOICE) || kind == CNN3D_SETTING_RATE;
 }
 
+/* Text of an element in clip-bin, whose words blanks would divide, is names and numbers, between
+ * which they mean nothing. */
+static gchar *
+read_text (const Cnn3dSetting *s, const gchar *text)
+{
+  g_auto (GStrv) parts = NULL;
+
+  if (!cnn3d_setting_is_of (s, "clipkpt"))
+    return g_strdup (text);
+  parts = g_strsplit (text, " ", -1);
+  return g_strjoinv ("", parts);
+}
+
 static gchar *
 read_one (const Cnn3dSetting *s, const gchar *text, gboolean quoted)
 {
@@ -264,7 +277,7 @@ read_one (const Cnn3dSetting *s, const gchar *text, gboolean quoted)
       return read_ranged (s, text);
     case CNN3D_SETTING_TEXT:
     case CNN3D_SETTING_TEXT_OR_EMPTY:
-      return !quoted && boolean_of (text) ? NULL : g_strdup (text);
+      return !quoted && boolean_of (text) ? NULL : read_text (s, text);
     case CNN3D_SETTING_CHOICE:
       choice = cnn3d_choice (s->choices, text);
       return choice ? g_strdup (cnn3d_choice_name (s->choices, choice->value)) : NULL;

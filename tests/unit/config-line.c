@@ -257,6 +257,17 @@ test_elements (void)
   g_free (line);
 }
 
+/* Blanks between pairs of points would divide the words of clip-bin. */
+static void
+test_pairs (void)
+{
+  gchar *line = LINE ("--paths.train=t", "--data.load_kpt=true", "--data.skeleton=custom:5",
+      "--data.pairs= 1-2, 3-4 ");
+
+  g_assert_nonnull (strstr (line, " ! clipkpt skeleton=custom:5 pairs=1-2,3-4 ! "));
+  g_free (line);
+}
+
 /* Keys that are not set are left to the preset. */
 static void
 test_preset (void)
@@ -322,6 +333,7 @@ main (int argc, char **argv)
   g_test_add_func ("/config-line/test-line", test_test_line);
   g_test_add_func ("/config-line/properties", test_properties);
   g_test_add_func ("/config-line/elements", test_elements);
+  g_test_add_func ("/config-line/pairs", test_pairs);
   g_test_add_func ("/config-line/preset", test_preset);
   g_test_add_func ("/config-line/quotes", test_quotes);
   return g_test_run ();
