@@ -41,29 +41,54 @@ list_written (const gchar *path, const gchar *what)
   printf ("%s: %s\n", shown, what);
 }
 
+/* What the network takes, with each input's shape. */
+static gchar *
+describe_inputs (const Cnn3dNetworkParams *p, gboolean picture)
+{
+  GString *text = g_string_new (NULL);
+  g_autofree gchar *views = cnn3d_network_views (p) > 1
+      ? g_strdup_printf (" x %u", cnn3d_network_views (p))
+      : g_strdup ("");
+
+  if (cnn3d_network_sees_frames (p) && picture)
+    g_string_append_printf (text,
+        "input, batch%s x %u x %u x %u (a clip's %u frames one below the other)", views,
+        p->channels, p->frames * p->height, p->width, p->frames);
+  else if (cnn3d_network_sees_frames (p))
+    g_string_append_printf (text, "input, batch%s x %u x %u x %u x %u", views, p->channels,
+        p->frames, p->height, p->width);
+  if (cnn3d_network_sees_points (p))
+    g_string_append_printf (text, "%skeypoints, batch%s x %u x %u x %u x 3",
+        text->len ? " and " : "", views, p->frames, p->persons, p->points);
+  return g_string_free (text, FALSE);
+}
+
 static gboolean
 export_onnx (const Options *o, const Cnn3dModelFile *file, GError **error)
 {
   const Cnn3dNetworkParams *p = &cnn3d_model_file_info (file)->network;
   const gboolean picture = !g_strcmp0 (o->input, "picture");
-  g_autofree gchar *what = NULL, *modelinfo = NULL, *labels = NULL;
+  g_autofree gchar *inputs = NULL, *what = NULL, *modelinfo = NULL, *labels = NULL;
 
+  if (picture && !cnn3d_network_sees_frames (p))
+    goto no_frames;
   if (!cnn3d_export_onnx (
           file, picture ? CNN3D_EXPORT_PICTURE : CNN3D_EXPORT_CLIP, o->output, error))
     return FALSE;
-  if (picture)
-    what = g_strdup_printf (
-        "%s, batch x %u x %u x %u (a clip's %u frames one below the other) to %u classes", p->model,
-        p->channels, p->frames * p->height, p->width, p->frames, p->num_classes);
-  else
-    what = g_strdup_printf ("%s, batch x %u x %u x %u x %u to %u classes", p->model, p->channels,
-        p->frames, p->height, p->width, p->num_classes);
+  inputs = describe_inputs (p, picture);
+  what = g_strdup_printf ("%s, of %s to %u classes", p->model, inputs, p->num_classes);
   modelinfo = g_strconcat (o->output, ".modelinfo", NULL);
   labels = g_strconcat (o->output, ".labels.txt", NULL);
   list_written (o->output, what);
   list_written (modelinfo, "description for GStreamer's inference elements");
   list_written (labels, "class names");
   return TRUE;
+
+  /* ERRORS */
+no_frames:
+  g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
+      "--input=picture: this network reads key points alone, and no frames; leave --input out");
+  return FALSE;
 }
 
 static gboolean

@@ -80,6 +80,7 @@ OTHER_PLACES = [
     ("tool/dataset*.c", "-"),
     ("tool/export.c", "-"),
     ("tool/export.c", "g_strdup_printf"),
+    ("tool/export.c", "g_string_append_printf"),
     ("tool/export.c", "list_written"),
     ("tool/report.c", "-"),
     ("tool/main.c", "-"),

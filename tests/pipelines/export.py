@@ -151,6 +151,14 @@ def slow_r50_(folder):
     return compare("slow_r50", 8, folder, "clip", "picture")
 
 
+def check_shapes(output, shapes):
+    """What the tool prints of the inputs"""
+    for name in "input", "keypoints":
+        said = re.search(r"\b%s, (batch(?: x \d+)+)" % name, output)
+        wanted = " x ".join(map(str, shapes[name])) if name in shapes else None
+        assert (said and said.group(1)) == wanted, (output, shapes)
+
+
 def key_points(folder):
     """The same with key points: posec3d_slowonly, two streams, and heat maps in the stem; with points outside,
     missing ones and NaN"""
@@ -165,13 +173,14 @@ def key_points(folder):
             "input-type": kind, "fusion": fusion, "keypoints": str(points), "persons": str(persons),
             "heatmap-size": str(size), "heatmap-sigma": "0.6"}))
         for way in ("clip",) if kind == "kpt" else ("clip", "picture"):
-            export("--input=" + way, path)
+            output = export("--input=" + way, path)
             run = session(os.path.join(folder, "m.onnx"))
             frames_shape = [3, FRAMES, HEIGHT, WIDTH] if way == "clip" else [3, FRAMES * HEIGHT, WIDTH]
             shapes = {"input": ["batch"] + frames_shape, "keypoints": ["batch", FRAMES, persons, points, 3]}
             if kind == "kpt":
                 del shapes["input"]
             assert {i.name: i.shape for i in run.get_inputs()} == shapes, [i.shape for i in run.get_inputs()]
+            check_shapes(output, shapes)
             for clips in 1, 3:
                 rng = numpy.random.default_rng(clips)
                 given = rng.uniform(-.1, 1.1, (clips, FRAMES, persons, points, 3)).astype("f4")
@@ -191,6 +200,9 @@ def key_points(folder):
                 assert got.shape == (clips, CLASSES) and error <= TOLERANCE, (name, fusion, way, clips, error)
                 assert numpy.abs(wanted).max() > .1, "nothing to compare: %s" % wanted
             notes.append("%s, %s, %s: within %.1e of logits up to %.1f" % (name, fusion, way, error, numpy.abs(wanted).max()))
+        if kind == "kpt":
+            done = tool("--input=picture", path)
+            assert done.returncode == 2 and b"--input=picture: this network reads key points alone, and no frames" in done.stderr, done
         says = run.get_modelmeta().custom_metadata_map
         assert (says["input-type"], says["keypoints"], says["persons"]) == (kind, "17", "2"), says
         assert numpy.float32(says["heatmap-sigma"]) == numpy.float32(.6), says
@@ -213,12 +225,13 @@ def several_views(folder):
         save(model, path, description(name, 8, **{
             "input-type": kind, "fusion": "late", "keypoints": str(points), "persons": str(persons),
             "heatmap-size": str(size), "heatmap-sigma": "0.6", "views": json.dumps(names), "view-fusion": fusion}))
-        export("--input=" + way, path)
+        output = export("--input=" + way, path)
         run = session(os.path.join(folder, "m.onnx"))
         frames_shape = [number, 3] + ([FRAMES, HEIGHT, WIDTH] if way == "clip" else [FRAMES * HEIGHT, WIDTH])
         shapes = {"input": ["batch"] + frames_shape, "keypoints": ["batch", number, FRAMES, persons, points, 3]}
         shapes = {key: shapes[key] for key in shapes if kind != {"input": "kpt", "keypoints": "rgb"}[key]}
         assert {i.name: i.shape for i in run.get_inputs()} == shapes, [i.shape for i in run.get_inputs()]
+        check_shapes(output, shapes)
         (mask,) = run.get_overridable_initializers()
         assert (mask.name, mask.shape[1]) == ("present", number), (mask.name, mask.shape)
         for samples in 1, 3:
