@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "src/format.h"
+#include "src/hash.h"
 #include "src/report/jsontext.h"
 
 #define LEAST_STEPS 10 /* that tell whether the loss falls */
@@ -637,6 +638,8 @@ report_check_balance (const ReportLog *log, ReportCheck *check)
 void
 report_check_skipped (const ReportLog *log, ReportCheck *check)
 {
+  /* a file may be skipped for several reasons */
+  g_autoptr (GHashTable) files = g_hash_table_new (cnn3d_hash_text, g_str_equal);
   guint64 times = 0;
   gdouble clips = 0;
 
@@ -644,8 +647,12 @@ report_check_skipped (const ReportLog *log, ReportCheck *check)
   check->advice =
       "Nothing is learned from these clips. The reasons are below, under Skipped clips: repair or "
       "remove the files, or install the missing decoders. on-error=stop ends a run at the first.";
-  for (guint i = 0; i < log->skips->len; i++)
-    times += g_array_index (log->skips, ReportSkip, i).times;
+  for (guint i = 0; i < log->skips->len; i++) {
+    const ReportSkip *skip = &g_array_index (log->skips, ReportSkip, i);
+
+    times += skip->times;
+    g_hash_table_add (files, skip->path);
+  }
   for (guint i = 0; i < log->epochs->len; i++)
     clips += fmax (g_array_index (log->epochs, ReportEpoch, i).clips, 0);
   for (guint i = 0; i < log->validations->len; i++)
@@ -657,7 +664,7 @@ report_check_skipped (const ReportLog *log, ReportCheck *check)
   check->state =
       times >= LEAST_SKIPPED && times > MOST_SKIPPED * (times + clips) ? CHECK_NOT_OK : CHECK_OK;
   check->finding = times
-      ? cnn3d_strdup_printf ("%u %s, %.1f %% of the clips of all epochs", log->skips->len,
-            log->skips->len == 1 ? "file" : "files", 100 * times / (times + clips))
+      ? cnn3d_strdup_printf ("%u %s, %.1f %% of the clips of all epochs", g_hash_table_size (files),
+            g_hash_table_size (files) == 1 ? "file" : "files", 100 * times / (times + clips))
       : g_strdup ("none");
 }

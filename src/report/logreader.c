@@ -177,7 +177,7 @@ on_skipped (Reader *r, JsonObject *o)
     g_array_append_val (r->log->skips, skip);
     g_hash_table_insert (r->skipped, g_steal_pointer (&key), GUINT_TO_POINTER (r->log->skips->len));
   } else
-    r->log->cut = TRUE;
+    r->log->more_skips++;
 }
 
 static void
@@ -193,7 +193,7 @@ on_notice (ReportLog *log, JsonObject *o, gboolean warning, gdouble time)
     log->failed = g_strdup (notice.text);
   }
   if (log->notices->len >= MOST_NOTICES) {
-    log->cut = TRUE;
+    log->more_notices++;
     g_free (notice.text);
     return;
   }
@@ -260,10 +260,10 @@ on_line (Reader *r, const gchar *line, gsize length)
   g_clear_pointer (&record, json_node_unref);
 }
 
-/* Reads a line without its newline; FALSE at the end of the file. *torn: it has no newline; *cut:
- * it is longer than the limit. */
+/* Reads a line without its newline; FALSE at the end of the file. *torn: it has no newline. What is
+ * beyond the limit is dropped, and what is left is not valid. */
 static gboolean
-next_line (FILE *file, GString *line, gboolean *torn, gboolean *cut)
+next_line (FILE *file, GString *line, gboolean *torn)
 {
   gint c;
 
@@ -271,8 +271,6 @@ next_line (FILE *file, GString *line, gboolean *torn, gboolean *cut)
   while ((c = getc_unlocked (file)) != EOF && c != '\n') {
     if (line->len < LONGEST_LINE)
       g_string_append_c (line, c);
-    else
-      *cut = TRUE;
   }
   *torn |= c == EOF && line->len > 0;
   return c != EOF || line->len > 0;
@@ -328,7 +326,7 @@ report_log_read (const gchar *path, GError **error)
   r.log = log;
   r.skipped = g_hash_table_new_full (cnn3d_hash_text, g_str_equal, g_free, NULL);
   line = g_string_new (NULL);
-  while (next_line (file, line, &log->torn, &log->cut)) {
+  while (next_line (file, line, &log->torn)) {
     if (log->lines == MOST_LINES) {
       log->cut = TRUE;
       break;

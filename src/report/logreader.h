@@ -46,6 +46,7 @@ typedef struct {
   GArray *steps, *epochs, *validations; /* repeated steps and passes are listed once */
   GArray *skips;                        /* of ReportSkip, in order */
   GArray *notices;                      /* of ReportNotice */
+  guint64 more_skips, more_notices;     /* records beyond the limit, which are left out */
   gchar *checkpoint;                    /* the last one, or NULL */
   gchar *finished,
       *failed; /* reason, or the error that ended the last start; both NULL: the log has no end */
@@ -55,7 +56,7 @@ typedef struct {
   guint64 lines, bad_lines;
   gchar *first_bad; /* position and error, or NULL */
   gboolean torn;    /* the last line is incomplete */
-  gboolean cut;     /* the file is longer than the limit */
+  gboolean cut;     /* the file has more lines than the limit */
 } ReportLog;
 
 /* NULL with error if the file cannot be read; NULL without error if it does not exist. */

@@ -2,6 +2,8 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "src/report/report.h"
 
+#include <errno.h>
+#include <glib/gstdio.h>
 #include <string.h>
 
 #include "src/report/evaluation.h"
@@ -31,27 +33,55 @@ by_name (gconstpointer a, gconstpointer b)
   return strcmp (*(gchar *const *) a, *(gchar *const *) b);
 }
 
-/* The evaluations in the folder and its sub-folders, sorted by name. */
+/* A folder whose files may not be looked at. */
+static gboolean
+is_closed (const gchar *path)
+{
+  g_autofree gchar *file = g_build_filename (path, "metrics.json", NULL);
+  GStatBuf status;
+
+  return g_stat (file, &status) < 0 && errno == EACCES;
+}
+
+/* The evaluations in the folder and its sub-folders, sorted by name. What is left out is said in
+ * the notes. */
 static GPtrArray *
-read_evaluations (const gchar *folder)
+read_evaluations (const gchar *folder, GPtrArray *notes)
 {
   GPtrArray *found = g_ptr_array_new_with_free_func ((GDestroyNotify) report_evaluation_free);
   g_autoptr (GPtrArray) names = g_ptr_array_new_with_free_func (g_free);
   ReportEvaluation *evaluation = report_evaluation_read (folder, ".");
-  GDir *dir = g_dir_open (folder, 0, NULL);
+  g_autoptr (GError) error = NULL;
+  GDir *dir = g_dir_open (folder, 0, &error);
+  gboolean full = FALSE;
   const gchar *name;
 
   if (evaluation)
     g_ptr_array_add (found, evaluation);
+  if (error)
+    g_ptr_array_add (notes,
+        g_strdup_printf (
+            "Folders in this one are left out, as it cannot be listed: %s", error->message));
   while (dir && (name = g_dir_read_name (dir)))
     g_ptr_array_add (names, g_strdup (name));
   g_clear_pointer (&dir, g_dir_close);
   g_ptr_array_sort (names, by_name);
-  for (guint i = 0; i < names->len && found->len < MOST_EVALUATIONS; i++) {
+  for (guint i = 0; i < names->len && !full; i++) {
     g_autofree gchar *path = g_build_filename (folder, names->pdata[i], NULL);
 
+    if (is_closed (path))
+      g_ptr_array_add (notes,
+          g_strdup_printf ("The folder %s is left out: its files cannot be read",
+              (const gchar *) names->pdata[i]));
     evaluation = report_evaluation_read (path, names->pdata[i]);
-    if (evaluation)
+    full = evaluation && found->len == MOST_EVALUATIONS;
+    if (full) {
+      g_ptr_array_add (notes,
+          g_strdup_printf ("Only %u evaluations are reported: %s and those after it by name are "
+                           "left out",
+              found->len, (const gchar *) names->pdata[i]));
+      report_evaluation_free (evaluation);
+    } else if (evaluation)
       g_ptr_array_add (found, evaluation);
   }
   return found;
@@ -95,7 +125,7 @@ decode_wrong (GPtrArray *evaluations, Cnn3dReportDecode decode)
 
 static void
 append_page (GString *page, const gchar *run, const ReportLog *log, const ReportLog *other,
-    GPtrArray *evaluations, gboolean frames)
+    GPtrArray *evaluations, const GPtrArray *notes, gboolean frames)
 {
   g_autofree gchar *absolute = g_canonicalize_filename (run, NULL),
                    *name = g_path_get_basename (absolute);
@@ -112,6 +142,8 @@ append_page (GString *page, const gchar *run, const ReportLog *log, const Report
     run_page_curves (page, log);
   } else
     page_element (page, "p", "note", "There is no log.jsonl here: the training is unknown.");
+  for (guint i = 0; i < notes->len; i++)
+    page_element (page, "p", "note", notes->pdata[i]);
   for (guint i = 0; i < evaluations->len; i++)
     results_page_evaluation (page, evaluations->pdata[i], frames);
   if (log) {
@@ -129,7 +161,7 @@ cnn3d_report_html (const gchar *run, const gchar *compare, Cnn3dReportDecode dec
 {
   g_autofree gchar *shown = g_filename_display_name (run);
   g_autofree gchar *shown_compare = compare ? g_filename_display_name (compare) : NULL;
-  g_autoptr (GPtrArray) evaluations = NULL;
+  g_autoptr (GPtrArray) evaluations = NULL, notes = g_ptr_array_new_with_free_func (g_free);
   ReportLog *log, *other = NULL;
   GString *page = NULL;
   GError *reason = NULL;
@@ -139,7 +171,7 @@ cnn3d_report_html (const gchar *run, const gchar *compare, Cnn3dReportDecode dec
   log = read_log (run, &reason);
   if (reason)
     goto failed;
-  evaluations = read_evaluations (run);
+  evaluations = read_evaluations (run, notes);
   if (!log && evaluations->len == 0)
     goto nothing;
   if (compare && !(other = read_log (compare, &reason)))
@@ -148,7 +180,7 @@ cnn3d_report_html (const gchar *run, const gchar *compare, Cnn3dReportDecode dec
   if (decode)
     decode_wrong (evaluations, decode);
   page = g_string_new (NULL);
-  append_page (page, run, log, other, evaluations, decode != NULL);
+  append_page (page, run, log, other, evaluations, notes, decode != NULL);
   report_log_free (log);
   report_log_free (other);
   return g_string_free (page, FALSE);
@@ -159,6 +191,11 @@ no_folder:
       "%s is not a folder: give the one that cnn3dtrain's log-dir named", shown);
   return NULL;
 nothing:
+  if (notes->len > 0) {
+    g_set_error (error, G_FILE_ERROR, G_FILE_ERROR_ACCES, "%s has nothing to report. %s", shown,
+        (const gchar *) notes->pdata[0]);
+    return NULL;
+  }
   g_set_error (error, G_FILE_ERROR, G_FILE_ERROR_NOENT,
       "%s has nothing to report: neither log.jsonl (cnn3dtrain log-dir=...), nor, here or in the "
       "folders in it, metrics.json or predictions.csv (cnn3deval output-dir=...)",

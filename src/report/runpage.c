@@ -229,7 +229,12 @@ run_page_checks (GString *page, const ReportLog *log, const ReportLog *other)
       page_element (page, "p", "pale", check->advice);
     g_string_append (page, "</td></tr>\n");
   }
-  g_string_append (page, "</table></section>\n");
+  g_string_append (page, "</table>\n");
+  if (log->more_notices)
+    page_printf (page, "p", "note",
+        "The log has %" G_GUINT64_FORMAT " more warnings and errors, which are left out.",
+        log->more_notices);
+  g_string_append (page, "</section>\n");
 }
 
 /* --- curves --- */
@@ -497,6 +502,9 @@ run_page_skips (GString *page, const ReportLog *log)
     }
     g_string_append (page, "</ul>\n");
   }
+  if (log->more_skips)
+    page_printf (page, "p", "note",
+        "The log has %" G_GUINT64_FORMAT " more of them, which are left out.", log->more_skips);
   g_string_append (page, "</section>\n");
 }
 
@@ -516,5 +524,10 @@ run_page_notices (GString *page, const ReportLog *log)
     page_element (page, "td", NULL, notice->text);
     g_string_append (page, "</tr>\n");
   }
-  g_string_append (page, "</table></section>\n");
+  g_string_append (page, "</table>\n");
+  if (log->more_notices)
+    page_printf (page, "p", "note",
+        "The log has %" G_GUINT64_FORMAT " more warnings and errors, which are left out.",
+        log->more_notices);
+  g_string_append (page, "</section>\n");
 }

@@ -424,7 +424,8 @@ test_skipped (void)
 
   for (guint i = 0; i < 200; i++)
     g_string_append_printf (i < 40 ? few : many,
-        "{\"event\":\"skipped\",\"path\":\"%u.mp4\",\"reason\":\"it is empty\"}\n", i % 10);
+        "{\"event\":\"skipped\",\"path\":\"%u.mp4\",\"reason\":\"it is %s\"}\n", i % 10,
+        i % 20 < 10 ? "empty" : "torn");
   {
     const Run some = { .epochs = 12, .more = few->str }, most = { .epochs = 1, .more = many->str };
 
