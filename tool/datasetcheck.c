@@ -48,7 +48,7 @@ manifest_of (const DatasetFile *files, guint n)
 
 /* In the new process. */
 static void
-become_line (gint manifest, gint output)
+become_line (gint manifest, gint output, gint errors)
 {
   g_autofree gchar *location = g_strdup_printf ("location=/proc/self/fd/%d", manifest);
   g_autofree gchar *workers =
@@ -60,7 +60,7 @@ become_line (gint manifest, gint output)
   fcntl (manifest, F_SETFD, 0);
   dup2 (output, STDOUT_FILENO);
   /* not into the same pipe: errors would come in the middle of buffered messages */
-  dup2 (open ("/dev/null", O_WRONLY | O_CLOEXEC), STDERR_FILENO);
+  dup2 (errors, STDERR_FILENO);
   g_setenv ("LC_ALL", "C.UTF-8", TRUE);
   g_unsetenv ("GST_DEBUG");
   _exit (launch_become (words));
@@ -107,58 +107,86 @@ print_skipped (const gchar *line, const DatasetFile *files, guint n, GPtrArray *
   return TRUE;
 }
 
-static gint
-read_messages (FILE *output, const DatasetFile *files, guint n, GPtrArray *late)
+/* The last line of a file in memory. */
+static gchar *
+last_line (gint fd)
+{
+  gchar text[1024];
+  const off_t size = lseek (fd, 0, SEEK_END);
+  const gssize n = pread (fd, text, sizeof text - 1, MAX (size - (off_t) sizeof text + 1, 0));
+  gchar *line;
+
+  text[MAX (n, 0)] = 0;
+  g_strchomp (text);
+  line = strrchr (text, '\n');
+  line = line ? line + 1 : text;
+  return g_strdup (g_str_has_prefix (line, "cnn3d: ") ? line + strlen ("cnn3d: ") : line);
+}
+
+/* Counts the files. FALSE: not all of them are among the messages. */
+static gboolean
+read_messages (
+    FILE *output, const DatasetFile *files, guint n, GPtrArray *late, guint *opened, guint *skipped)
 {
   const gboolean shows = isatty (STDERR_FILENO);
   gchar *line = NULL;
   gsize size = 0;
-  guint opened = 0, skipped = 0;
 
+  *opened = *skipped = 0;
   while (getline (&line, &size, output) >= 0) {
     if (strstr (line, "property-value=(string)\"chain"))
-      opened++;
+      ++*opened;
     else if (strstr (line, "(element): clipsrc-skipped, "))
-      skipped += print_skipped (line, files, n, late);
+      *skipped += print_skipped (line, files, n, late);
     else
       continue;
     if (shows)
-      fprintf (stderr, "\r%u of %u files opened", opened + skipped, n);
+      fprintf (stderr, "\r%u of %u files opened", *opened + *skipped, n);
   }
   if (shows)
     fputc ('\n', stderr);
   free (line);
-  if (opened + skipped == n)
-    return (gint) (skipped - late->len);
-  tool_complain (
-      "the files could not be opened: gst-launch-1.0 ended after %u of %u", opened + skipped, n);
-  return -1;
+  return *opened + *skipped == n;
 }
 
 gint
 dataset_check (const DatasetFile *files, guint n, GPtrArray *late)
 {
   g_autoptr (GError) error = NULL;
-  const gint manifest = manifest_of (files, n);
+  g_autoptr (GString) nothing = g_string_new (NULL);
+  const gint manifest = manifest_of (files, n), errors = launch_memory (nothing);
+  guint opened, skipped;
   gint ends[2], bad = -1;
+  gboolean all;
   FILE *output;
   pid_t child;
 
   fflush (NULL);
-  if (manifest < 0 || !g_unix_open_pipe (ends, FD_CLOEXEC, &error) || (child = fork ()) < 0) {
+  if (manifest < 0 || errors < 0 || !g_unix_open_pipe (ends, FD_CLOEXEC, &error)
+      || (child = fork ()) < 0) {
     tool_complain ("gst-launch-1.0: %s", error ? error->message : g_strerror (errno));
     goto done;
   }
   if (child == 0)
-    become_line (manifest, ends[1]);
+    become_line (manifest, ends[1], errors);
   close (ends[1]);
   output = fdopen (ends[0], "r");
-  bad = read_messages (output, files, n, late);
+  all = read_messages (output, files, n, late, &opened, &skipped);
   fclose (output);
   waitpid (child, NULL, 0);
+  if (all) {
+    bad = (gint) (skipped - late->len);
+  } else {
+    g_autofree gchar *reason = last_line (errors);
+
+    tool_complain ("the files could not be opened: gst-launch-1.0 ended after %u of %u: %s",
+        opened + skipped, n, *reason ? reason : "unknown");
+  }
 
 done:
   if (manifest >= 0)
     close (manifest);
+  if (errors >= 0)
+    close (errors);
   return bad;
 }

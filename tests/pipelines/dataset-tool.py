@@ -141,7 +141,8 @@ def check(folder):
     assert re.search(r"/bad\.mp4: \w", out) and "/none.mp4: No such file or directory\n" in out and "good" not in out, out
     out = subprocess.run([os.path.join(launch.BUILD, "tool", "cnn3d"), "dataset", "a.csv", "--check"], cwd=folder,
                          env=dict(launch.environment(), PATH="/nowhere"), capture_output=True, text=True, check=False)
-    assert out.returncode == 1 and "the files could not be opened: gst-launch-1.0 ended after 0 of 3" in out.stderr, out
+    assert out.returncode == 1 and ("the files could not be opened: gst-launch-1.0 ended after 0 of 3: gst-launch-1.0 is not "
+                                     "on the PATH; " in out.stderr), out
 
 
 def windows(folder):
