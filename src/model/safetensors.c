@@ -147,8 +147,9 @@ split_file (const gchar *path, const guint8 *bytes, gsize size, gsize *header_si
         "it is a PyTorch file, which can run code when it is read; convert it where PyTorch and "
         "the safetensors package are installed: python3 -c \"import sys, torch, safetensors.torch "
         "as f; s = torch.load(sys.argv[1], map_location='cpu', weights_only=True); s = "
-        "s.get('state_dict', s.get('model_state', s)); f.save_file({k: v.clone().contiguous() for "
-        "k, v in s.items()}, sys.argv[2])\" %s model.safetensors",
+        "next((s[k] for k in ('state_dict', 'model_state_dict', 'model_state', 'model') if "
+        "isinstance(s.get(k), dict)), s); f.save_file({k: v.clone().contiguous() for k, v in "
+        "s.items()}, sys.argv[2])\" %s model.safetensors",
         quoted);
   } else if (size == 0) {
     g_set_error_literal (error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA, "it is empty");

@@ -5,6 +5,7 @@ exported are rejected."""
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 
@@ -344,6 +345,25 @@ def plain(folder):
         assert file.metadata() == {"format": "pt"}, file.metadata()
 
 
+def pickled(folder):
+    """The conversion that is offered for PyTorch's files works for the usual forms of a checkpoint"""
+    state = network("slow_r50", 4).state_dict()
+    path, output = os.path.join(folder, "it's.pth"), os.path.join(folder, "model.safetensors")
+    for key in None, "state_dict", "model_state_dict", "model_state", "model":
+        torch.save({key: state, "epoch": 3} if key else state, path)
+        said = launch.text(tool(path).stderr)
+        command = shlex.split(said[said.index("python3 -c"):])
+        assert command[0] == "python3" and command[3:] == [path, "model.safetensors"], command
+        before, sys.argv = sys.argv, ["-c", path, output]
+        try:
+            exec(command[2], {})
+        finally:
+            sys.argv = before
+        found = safetensors.torch.load_file(output)
+        assert sorted(found) == sorted(state) and all(torch.equal(found[name], state[name]) for name in state), key
+        os.remove(output)
+
+
 def refused(folder):
     """Invalid models, and those that cannot be exported, are rejected with the reason, and nothing is written"""
     model = network("slow_r50", 4)
@@ -403,4 +423,4 @@ def refused(folder):
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    launch.main(r3d_18, mc3_18, r2plus1d_18, slow_r50_, key_points, several_views, trained, inference, plain, refused)
+    launch.main(r3d_18, mc3_18, r2plus1d_18, slow_r50_, key_points, several_views, trained, inference, plain, pickled, refused)
