@@ -98,8 +98,10 @@ read_lines (int argc, char **argv, Lines *lines)
     if (strcmp (argv[i], "--config") == 0)
       i++;
     else if (!g_str_has_prefix (argv[i], "--config=") && strcmp (argv[i], "--test") != 0
-        && !cnn3d_config_override (config, argv[i], &error))
+        && !cnn3d_config_override (config, argv[i], &error)) {
+      status = TOOL_USAGE;
       goto refused;
+    }
   }
   if (!make_lines (config, test_only, lines, &error))
     goto refused;
@@ -125,7 +127,8 @@ refused:
   tool_complain ("%s", error->message);
   g_clear_error (&error);
   clear_lines (lines);
-  status = TOOL_FAILED;
+  if (status == TOOL_FINE)
+    status = TOOL_FAILED;
   goto out;
 }
 

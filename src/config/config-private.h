@@ -26,6 +26,9 @@ gchar *cnn3d_config_unknown_key (const gchar *name);
 gchar *cnn3d_config_unknown_section (const gchar *name);
 gboolean cnn3d_config_is_section (const gchar *name);
 
+/* Whether the text, without quotes, unsets a key. */
+gboolean cnn3d_config_is_null (const gchar *text);
+
 /* Normalizes the value for its key into *value, NULL for null. FALSE if it is invalid, with the
  * reason in *reason. Free both with g_free(). */
 gboolean cnn3d_config_value (

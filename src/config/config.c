@@ -62,6 +62,10 @@ set_value (Cnn3dConfig *config, gint number, const gchar *option, const gchar *t
   else {
     written.n_items = 1;
     written.items[0] = g_strdup (text);
+    /* "No" is a text here: there is no other way to write it */
+    written.quoted[0] = !cnn3d_config_is_null (text)
+        && (key->setting->kind == CNN3D_SETTING_TEXT
+            || key->setting->kind == CNN3D_SETTING_TEXT_OR_EMPTY);
   }
   right = cnn3d_config_value (key, &written, &value, &reason);
   g_free (written.items[0]);

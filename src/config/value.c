@@ -89,12 +89,12 @@ boolean_of (const gchar *text)
   return is_one_of (text, yes) ? "true" : is_one_of (text, no) ? "false" : NULL;
 }
 
-static gboolean
-is_null (const Cnn3dConfigWritten *written)
+gboolean
+cnn3d_config_is_null (const gchar *text)
 {
   static const gchar *const null[] = { "~", "null", "Null", "NULL", NULL };
 
-  return !written->list && !written->quoted[0] && is_one_of (written->items[0], null);
+  return is_one_of (text, null);
 }
 
 /* Decimal digits without a leading zero, which some readers of YAML take for octal; a sign may come
@@ -335,7 +335,7 @@ cnn3d_config_value (
 {
   *value = NULL;
   *reason = NULL;
-  if (is_null (written))
+  if (!written->list && !written->quoted[0] && cnn3d_config_is_null (written->items[0]))
     return TRUE;
   if (!written->list && written->items[0][0] == 0) {
     *reason = g_strdup_printf ("%s has no value; write null for the default", key->name);

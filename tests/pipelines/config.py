@@ -108,9 +108,10 @@ def errors(folder):
             (["fly"], 2, "there is no command 'fly'; cnn3d --help lists them"),
             (["pipeline", "--config=a", "--config=b"], 2, "--config is given twice; only one file is read"),
             (["pipeline", "--config", folder + "/none.yaml"], 1, "none.yaml: No such file"),
-            (["pipeline", "--config", CONFIGS[0], "batch_size=1"], 1, "--SECTION.KEY=VALUE"),
-            (["pipeline", "--config", CONFIGS[0], "--train.precision=16"], 1,
+            (["pipeline", "--config", CONFIGS[0], "batch_size=1"], 2, "--SECTION.KEY=VALUE"),
+            (["pipeline", "--config", CONFIGS[0], "--train.precision=16"], 2,
              "--train.precision=16: there is no key 'train.precision'; the nearest is trainer.precision"),
+            (["train", "--config", CONFIGS[0], "--loss.lr=abc"], 2, "--loss.lr=abc: loss.lr must be a number"),
             (["train", "--config", CONFIGS[0], "--data.load_rgb=false"], 1, "the network would see nothing"),
             (["pipeline", "--config", CONFIGS[0], "--paths.train=null"], 1, "paths.train is not set")):
         run = tool(*arguments)
@@ -219,7 +220,7 @@ def quotes(folder):
         with open(config, "w", encoding="utf-8") as file:
             file.write("paths:\n  train: %s\n" % quoted_yaml(path))
         line = line_of("--config", config)
-        if path not in ("~", "null", "NULL", "true"):    # as an option value, these have a meaning
+        if path not in ("~", "null", "NULL"):    # as an option value, these have a meaning
             assert line == line_of("--config", config, "--paths.train=" + path), line
         words = words_of(line)
         assert words[:3] == ["gst-launch-1.0", "-e", "clipsrc"], line

@@ -33,9 +33,11 @@ check_value (const Cnn3dConfigKey *key, const gchar *written, gboolean fine, con
     gboolean done =
         i ? cnn3d_config_override (config, option, &error) : load (config, yaml, &error);
 
-    /* an option has no quotes to strip */
+    /* an option has no quotes to strip, and needs none to be a text */
     if (i && strpbrk (written, "'\""))
       g_clear_error (&error);
+    else if (i && !fine && strcmp (expected, "must be text") == 0)
+      g_assert_cmpstr (cnn3d_config_get (config, key->name), ==, written);
     else if (fine) {
       g_assert_no_error (error);
       g_assert_true (done);
@@ -580,6 +582,10 @@ test_options (void)
     g_clear_error (&error);
   }
   /* option values are literal: YAML syntax has no meaning here */
+  g_assert_true (cnn3d_config_override (config, "--data.background=No", NULL));
+  g_assert_cmpstr (cnn3d_config_get (config, "data.background"), ==, "No");
+  g_assert_true (cnn3d_config_override (config, "--data.background=null", NULL));
+  g_assert_null (cnn3d_config_get (config, "data.background"));
   g_assert_true (cnn3d_config_override (config, "--paths.train=\"a: b\" # [c]=d", &error));
   g_assert_no_error (error);
   g_assert_cmpstr (cnn3d_config_get (config, "paths.train"), ==, "\"a: b\" # [c]=d");
