@@ -543,22 +543,38 @@ plan_one (const Options *o, const Cnn3dConfig *config, const gchar *gpu, JsonBui
   return ok;
 }
 
+/* The GPUs of all --gpu options, each once; a NULL alone: none, but the device that is here. */
+static GPtrArray *
+list_gpus (gchar **given)
+{
+  g_auto (GStrv) known = cnn3d_gpus_names ();
+  GPtrArray *gpus = g_ptr_array_new_with_free_func (g_free);
+
+  for (guint i = 0; given && given[i]; i++) {
+    gchar *one[] = { given[i], NULL };
+    gchar **names = strcmp (given[i], "all") ? one : known;
+
+    for (guint k = 0; names[k]; k++)
+      if (!g_ptr_array_find_with_equal_func (gpus, names[k], g_str_equal, NULL))
+        g_ptr_array_add (gpus, g_strdup (names[k]));
+  }
+  if (gpus->len == 0)
+    g_ptr_array_add (gpus, NULL);
+  return gpus;
+}
+
 static gboolean
 plan_all (const Options *o, const Cnn3dConfig *config, gboolean *fits, GError **error)
 {
-  static gchar *none[] = { NULL, NULL };
-  g_auto (GStrv) known = NULL;
-  gchar **gpus = o->gpus ? o->gpus : none;
+  g_autoptr (GPtrArray) gpus = list_gpus (o->gpus);
   g_autoptr (JsonBuilder) json = o->json ? json_builder_new () : NULL;
 
-  if (o->gpus && !strcmp (o->gpus[0], "all"))
-    gpus = known = cnn3d_gpus_names ();
   if (json)
     json_builder_begin_array (json);
-  for (guint i = 0; i == 0 || gpus[i]; i++) {
+  for (guint i = 0; i < gpus->len; i++) {
     if (i > 0 && !json)
       putchar ('\n');
-    if (!plan_one (o, config, gpus[i], json, fits, error))
+    if (!plan_one (o, config, gpus->pdata[i], json, fits, error))
       return FALSE;
   }
   if (json) {

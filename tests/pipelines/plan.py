@@ -5,6 +5,7 @@ are reported."""
 import json
 import os
 import re
+import shutil
 import subprocess
 
 import launch
@@ -146,6 +147,18 @@ def devices(folder):
     done = tool(*small)
     assert done.returncode == 1 and ("device.yaml: model.preset is 'slow_r50-adam', and a plan does not know its settings: "
                                      "write them as keys") in launch.text(done.stderr), done
+
+
+def all_cards(folder):
+    """--gpu all is every card, wherever it stands, and others come with it, each once"""
+    known = sorted(name[:-5] for name in os.listdir(os.path.join(launch.TOP, "configs", "gpus")) if name.endswith(".json"))
+    own = os.path.join(folder, "mine.json")
+    shutil.copy(os.path.join(launch.TOP, "configs", "gpus", "rtx3070.json"), own)
+    done = tool("--gpu=rtx3070", "--gpu=all", "--gpu=" + own, "--model=mc3_18", "--base-width=4", "--num-frames=2", "--size=16",
+                "--batch-size=1", "--roofline")
+    text = launch.text(done.stdout)
+    assert done.returncode == 0 and text.count("TFLOP/s and ") == len(known) + 1, (done.returncode, len(known), text[-2000:])
+    return ["%d cards" % len(known)]
 
 
 def tf32(folder):
@@ -322,4 +335,4 @@ def wrong(folder):
     assert done.returncode == 1 and b"cannot print all of this: " in done.stderr, done
 
 
-launch.main(ranks, cards, budgets, without_cudnn, configured, devices, tf32, keypoints, views, offload, wrong)
+launch.main(ranks, cards, budgets, without_cudnn, configured, devices, all_cards, tf32, keypoints, views, offload, wrong)
