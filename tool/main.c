@@ -21,8 +21,6 @@ static const struct {
   { "report", "write an HTML page with a run's curves, results and wrong clips", tool_report },
 };
 
-static gboolean complained;
-
 void
 tool_complain (const gchar *format, ...)
 {
@@ -34,7 +32,6 @@ tool_complain (const gchar *format, ...)
   va_end (args);
   shown = cnn3d_escape (message, TRUE);
   fprintf (stderr, "cnn3d: %s\n", shown);
-  complained = TRUE;
   g_free (shown);
   g_free (message);
 }
@@ -93,7 +90,6 @@ main (int argc, char **argv)
   status = run (argc, argv);
   if (fflush (stdout) == 0 && !ferror (stdout))
     return status;
-  if (!complained)
-    tool_complain ("cannot print all of this: %s", g_strerror (errno));
+  tool_complain ("cannot write to standard output: %s", g_strerror (errno));
   return status == TOOL_FINE ? TOOL_FAILED : status;
 }

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdio_ext.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -17,6 +18,11 @@ write_through (FILE *file, const gchar *name, const gchar *text, GError **error)
     return TRUE;
   g_set_error (error, G_FILE_ERROR, g_file_error_from_errno (errno), "cannot write %s: %s", name,
       g_strerror (errno));
+  if (file == stdout) {
+    /* it is not tried, and reported, again */
+    __fpurge (stdout);
+    clearerr (stdout);
+  }
   return FALSE;
 }
 

@@ -155,8 +155,8 @@ is_later_rank (void)
   return cnn3d_comm_place (&rank, &size) && rank > 0;
 }
 
-/* One rank tests, as one alone may write the results. Lines that train are run by launch_wait(), so that they save whatever signal ends this
- * program. */
+/* One rank tests, as one alone may write the results. Lines that train are run by launch_wait(),
+ * so that they save whatever signal ends this program. */
 int
 tool_train (int argc, char **argv)
 {

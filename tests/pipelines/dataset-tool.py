@@ -196,7 +196,7 @@ def full(folder):
     with open("/dev/full", "w") as file:
         done = subprocess.run([os.path.join(launch.BUILD, "tool", "cnn3d"), "dataset", "a.csv"], cwd=folder, stdout=file,
                               stderr=subprocess.PIPE, env=launch.environment(), timeout=launch.limit(60), check=False)
-    assert done.returncode == 1 and b"cannot print all of this: No space left on device" in done.stderr, done
+    assert done.returncode == 1 and b"cannot write to standard output: No space left on device" in done.stderr, done
 
 
 def wrong(folder):

@@ -332,7 +332,7 @@ def wrong(folder):
     with open("/dev/full", "w") as full:
         done = subprocess.run([os.path.join(os.environ["CNN3D_BUILD"], "tool", "cnn3d"), "plan", "--device", "cpu"],
                               env=launch.environment(), stdout=full, stderr=subprocess.PIPE)
-    assert done.returncode == 1 and b"cannot print all of this: " in done.stderr, done
+    assert done.returncode == 1 and b"cannot write to standard output: " in done.stderr, done
 
 
 launch.main(ranks, cards, budgets, without_cudnn, configured, devices, all_cards, tf32, keypoints, views, offload, wrong)

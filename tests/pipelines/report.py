@@ -165,6 +165,10 @@ def refused(folder):
     assert "/no/such" in report(run, "--output", "/no/such/page.html", status=1)
     assert "cannot write /dev/full: " in report(run, "--output", "/dev/full", status=1) and os.path.exists("/dev/full")
     assert "give one folder: cnn3d report RUN" in report(status=2) and "one folder" in report(run, run, status=2)
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([os.path.join(launch.BUILD, "tool", "cnn3d"), "report", run, "--output=-"], stdout=full,
+                              stderr=subprocess.PIPE, env=launch.environment(), timeout=launch.limit(60))
+    assert done.returncode == 1 and done.stderr == b"cnn3d: cannot write stdout: No space left on device\n", done
     assert report(run, "--output", "-").endswith("</html>\n")
 
 
