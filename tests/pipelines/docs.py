@@ -84,7 +84,7 @@ def annotations(folder):
     os.mkdir(os.path.join(folder, "videos"))
     for c in ("ball", "bars"):
         for i in range(2):
-            shutil.copy(os.path.join(folder, "clips", c, "%02d.mp4" % i), os.path.join(folder, "videos", "%s%d.mp4" % (c, i)))
+            shutil.copy(os.path.join(folder, "clips", c, "%02d.mp4" % (i + 2 * (c == "bars"))), os.path.join(folder, "videos", "%s%d.mp4" % (c, i)))
 
 
 def poses(folder):
@@ -92,7 +92,7 @@ def poses(folder):
     values = [(t + k % 5, 10 + k, 1) for t in range(32) for k in range(17)]
     header = b"{'descr': '<f4', 'fortran_order': False, 'shape': (32, 17, 3), }\n"
     os.mkdir(os.path.join(folder, "poses"))
-    for i in range(2):
+    for i in range(4):
         with open(os.path.join(folder, "poses", "%02d.npy" % i), "wb") as file:
             file.write(b"\x93NUMPY\1\0" + struct.pack("<H", len(header)) + header)
             file.write(b"".join(struct.pack("<3f", *value) for value in values))
@@ -104,12 +104,15 @@ def world():
     folder = tempfile.mkdtemp(prefix="cnn3d-")
     atexit.register(shutil.rmtree, folder)
     launch.two_classes(os.path.join(folder, "clips"), 2, frames=32)
+    # each video has a name of its own, as key points are found by it
+    for i in range(2):
+        os.rename(os.path.join(folder, "clips", "bars", "%02d.mp4" % i), os.path.join(folder, "clips", "bars", "%02d.mp4" % (i + 2)))
     poses(folder)
     for name, place in CLIPS.items():
         if place != "clips":
             shutil.copytree(os.path.join(folder, "clips"), os.path.join(folder, place))
         with open(os.path.join(folder, name + ".csv"), "w", encoding="utf-8") as file:
-            file.writelines("%s/%s/%02d.mp4,%s\n" % (place, c, i, c) for c in ("ball", "bars") for i in range(2))
+            file.writelines("%s/%s/%02d.mp4,%s\n" % (place, c, i, c) for c, i in (("ball", 0), ("ball", 1), ("bars", 2), ("bars", 3)))
     annotations(folder)
     demo = os.path.join(folder, "demo")
     os.mkdir(demo)
