@@ -487,6 +487,21 @@ cnn3d_trainer_stage (Cnn3dTrainer *t, const Cnn3dBatch *batch, GError **error)
   return check_batch (t, batch, error) && stage (t, batch, &t->staged, error);
 }
 
+/* A batch failed. If a rank was stopped before it, it did not count, and the ranks end together. */
+static void
+leave_ranks (Cnn3dTrainer *t, GError **reason)
+{
+  g_autoptr (GError) ended = NULL;
+
+  if (!cnn3d_ranks_end_exchange (t, &ended)
+      && g_error_matches (ended, CNN3D_SESSION_ERROR, CNN3D_SESSION_ERROR_LEFT)) {
+    g_clear_error (reason);
+    *reason = g_steal_pointer (&ended);
+    return;
+  }
+  cnn3d_ranks_leave (t, (*reason)->message);
+}
+
 gboolean
 cnn3d_trainer_start (Cnn3dTrainer *t, Cnn3dProgress *progress, GError **error)
 {
@@ -498,7 +513,7 @@ cnn3d_trainer_start (Cnn3dTrainer *t, Cnn3dProgress *progress, GError **error)
     /* a running batch writes to the trainer's results */
     t->s.backend->finish (t->s.device, NULL);
     if (t->ranks)
-      cnn3d_ranks_leave (t, reason->message);
+      leave_ranks (t, &reason);
     g_propagate_error (error, reason);
     return FALSE;
   }

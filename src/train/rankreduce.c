@@ -95,10 +95,26 @@ meet_and_reduce (Cnn3dTrainer *t, State state, GError **error)
 static gpointer
 exchange_thread (gpointer trainer)
 {
+  TrainerRanks *k = ((Cnn3dTrainer *) trainer)->ranks;
   GError *error = NULL;
 
-  meet_and_reduce (trainer, STATE_BATCH, &error);
+  if (!meet_and_reduce (trainer, STATE_BATCH, &error)) {
+    g_mutex_lock (&k->lock);
+    k->broken = TRUE;
+    g_mutex_unlock (&k->lock);
+  }
   return error;
+}
+
+static gboolean
+is_broken (TrainerRanks *k)
+{
+  gboolean broken;
+
+  g_mutex_lock (&k->lock);
+  broken = k->broken;
+  g_mutex_unlock (&k->lock);
+  return broken;
 }
 
 gboolean
@@ -107,6 +123,7 @@ cnn3d_ranks_begin_exchange (Cnn3dTrainer *t, gboolean batch, GError **error)
   TrainerRanks *k = t->ranks;
 
   set_incomplete (k, batch ? k->slices->n_buckets : 0);
+  k->broken = FALSE;
   if (!batch)
     return meet_and_reduce (t, STATE_IDLE, error);
   k->thread = g_thread_try_new ("ranks", exchange_thread, t, error);
@@ -144,6 +161,9 @@ cnn3d_ranks_run (Cnn3dTrainer *t, const Cnn3dSessionProgram *p, const Cnn3dBindi
   for (guint b = k->slices->n_buckets; b-- > 0;) {
     const guint end = cnn3d_rank_bucket_steps (k->slices, t->s.layout, t->s.net, plan, b);
 
+    /* nobody waits for the rest of a batch that does not count */
+    if (is_broken (k))
+      return cnn3d_ranks_end_exchange (t, error);
     /* the loss is among the first ones */
     if (end > done
         && !backend->run (

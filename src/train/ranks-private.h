@@ -50,6 +50,7 @@ struct _TrainerRanks {
   GMutex lock;
   GCond completed;
   guint incomplete;    /* buckets whose gradients are not complete, from the first on */
+  gboolean broken;     /* the exchange has failed: the batch does not count */
   Report *reports;     /* [size] */
   gconstpointer *from; /* arguments of cnn3d_comm_exchange(), [size] */
   gpointer *to;
@@ -121,8 +122,6 @@ gboolean cnn3d_ranks_reduce (Cnn3dTrainer *t, GError **error);
 /* A round's exchange of gradients beside its computation: with a batch it goes on until
  * cnn3d_ranks_end_exchange(), without one it is done. Then the ranks are where they were, or have failed. */
 gboolean cnn3d_ranks_begin_exchange (Cnn3dTrainer *t, gboolean batch, GError **error);
-/* Waits for it, if there is one, without the rest of the computation. */
-gboolean cnn3d_ranks_end_exchange (Cnn3dTrainer *t, GError **error);
 
 /* ranknorm.c. A Cnn3dSync's add(), of a Cnn3dTrainer: sums over the ranks, in their order. */
 gboolean cnn3d_ranks_add_sums (gpointer trainer, gdouble *values, gsize n, GError **error);

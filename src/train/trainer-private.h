@@ -163,6 +163,8 @@ gboolean cnn3d_ranks_take_slice (Cnn3dTrainer *t, gfloat *slice, GError **error)
 /* Tells the others that this rank ends here: without a reason, because it was stopped. FALSE: they
  * were not told, or one has failed. */
 gboolean cnn3d_ranks_leave (Cnn3dTrainer *t, const gchar *reason);
+/* Waits for the exchange of gradients beside a batch, if there is one, without the rest of the batch. */
+gboolean cnn3d_ranks_end_exchange (Cnn3dTrainer *t, GError **error);
 /* Whether all ranks are at the same place, so that they can save; and that they are no longer, as
  * something failed on the way. */
 gboolean cnn3d_ranks_agree (const TrainerRanks *ranks);

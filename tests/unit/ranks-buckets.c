@@ -70,6 +70,7 @@ typedef struct {
   const Cnn3dTrainerParams *params;
   guint rank, seconds, batches; /* batches: of the pass, in each of which a rank has one by turns */
   guint parts;                  /* of the pass whose gradients were kept */
+  gboolean leaves;              /* instead of its batch */
   GError *error;
   gboolean told; /* after the error: cnn3d_trainer_leave() */
 } Rank;
@@ -121,7 +122,13 @@ run_rank (gpointer data)
     g_mutex_lock (&seen.lock);
     seen.ranks[rank->rank].sent = 0;
     g_mutex_unlock (&seen.lock);
-    if (rank->rank >= rank->batches || cnn3d_trainer_run (t, &batch, &progress, &rank->error)) {
+    if (rank->leaves) {
+      /* in mid-batch of the other one */
+      while (!g_atomic_int_get (&seen.ranks[1].calls))
+        g_usleep (1000);
+      rank->told = cnn3d_trainer_leave (t, NULL);
+    } else if (rank->rank >= rank->batches
+        || cnn3d_trainer_run (t, &batch, &progress, &rank->error)) {
       check_complete (t, seen.ranks[rank->rank].complete);
       rank->parts = seen.ranks[rank->rank].complete->len;
       cnn3d_trainer_end_pass (t, pass.clips, &result, &rank->error);
@@ -149,6 +156,8 @@ wide_params (Cnn3dTrainerParams *p)
 }
 
 /* A round of ranks; before: see Counting. */
+static guint leaver = G_MAXUINT;
+
 static void
 run_round (const Cnn3dTrainerParams *params, Rank *ranks, guint size, guint batches, guint seconds,
     gboolean (*before) (const Cnn3dStep *steps, const Cnn3dBinding *binding, GError **error))
@@ -160,7 +169,7 @@ run_round (const Cnn3dTrainerParams *params, Rank *ranks, guint size, guint batc
   hub.here = 0;
   memset (seen.ranks, 0, sizeof seen.ranks);
   for (guint r = 0; r < size; r++) {
-    ranks[r] = (Rank) { params, r, seconds, batches };
+    ranks[r] = (Rank) { params, r, seconds, batches, .leaves = r == leaver };
     threads[r] = g_thread_new ("rank", run_rank, &ranks[r]);
   }
   for (guint r = 0; r < size; r++)
@@ -316,6 +325,53 @@ test_fails (void)
     g_error_free (ranks[r].error);
 }
 
+/* Rank 1's batch fails when rank 0 has left. */
+static gboolean
+fail_after_leaving (const Cnn3dStep *steps, const Cnn3dBinding *binding, GError **error)
+{
+  g_atomic_int_inc (&seen.ranks[1].calls);
+  wait_for_bytes (0, G_MAXUINT64);
+  g_set_error (error, CNN3D_BACKEND_ERROR, CNN3D_BACKEND_ERROR_FAILED, "the device is gone");
+  return FALSE;
+}
+
+/* The first part of rank 1's pass is its last one when rank 0 has left. */
+static gboolean
+leave_first (const Cnn3dStep *steps, const Cnn3dBinding *binding, GError **error)
+{
+  TrainerRanks *k = seen.ranks[1].trainer->ranks;
+  gboolean broken = FALSE;
+
+  g_atomic_int_inc (&seen.ranks[1].calls);
+  while (!broken) {
+    g_usleep (1000);
+    g_mutex_lock (&k->lock);
+    broken = k->broken;
+    g_mutex_unlock (&k->lock);
+  }
+  return TRUE;
+}
+
+/* A batch that another rank left does not count: whether it fails or not, both ranks may save. */
+static void
+test_leaves (void)
+{
+  Cnn3dTrainerParams p;
+  Rank ranks[2];
+
+  wide_params (&p);
+  leaver = 0;
+  for (guint i = 0; i < 2; i++) {
+    run_round (&p, ranks, 2, 2, SECONDS, i ? leave_first : fail_after_leaving);
+    g_assert_no_error (ranks[0].error);
+    g_assert_true (ranks[0].told);
+    g_assert_error (ranks[1].error, CNN3D_SESSION_ERROR, CNN3D_SESSION_ERROR_LEFT);
+    g_error_free (ranks[1].error);
+    g_assert_cmpuint (seen.ranks[1].calls, ==, 1);
+  }
+  leaver = G_MAXUINT;
+}
+
 /* Rank 1 hangs between two buckets, until the other one has given up. */
 static gboolean
 hang_between (const Cnn3dStep *steps, const Cnn3dBinding *binding, GError **error)
@@ -357,6 +413,7 @@ main (int argc, char **argv)
   g_test_add_func ("/ranks-buckets/complete", test_complete);
   g_test_add_func ("/ranks-buckets/idle", test_idle);
   g_test_add_func ("/ranks-buckets/fails", test_fails);
+  g_test_add_func ("/ranks-buckets/leaves", test_leaves);
   g_test_add_func ("/ranks-buckets/hangs", test_hangs);
   status = g_test_run ();
   backend->close (&device);
