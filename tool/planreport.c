@@ -137,7 +137,7 @@ print_sent (const ToolPlan *plan)
   printf ("Each of %u processes sends %s for a step: ", x->ranks, bytes);
   if (x->beside)
     printf ("%s in %u buckets of gradients, while the others are computed, and %s after that.\n\n",
-        beside, x->buckets->len, after);
+        beside, x->buckets->len - 1, after);
   else
     printf ("%s; nothing of that is hidden behind the computation.\n\n",
         plan->fit.sum_calls

@@ -382,7 +382,8 @@ static Cnn3dSetting settings[] = {
                "process ignores this" },
   { INT ("cnn3dtrain cnn3deval cnn3dinfer", "threads", "Threads", 0, 1024, 0), .unit = "threads",
       .key = "trainer.threads", .tests = TRUE,
-      .about = "Threads for computing on a CPU; 0: one for each core that the process may use" },
+      .about = "Threads for computing on a CPU; 0: one for each core that the process may use, or "
+               "its share of them where several ranks may" },
   { CHOICE ("cnn3dtrain cnn3deval cnn3dinfer", "convolution", "Convolution", convolutions,
         CNN3D_CONVOLUTION_AUTO),
       .key = "trainer.convolution", .tests = TRUE,

@@ -15,22 +15,25 @@ seconds_of (const Cnn3dPlan *plan, guint steps, const Cnn3dDeviceSpeed *speed)
   return seconds;
 }
 
+/* last: the last micro-batch's share of a batch. */
 static void
 add_buckets (Cnn3dExchange *x, const RankSlices *slices, const Cnn3dWeightLayout *layout,
-    const Cnn3dNetwork *net, const Cnn3dPlan *plan, const Cnn3dDeviceSpeed *speed, gdouble passes)
+    const Cnn3dNetwork *net, const Cnn3dPlan *plan, const Cnn3dDeviceSpeed *speed, gdouble last)
 {
   const gdouble whole = seconds_of (plan, plan->n_steps, speed);
 
   for (guint b = slices->n_buckets; b-- > 0;) {
     const guint steps = cnn3d_rank_bucket_steps (slices, layout, net, plan, b);
     /* the last micro-batch alone sends */
-    Cnn3dBucket bucket = { .ready = 1 - (1 - seconds_of (plan, steps, speed) / whole) / passes };
+    Cnn3dBucket bucket = { .ready = 1 - (1 - seconds_of (plan, steps, speed) / whole) * last };
 
     for (guint r = 0; r < slices->size; r++)
       bucket.whole += cnn3d_rank_segment (slices, b, r)->count * sizeof (gfloat);
     /* of rank 0, as fit->sent */
     bucket.bytes = bucket.whole - cnn3d_rank_segment (slices, b, 0)->count * sizeof (gfloat);
-    x->beside += bucket.bytes * x->accumulate;
+    /* when the last one is complete, so is the batch */
+    if (b > 0)
+      x->beside += bucket.bytes * x->accumulate;
     g_array_append_val (x->buckets, bucket);
   }
 }
@@ -70,7 +73,8 @@ cnn3d_fit_exchange (const Cnn3dBackend *backend, Cnn3dDevice *device,
   if (cnn3d_ranks_overlap (backend->stream != NULL, fit->sums)) {
     backend->speed (device, fit->precision, &speed);
     slices = cnn3d_rank_slices_new (layout, net->n_weights, trained, params->ranks, FALSE);
-    add_buckets (x, slices, layout, net, plan, &speed, (gdouble) batch / fit->micro_batch);
+    add_buckets (x, slices, layout, net, plan, &speed,
+        ((batch - 1) % fit->micro_batch + 1) / (gdouble) batch);
   }
 
 done:
@@ -95,25 +99,22 @@ cnn3d_exchange_free (Cnn3dExchange **exchange)
 gdouble
 cnn3d_exchange_waits (const Cnn3dExchange *x, gdouble bytes_per_second, gdouble computes)
 {
-  gdouble now = 0;
+  gdouble now = 0, late = 0;
 
   for (guint i = 0; i < x->buckets->len; i++) {
     const Cnn3dBucket *b = &g_array_index (x->buckets, Cnn3dBucket, i);
 
+    /* what the last one takes, the rest of `sent` has */
+    late = MAX (MAX (now, b->ready * computes) - computes, 0);
     now = MAX (now, b->ready * computes) + b->bytes / bytes_per_second;
   }
-  return x->accumulate * MAX (now - computes, 0) + (x->sent - x->beside) / bytes_per_second;
+  return x->accumulate * late + (x->sent - x->beside) / bytes_per_second;
 }
 
 gdouble
 cnn3d_exchange_least (const Cnn3dExchange *x, gdouble bytes_per_second)
 {
-  gdouble bytes = x->sent - x->beside;
-
-  if (x->buckets->len)
-    bytes += (gdouble) x->accumulate
-        * g_array_index (x->buckets, Cnn3dBucket, x->buckets->len - 1).bytes;
-  return bytes / bytes_per_second;
+  return (x->sent - x->beside) / bytes_per_second;
 }
 
 gdouble

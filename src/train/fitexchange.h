@@ -17,7 +17,8 @@ typedef struct {
       buckets; /* of Cnn3dBucket, in the order in which they are sent; none: all is sent after it */
   guint ranks, accumulate;
   guint64 sent;   /* fit->sent, and of these */
-  guint64 beside; /* bytes that can be sent during a batch's computation, times accumulate */
+  guint64 beside; /* bytes that can be sent during a batch's computation, times accumulate: of all
+                   * buckets but the last */
 } Cnn3dExchange;
 
 /* Of `fit`, a result of cnn3d_fit_measure() or cnn3d_fit_choose() for these `params`, with ranks, and
@@ -31,7 +32,7 @@ CNN3D_API void cnn3d_exchange_free (Cnn3dExchange **exchange);
  * seconds of a batch's computation. */
 CNN3D_API gdouble cnn3d_exchange_waits (
     const Cnn3dExchange *exchange, gdouble bytes_per_second, gdouble computes);
-/* The same of a long computation: what is sent after it, and the bucket that is complete at its end. */
+/* The same of a long computation: what is sent after it. */
 CNN3D_API gdouble cnn3d_exchange_least (const Cnn3dExchange *exchange, gdouble bytes_per_second);
 /* How long a step has to compute, in seconds, so that 90 % of its speed is left. */
 CNN3D_API gdouble cnn3d_exchange_suffices (const Cnn3dExchange *exchange, gdouble bytes_per_second);

@@ -215,20 +215,20 @@ def ranks(folder):
         assert abs(seconds["25 Gbit/s"] * 25e9 / 8 / asked["sent-bytes"] - 1) < 1e-9, seconds
         # gradients are sent beside the computation, but for the last bucket of each batch, of at most 8 MiB
         gradients = 2 * trained * (n - 1) / n
-        assert abs(told[n]["sent-beside-bytes"] / gradients - 1) < 0.03, told[n]
+        assert gradients * 0.97 - 2 * (8 << 20) < told[n]["sent-beside-bytes"] < gradients * 1.03, told[n]
         for link in told[n]["links"]:
-            least, most = ((asked["sent-bytes"] - told[n]["sent-beside-bytes"] + bucket) / asked["sent-bytes"]
-                           for bucket in (0, 2 * (8 << 20)))
-            assert least < link["never-hidden-seconds"] / link["sent-seconds"] < most, link
+            least = (asked["sent-bytes"] - told[n]["sent-beside-bytes"]) / asked["sent-bytes"]
+            assert abs(link["never-hidden-seconds"] / link["sent-seconds"] / least - 1) < 1e-9, link
             assert 9 * link["never-hidden-seconds"] <= link["suffices-seconds"] * 1.000001 < 9 * link["sent-seconds"], link
     text = launch.text(tool("--device", "cpu", "--num-frames", "8", "--size", "64", "--world-size", "8").stdout)
-    assert "in 16 buckets of gradients, while the others are computed, and " in text, text
+    assert "in 15 buckets of gradients, while the others are computed, and " in text, text
     small = "--device", "cpu", "--base-width", "8", "--num-frames", "4", "--size", "32", "--world-size", "8"
     both = [plan(*small, "--sync-batch-norm", sync)[0] for sync in ("false", "true")]
     apart, synced = (one["asked"] for one in both)
-    assert both[0]["sent-beside-bytes"] > 0 == both[1]["sent-beside-bytes"], both
-    text = launch.text(tool(*small, "--sync-batch-norm", "true").stdout)
-    assert "nothing of that is hidden" in text, text
+    assert both[0]["sent-beside-bytes"] == both[1]["sent-beside-bytes"] == 0, both
+    for sync in "false", "true":
+        text = launch.text(tool(*small, "--sync-batch-norm", sync).stdout)
+        assert "nothing of that is hidden" in text, text
     # for batch norm 2 c + 1 numbers forwards, as many backwards, of r3d_18's layers
     channels = [8] * 5 + [16] * 5 + [32] * 5 + [64] * 5
     sums = 7 * 8 * sum(2 * (2 * c + 1) for c in channels)
