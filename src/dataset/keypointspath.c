@@ -120,17 +120,15 @@ compare_pointed (gconstpointer a, gconstpointer b)
   return x->row < y->row ? -1 : x->row > y->row;
 }
 
+/* Whether two rows of different videos have one file of key points. */
 static gboolean
 share_file (const Cnn3dDataset *dataset, const Pointed *a, const Pointed *b, const gchar *root,
     const gchar *pattern)
 {
-  const Cnn3dRow *rows = (const Cnn3dRow *) dataset->rows->data;
-  g_autofree gchar *one = NULL, *other = NULL;
-  Cnn3dDatasetRow x, y;
+  g_autofree gchar *one = NULL, *other = NULL, *here = cnn3d_dataset_path (dataset, a->row),
+                   *there = cnn3d_dataset_path (dataset, b->row);
 
-  cnn3d_dataset_row (dataset, a->row, &x);
-  cnn3d_dataset_row (dataset, b->row, &y);
-  if (strcmp (x.path, y.path) == 0 && rows[a->row].source == rows[b->row].source)
+  if (strcmp (here, there) == 0)
     return FALSE;
   one = cnn3d_dataset_keypoints (dataset, a->row, root, pattern);
   other = cnn3d_dataset_keypoints (dataset, b->row, root, pattern);
@@ -142,7 +140,7 @@ cnn3d_dataset_note_keypoints (Cnn3dDataset *dataset, const gchar *root, const gc
 {
   g_autoptr (GArray) all = g_array_new (FALSE, FALSE, sizeof (Pointed));
   const Pointed *pointed;
-  guint n = 0, first = 0;
+  guint n = 0, begin = 0, first = 0, of = 0;
 
   if (!(root && *root) && !(pattern && *pattern))
     return;
@@ -159,15 +157,19 @@ cnn3d_dataset_note_keypoints (Cnn3dDataset *dataset, const gchar *root, const gc
   }
   g_array_sort (all, compare_pointed);
   pointed = (const Pointed *) all->data;
-  for (guint i = 1; i < all->len; i++)
-    if (pointed[i].hash == pointed[i - 1].hash
-        && share_file (dataset, &pointed[i - 1], &pointed[i], root, pattern) && n++ == 0)
+  for (guint i = 1; i < all->len; i++) {
+    if (pointed[i].hash != pointed[begin].hash) {
+      begin = i;
+    } else if (share_file (dataset, &pointed[begin], &pointed[i], root, pattern) && n++ == 0) {
       first = i;
+      of = begin;
+    }
+  }
   if (n > 0) {
     g_autofree gchar *file = cnn3d_dataset_keypoints (dataset, pointed[first].row, root, pattern);
     Cnn3dDatasetRow a, b;
 
-    cnn3d_dataset_row (dataset, pointed[first - 1].row, &a);
+    cnn3d_dataset_row (dataset, pointed[of].row, &a);
     cnn3d_dataset_row (dataset, pointed[first].row, &b);
     cnn3d_dataset_note (dataset, TRUE,
         "%u clips have the key points of another video, such as \"%.*s\", whose file \"%.*s\" is "

@@ -114,6 +114,10 @@ match_columns (Manifest *manifest, guint at[CNN3D_N_COLUMNS], GError **error)
     const Cnn3dField *end = &table->fields[at[CNN3D_COLUMN_END] - 1];
 
     if (cnn3d_column_is_offset (end->text, end->size)) {
+      if (at[CNN3D_COLUMN_START_FRAME] && at[CNN3D_COLUMN_END_FRAME]) {
+        manifest->columns[at[CNN3D_COLUMN_END] - 1] = CNN3D_COLUMN_IGNORED;
+        return TRUE;
+      }
       cnn3d_reading_error (manifest->reading, end->at, error, "%s", CNN3D_OFFSET_REASON);
       return FALSE;
     }
@@ -450,8 +454,9 @@ groups_to_splits (Manifest *manifest, GError **error)
   }
   if (unknown && sure)
     set_unknown_split (manifest, error);
-  if (unknown)
-    return !sure;
+  /* words that mean something else, too, are splits beside one that is sure */
+  if (unknown || !sure)
+    return !(unknown && sure);
   for (guint i = manifest->first_row; i < dataset->rows->len; i++) {
     Cnn3dRow *row = &g_array_index (dataset->rows, Cnn3dRow, i);
 

@@ -26,6 +26,7 @@ typedef struct {
   Cnn3dReading *reading;
   GString *texts[N_LEVELS][CNN3D_N_COLUMNS]; /* of members that were escaped */
   GPtrArray *ignored;                        /* names of members */
+  Cnn3dField path;                           /* of the video, as it is written */
   gboolean folded;                           /* a clip has a fold */
   const gchar *unfolded;                     /* the first clip that has none; NULL: all have one */
 } Timeline;
@@ -34,6 +35,7 @@ typedef struct {
 typedef struct {
   Level level;
   const gchar *by[CNN3D_N_COLUMNS]; /* values; NULL: absent */
+  guint ranks[CNN3D_N_COLUMNS];     /* of their names; 0: a documented one */
   const gchar *offset;              /* the value that is the end is called so */
   const gchar *segment, *segments, *annotations;
   Cnn3dJsonWalk unknown; /* one that looks like a time or a split */
@@ -53,10 +55,29 @@ note_name (Timeline *timeline, const gchar *name, gsize size)
     g_ptr_array_add (timeline->ignored, g_strndup (name, size));
 }
 
+/* Other tools' members of such a name: what a video of labelled segments is about, names of segments,
+ * and points and lists that are no file and no fold. */
+static gboolean
+means_else (Level level, Cnn3dColumn column, guint rank, const Cnn3dJsonWalk *walk)
+{
+  const gboolean text = *walk->value == '"', list = *walk->value == '[' || *walk->value == '{';
+
+  switch (column) {
+    case CNN3D_COLUMN_PATH:
+      return level == LEVEL_SEGMENT && rank > 0;
+    case CNN3D_COLUMN_KEYPOINTS:
+      /* a file has an ending */
+      return !text || !memchr (walk->value, '.', strcspn (walk->value + 1, "\"") + 1);
+    case CNN3D_COLUMN_FOLD:
+      return list;
+    default:
+      return FALSE;
+  }
+}
+
 static void
 find_members (Timeline *timeline, const gchar *object, Level level, Members *members)
 {
-  guint ranks[CNN3D_N_COLUMNS];
   Cnn3dJsonWalk walk;
 
   memset (members, 0, sizeof *members);
@@ -77,10 +98,14 @@ find_members (Timeline *timeline, const gchar *object, Level level, Members *mem
       /* as if it were not there: programs write all columns of each row */
       if (cnn3d_json_is_null (walk.value))
         continue;
+      if (means_else (level, column, rank, &walk)) {
+        note_name (timeline, walk.key, walk.key_size);
+        continue;
+      }
       /* a documented name wins; of equals the last, as everywhere in JSON */
-      if (!members->by[column] || rank <= ranks[column]) {
+      if (!members->by[column] || rank <= members->ranks[column]) {
         members->by[column] = walk.value;
-        ranks[column] = rank;
+        members->ranks[column] = rank;
         if (column == CNN3D_COLUMN_END)
           members->offset = cnn3d_column_is_offset (walk.key, walk.key_size) ? walk.key : NULL;
       }
@@ -175,25 +200,39 @@ take_members (
   return cnn3d_reading_fps (reading, &rate, FALSE, &clip->fps, error);
 }
 
-/* What lies between segments is a clip of the video, which would be elsewhere than they are. */
+/* A segment is of its video's file, and what lies between segments is a clip of the video, too, which
+ * would be elsewhere than they are. */
 static gboolean
-check_segment (const Timeline *timeline, const Members *members, GError **error)
+check_segment (Timeline *timeline, const Members *members, const Cnn3dClip *video,
+    const Cnn3dClip *clip, GError **error)
 {
-  static const Cnn3dColumn whole[] = { CNN3D_COLUMN_GROUP, CNN3D_COLUMN_SPLIT, CNN3D_COLUMN_FOLD };
+  const Cnn3dReading *reading = timeline->reading;
+  const Cnn3dField *own = &timeline->path;
+  Cnn3dColumn column = CNN3D_COLUMN_IGNORED;
+  Cnn3dField path;
 
-  if (members->by[CNN3D_COLUMN_PATH]) {
-    cnn3d_reading_error (timeline->reading, members->by[CNN3D_COLUMN_PATH], error,
+  if (!get_field (timeline, members, CNN3D_COLUMN_PATH, &path, error))
+    return FALSE;
+  if (path.size > 0 && (path.size != own->size || memcmp (own->text, path.text, path.size))) {
+    cnn3d_reading_error (reading, members->by[CNN3D_COLUMN_PATH], error,
         "a segment is of its video's file; give another file a video of its own");
     return FALSE;
   }
-  for (guint i = 0; timeline->reading->spans && i < G_N_ELEMENTS (whole); i++)
-    if (members->by[whole[i]]) {
-      cnn3d_reading_error (timeline->reading, members->by[whole[i]], error,
-          "with background, what lies between segments is a clip, too: give the %s to the video",
-          cnn3d_column_names[whole[i]]);
-      return FALSE;
-    }
-  return TRUE;
+  if (!reading->spans)
+    return TRUE;
+  if (clip->split != video->split)
+    column = CNN3D_COLUMN_SPLIT;
+  else if (members->by[CNN3D_COLUMN_FOLD] && clip->fold != video->fold)
+    column = CNN3D_COLUMN_FOLD;
+  else if (clip->group_size != video->group_size
+      || (clip->group_size > 0 && memcmp (clip->group, video->group, clip->group_size)))
+    column = CNN3D_COLUMN_GROUP;
+  if (column == CNN3D_COLUMN_IGNORED)
+    return TRUE;
+  cnn3d_reading_error (reading, members->by[column], error,
+      "with background, what lies between segments is a clip, too: give the %s to the video",
+      cnn3d_column_names[column]);
+  return FALSE;
 }
 
 static gboolean
@@ -237,26 +276,35 @@ get_window (Timeline *timeline, const Members *members, Cnn3dClip *clip, GError 
   return TRUE;
 }
 
+/* Of a test clip it does not count. at: the clip, or its video */
+static gboolean
+take_no_fold (Timeline *timeline, const gchar *at, Cnn3dClip *clip, GError **error)
+{
+  const Cnn3dField none = { .text = "" };
+
+  if (clip->split == CNN3D_SPLIT_TEST)
+    return cnn3d_reading_fold (timeline->reading, &none, clip->split, &clip->fold, error);
+  if (!timeline->unfolded)
+    timeline->unfolded = at;
+  return TRUE;
+}
+
 static gboolean
 add_clip (Timeline *timeline, const gchar *object, const Members *members, Cnn3dClip clip,
     gboolean folded, GError **error)
 {
-  static const Cnn3dField none = { .text = "" };
   Cnn3dField label;
 
   timeline->folded |= folded;
-  if (!folded && clip.split == CNN3D_SPLIT_TEST) {
-    if (!cnn3d_reading_fold (timeline->reading, &none, clip.split, &clip.fold, error))
-      return FALSE;
-  } else if (!folded && !timeline->unfolded) {
-    timeline->unfolded = object;
-  }
-  clip.at = object;
-  clip.label_at = members->by[CNN3D_COLUMN_LABEL];
-  if (!get_field (timeline, members, CNN3D_COLUMN_LABEL, &label, error)
-      || !get_window (timeline, members, &clip, error) || !check_unknown (timeline, members, error))
+  if (!folded && !take_no_fold (timeline, object, &clip, error))
     return FALSE;
-  if (label.size > 0) {
+  clip.at = object;
+  if (!get_window (timeline, members, &clip, error) || !check_unknown (timeline, members, error))
+    return FALSE;
+  if (members->by[CNN3D_COLUMN_LABEL]) {
+    if (!get_field (timeline, members, CNN3D_COLUMN_LABEL, &label, error))
+      return FALSE;
+    clip.label_at = members->by[CNN3D_COLUMN_LABEL];
     clip.label = label.text;
     clip.label_size = label.size;
   }
@@ -267,8 +315,10 @@ static gboolean
 add_segments (Timeline *timeline, const Members *members, const Cnn3dClip *video, gboolean folded,
     GError **error)
 {
+  /* another name of it, as category, is what the video is about */
+  const gboolean named = members->by[CNN3D_COLUMN_LABEL] && members->ranks[CNN3D_COLUMN_LABEL] == 0;
   Cnn3dReading *reading = timeline->reading;
-  Cnn3dField duration;
+  Cnn3dField duration, label;
   Cnn3dJsonWalk walk;
   Cnn3dClip rest = *video;
   guint n = 0;
@@ -288,13 +338,21 @@ add_segments (Timeline *timeline, const Members *members, const Cnn3dClip *video
       return FALSE;
     }
     find_members (timeline, walk.value, LEVEL_SEGMENT, &own);
-    if (!check_segment (timeline, &own, error)
-        || !take_members (timeline, &own, &clip, &own_folded, error)
+    if (!own.by[CNN3D_COLUMN_LABEL] && named) {
+      if (!get_field (timeline, members, CNN3D_COLUMN_LABEL, &label, error))
+        return FALSE;
+      clip.label = label.text;
+      clip.label_size = label.size;
+    }
+    if (!take_members (timeline, &own, &clip, &own_folded, error)
+        || !check_segment (timeline, &own, video, &clip, error)
         || !add_clip (timeline, walk.value, &own, clip, own_folded, error))
       return FALSE;
   }
   if (n == 0 && !reading->spans)
     reading->left_out++;
+  if (reading->spans && !folded && !take_no_fold (timeline, video->at, &rest, error))
+    return FALSE;
   return get_field (timeline, members, CNN3D_COLUMN_DURATION, &duration, error)
       && cnn3d_reading_seconds (reading, &duration, "duration", FALSE, &rest.end, error)
       && cnn3d_reading_end_video (reading, &rest, error);
@@ -315,7 +373,7 @@ static gboolean
 add_video (Timeline *timeline, const gchar *value, gfloat fps, GError **error)
 {
   Cnn3dReading *reading = timeline->reading;
-  Cnn3dField path, label;
+  const Cnn3dField *path = &timeline->path;
   gboolean folded = FALSE;
   Cnn3dClip video = { .end = INFINITY, .fps = fps, .at = value };
   Members members;
@@ -329,18 +387,16 @@ add_video (Timeline *timeline, const gchar *value, gfloat fps, GError **error)
     cnn3d_reading_error (reading, value, error, "the path is missing");
     return FALSE;
   }
-  if (!get_field (timeline, &members, CNN3D_COLUMN_PATH, &path, error)
-      || !get_field (timeline, &members, CNN3D_COLUMN_LABEL, &label, error)
+  if (!get_field (timeline, &members, CNN3D_COLUMN_PATH, &timeline->path, error)
       || !take_members (timeline, &members, &video, &folded, error))
     return FALSE;
-  video.label = label.text;
-  video.label_size = label.size;
   video.path =
-      cnn3d_reading_path (reading, path.text, path.size, members.by[CNN3D_COLUMN_PATH], error);
+      cnn3d_reading_path (reading, path->text, path->size, members.by[CNN3D_COLUMN_PATH], error);
   if (video.path == CNN3D_ARENA_FULL)
     return FALSE;
   /* programs write empty lists for what has none */
-  if (is_empty (members.segments) && members.by[CNN3D_COLUMN_LABEL])
+  if (is_empty (members.segments) && members.by[CNN3D_COLUMN_LABEL]
+      && members.ranks[CNN3D_COLUMN_LABEL] == 0)
     members.segments = NULL;
   if (!members.segments && !members.by[CNN3D_COLUMN_LABEL])
     members.segments = members.annotations;

@@ -80,8 +80,11 @@ add_video (Cnn3dReading *reading, const Cnn3dJsonWalk *member, GString *key, GEr
   for (cnn3d_json_enter (&walk, annotations); cnn3d_json_next (&walk); n++)
     if (!add_annotation (reading, walk.value, &id, &video, error))
       return FALSE;
-  if (n == 0 && !reading->spans)
+  /* those of test videos may be withheld, as ActivityNet's are */
+  if (n == 0 && (!reading->spans || video.split == CNN3D_SPLIT_TEST)) {
+    g_clear_pointer (&reading->spans, g_array_unref);
     reading->left_out++;
+  }
   if (reading->spans) {
     Cnn3dClip like = video;
 

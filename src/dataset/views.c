@@ -176,7 +176,7 @@ link_sample (Cnn3dDataset *dataset, const Cnn3dRow *const *rows, guint n, Findin
       find_fault (dataset, finding, FAULT_LABEL, row, rows[0]);
     else if (row->split != rows[0]->split)
       find_fault (dataset, finding, FAULT_SPLIT, row, rows[0]);
-    else if (dataset->has_folds && row->fold != rows[0]->fold)
+    else if (dataset->has_folds && row->split != CNN3D_SPLIT_TEST && row->fold != rows[0]->fold)
       find_fault (dataset, finding, FAULT_FOLD, row, rows[0]);
     seen[row->view] = row;
     dataset->mates[row - row_at (dataset, 0)] = rows[(i + 1) % n] - row_at (dataset, 0);

@@ -110,6 +110,36 @@ test_segment_errors (void)
       NULL);
 }
 
+/* Members of other tools that are called like columns. */
+static void
+test_other_members (void)
+{
+  const Cnn3dDatasetParams rest = { .rows_only = TRUE, .background = "none" };
+
+  assert_read ("other.json",
+      "[{\"path\":\"a.mp4\",\"category\":[\"x\"],\"fold\":[0,1],\"keypoints\":[[1,2]],"
+      "\"segments\":[{\"start\":0,\"end\":1,\"label\":\"x\",\"video\":\"a.mp4\",\"name\":\"s1\","
+      "\"skeleton\":\"coco17\",\"pose\":{}}]},"
+      "{\"path\":\"b.mp4\",\"category\":\"sports\",\"segments\":[]}]",
+      NULL, "a.mp4|x|0-1||||\n",
+      "members that are not read: fold, keypoints, name, skeleton, pose");
+  assert_read ("nobody.json",
+      "[{\"path\":\"a\",\"label\":\"x\",\"segments\":[{\"start\":0,\"end\":1,\"label\":\"\"}]}]",
+      NULL, ":1:65: the label is missing; write the clip's class, or remove the row", NULL);
+  assert_read ("category.json",
+      "[{\"path\":\"a\",\"category\":\"x\",\"segments\":[{\"start\":0,\"end\":1}]}]", NULL,
+      ":1:41: the label is missing; write the clip's class, or remove the row", NULL);
+  /* the video's own, once more */
+  assert_read ("same.json",
+      "[{\"path\":\"a\",\"split\":\"test\",\"group\":\"p\",\"duration\":2,\"segments\":[{\"split\":"
+      "\"test\",\"group\":\"p\",\"start\":0,\"end\":1,\"label\":\"x\"}]}]",
+      &rest, "a|x|0-1|test|p||\na|none|1-2|test|p||\n", NULL);
+  assert_read ("rest-fold.json",
+      "[{\"path\":\"a\",\"label\":\"x\",\"fold\":1},{\"path\":\"b\",\"duration\":5,\"segments\":[]}"
+      "]",
+      &rest, ":1:36: the fold is missing, but other clips have one", NULL);
+}
+
 /* A video is not lost for an empty list. */
 static void
 test_without_segments (void)
@@ -147,6 +177,28 @@ test_charades_rest (void)
   assert_read ("activity.json", activity, &rest, "A.mp4|none|0-9.5||||\nB.mp4|x|0-3||||\n", NULL);
 }
 
+/* Annotations of test videos may be withheld. */
+static void
+test_withheld (void)
+{
+  assert_read ("withheld.json",
+      "{\"database\":{\"A\":{\"duration\":9.5,\"subset\":\"testing\",\"annotations\":[]},\"B\":{"
+      "\"duration\":4,\"subset\":\"training\",\"annotations\":[{\"label\":\"x\",\"segment\":[0,3]}]"
+      "}}}",
+      &(Cnn3dDatasetParams) { .rows_only = TRUE, .background = "none" },
+      "B.mp4|x|0-3|train|||\nB.mp4|none|3-4|train|||\n",
+      "videos without annotations, which are left out: 1");
+}
+
+/* Words that are splits only beside others. */
+static void
+test_groups_called_dev (void)
+{
+  assert_read ("dev.csv", "a,x,dev\nb,y,dev\n", NULL, "a|x|0-inf||dev||\nb|y|0-inf||dev||\n", NULL);
+  assert_read ("dev-train.csv", "a,x,dev\nb,y,train\n", NULL,
+      "a|x|0-inf|val|||\nb|y|0-inf|train|||\n", NULL);
+}
+
 /* An offset is an end beside a start only. */
 static void
 test_offset (void)
@@ -157,6 +209,8 @@ test_offset (void)
       ":1:12: without a start, an offset may be where a clip begins or where it ends; call it "
       "start or end",
       NULL);
+  assert_read ("frames.csv", "path,label,start_frame,end_frame,offset\na,x,1,2,\nb,y,0,1,\n", NULL,
+      "a|x|1-3||||\nb|y|0-2||||\n", "columns that are not read: offset");
   assert_read ("off.json", "[{\"path\":\"a\",\"label\":\"x\",\"offset\":3}]", NULL,
       ":1:27: without a start, an offset may be where a clip begins or where it ends; call it "
       "start or end",
@@ -217,8 +271,26 @@ test_keypoints_shared (void)
   g_assert_cmpuint (n, ==, 1);
   g_assert_true (notes[0].warning);
   g_assert_nonnull (strstr (notes[0].text,
-      "1 clips have the key points of another video, such as \"run/1.mp4\", whose file "
+      "2 clips have the key points of another video, such as \"run/1.mp4\", whose file "
       "\"kp/1.npy\" is that of \"walk/1.mp4\", too"));
+  cnn3d_dataset_free (dataset);
+}
+
+/* Windows of one video in two manifests. */
+static void
+test_keypoints_of_both (void)
+{
+  g_autofree gchar *train = write_file ("kt.csv", "a.mp4,x,0,1\nb.mp4,y,0,1\n"),
+                   *val = write_file ("kv.csv", "a.mp4,x,1,2\nb.mp4,y,1,2\n");
+  const Cnn3dDatasetParams params = { .location = train, .val_location = val };
+  Cnn3dDataset *dataset = cnn3d_dataset_new (&params, NULL);
+  guint before, after;
+
+  g_assert_nonnull (dataset);
+  cnn3d_dataset_notes (dataset, &before);
+  cnn3d_dataset_note_keypoints (dataset, "kp", NULL);
+  cnn3d_dataset_notes (dataset, &after);
+  g_assert_cmpuint (after, ==, before);
   cnn3d_dataset_free (dataset);
 }
 
@@ -244,7 +316,11 @@ main (int argc, char **argv)
   g_test_add_func ("/annotations/segment-errors", test_segment_errors);
   g_test_add_func ("/annotations/without-segments", test_without_segments);
   g_test_add_func ("/annotations/rest", test_charades_rest);
+  g_test_add_func ("/annotations/other-members", test_other_members);
+  g_test_add_func ("/annotations/withheld", test_withheld);
+  g_test_add_func ("/annotations/groups-called-dev", test_groups_called_dev);
   g_test_add_func ("/annotations/offset", test_offset);
+  g_test_add_func ("/annotations/keypoints-of-both", test_keypoints_of_both);
   g_test_add_func ("/annotations/many-class-names", test_many_class_names);
   g_test_add_func ("/annotations/marked-class-names", test_marked_class_names);
   g_test_add_func ("/annotations/keypoints-shared", test_keypoints_shared);
