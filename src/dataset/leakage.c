@@ -312,8 +312,9 @@ note_groups (const Leakage *leakage)
   for (guint i = 0; i < dataset->rows->len; i++) {
     const Cnn3dRow *row = row_at (leakage, i);
 
-    /* recordings, which groups of views are, may be numbered afresh in each file */
-    if (dataset->mates && row->source == 1)
+    /* each file may number its groups afresh, or list all persons: val_location has no training
+     * clips of its own to compare with */
+    if (row->source == 1)
       continue;
     if (row->group != CNN3D_NAME_NONE && cnn3d_dataset_wants (dataset, i))
       sides[row->group] |= side_of (leakage, row);

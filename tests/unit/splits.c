@@ -438,6 +438,33 @@ test_leakage_folds (void)
   cnn3d_dataset_free (d);
 }
 
+/* Groups of two files are numbered apart; those of one file are compared. */
+static void
+test_leakage_sources (void)
+{
+  g_autofree gchar *train = write_file ("train.csv", "path,label,group\na,x,1\nb,y,2\n");
+  g_autofree gchar *val = write_file ("val.csv", "path,label,group\nc,x,1\nd,y,2\n");
+  g_autofree gchar *test =
+      write_file ("test.csv", "path,label,group,split\na,x,1,\nb,y,2,\ne,x,1,test\n");
+  g_autofree gchar *epic = write_file ("epic.csv",
+      "narration_id,participant_id,video_id,start_timestamp,stop_timestamp,verb\n"
+      "1,P01,P01_01,00:00:01.00,00:00:03.00,open\n2,P02,P02_01,00:00:01.00,00:00:03.00,cut\n");
+  g_autofree gchar *epic_val = write_file ("epic-val.csv",
+      "narration_id,participant_id,video_id,start_timestamp,stop_timestamp,verb\n"
+      "3,P01,P01_02,00:00:01.00,00:00:03.00,open\n");
+  Cnn3dDataset *d = load ((Cnn3dDatasetParams) { .location = train, .val_location = val });
+
+  g_assert_cmpuint (n_notes (d), ==, 0);
+  cnn3d_dataset_free (d);
+  d = load ((Cnn3dDatasetParams) { .location = epic, .val_location = epic_val });
+  g_assert_false (is_noted (d, TRUE, ""));
+  cnn3d_dataset_free (d);
+  d = load ((Cnn3dDatasetParams) { .location = test, .val_location = val });
+  g_assert_true (is_noted (d, TRUE, "test.csv: 1 groups have both training and test clips"));
+  g_assert_cmpuint (n_notes (d), ==, 1);
+  cnn3d_dataset_free (d);
+}
+
 /* Test rows are in no fold: their value is not counted, and may be empty. */
 static void
 test_fold_column (void)
@@ -531,5 +558,6 @@ main (int argc, char **argv)
   add_test ("/splits/leakage", test_leakage);
   add_test ("/splits/leakage-files", test_leakage_files);
   add_test ("/splits/leakage-folds", test_leakage_folds);
+  add_test ("/splits/leakage-sources", test_leakage_sources);
   return g_test_run ();
 }
