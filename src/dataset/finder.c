@@ -15,11 +15,14 @@ struct _Cnn3dFinder {
   Cnn3dNames names; /* of videos, without their endings */
   GArray *first;    /* guint32, a name: its first file + 1 */
   GArray *files;    /* File */
+  guint passed_over;
+  guint32 example; /* of those, + 1; 0: none */
 };
 
 typedef struct {
   guint32 path; /* offset in the arena */
   guint32 next; /* file of the same name + 1; 0: none */
+  gboolean passed_over;
 } File;
 
 gboolean
@@ -153,8 +156,42 @@ is_below_split (const gchar *path, Cnn3dSplit wanted, gboolean of_class)
   return FALSE;
 }
 
+static gboolean
+are_in_one_folder (const gchar *x, const gchar *y)
+{
+  const gchar *end_x = strrchr (x, '/'), *end_y = strrchr (y, '/');
+  const gsize size = end_x ? end_x - x : 0;
+
+  return size == (gsize) (end_y ? end_y - y : 0) && strncmp (x, y, size) == 0;
+}
+
+/* Counts the files of this name that `found` is taken instead of, each once. */
+static void
+pass_over (Cnn3dFinder *finder, guint32 at, const gchar *found)
+{
+  while (at) {
+    File *file = &g_array_index (finder->files, File, at - 1);
+    const gchar *path = finder->arena.data + file->path;
+
+    if (path != found && !file->passed_over && are_in_one_folder (path, found)) {
+      file->passed_over = TRUE;
+      if (finder->passed_over++ == 0)
+        finder->example = at;
+    }
+    at = file->next;
+  }
+}
+
+guint
+cnn3d_finder_passed_over (const Cnn3dFinder *finder, const gchar **first)
+{
+  if (finder->passed_over > 0)
+    *first = finder->arena.data + g_array_index (finder->files, File, finder->example - 1).path;
+  return finder->passed_over;
+}
+
 const gchar *
-cnn3d_finder_find (const Cnn3dFinder *finder, const gchar *name, gsize size,
+cnn3d_finder_find (Cnn3dFinder *finder, const gchar *name, gsize size,
     const Cnn3dFinderHints *hints, const gchar **other)
 {
   static const Cnn3dFinderHints none = { NULL };
@@ -175,9 +212,15 @@ cnn3d_finder_find (const Cnn3dFinder *finder, const gchar *name, gsize size,
     at = file->next;
     if (found && rank < best)
       continue;
+    if (found && rank == best && are_in_one_folder (found, path)) {
+      found = strcmp (path, found) < 0 ? path : found;
+      continue;
+    }
     *other = rank == best ? found : NULL;
     found = path;
     best = rank;
   }
+  if (found && !*other)
+    pass_over (finder, g_array_index (finder->first, guint32, number), found);
   return found;
 }

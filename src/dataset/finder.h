@@ -23,9 +23,13 @@ typedef struct {
 
 /* The path, relative to the folder, of the video of this name without its ending;
  * NULL: none. Of several, the one whose folder is called like the label; of several of
- * these, or of none, the one that is below a folder of the split's name. Where that does
- * not tell, *other is another one. hints: NULL: none */
-const gchar *cnn3d_finder_find (const Cnn3dFinder *finder, const gchar *name, gsize size,
+ * these, or of none, the one that is below a folder of the split's name; of several in one
+ * folder, the first by name. Where that does not tell, *other is another one. hints: NULL: none */
+const gchar *cnn3d_finder_find (Cnn3dFinder *finder, const gchar *name, gsize size,
     const Cnn3dFinderHints *hints, const gchar **other);
+
+/* How many files have not been taken so far because another one of the name is in their folder;
+ * *first: the first of them, if any. */
+guint cnn3d_finder_passed_over (const Cnn3dFinder *finder, const gchar **first);
 
 #endif

@@ -297,8 +297,10 @@ cnn3d_readers_read (Cnn3dDataset *dataset, const Cnn3dDatasetParams *params, con
     .dataset = dataset, .params = params, .location = location, .source = source
   };
   g_autofree gchar *folder = g_path_get_dirname (location);
+  const gchar *first;
   gboolean ok;
   GStatBuf st;
+  guint n;
 
   if (g_stat (location, &st) != 0)
     goto unreadable;
@@ -313,6 +315,11 @@ cnn3d_readers_read (Cnn3dDataset *dataset, const Cnn3dDatasetParams *params, con
   reading.buffer = g_string_new (NULL);
   reading.content = CNN3D_CONTENT_FOLDER;
   ok = S_ISDIR (st.st_mode) ? read_with (&reading, error) : read_file (&reading, error);
+  if (reading.finder && (n = cnn3d_finder_passed_over (reading.finder, &first)))
+    cnn3d_dataset_note (dataset, FALSE,
+        "%s: %u files are not read, because their folder has another one of the same name before "
+        "the ending, the first \"%s\"; the first by name is read",
+        location, n, first);
   dataset->roots[source] = g_strdup (reading.root);
   g_string_free (reading.buffer, TRUE);
   for (guint level = 0; level < 2; level++)

@@ -248,7 +248,7 @@ test_finder (void)
 {
   static const gchar header[] = "label,youtube_id,time_start,time_end,split\n";
   static const struct {
-    const gchar *files[4], *rows, *paths[3], *refused;
+    const gchar *files[4], *rows, *paths[3], *refused, *note;
   } table[] = {
     { { "z/train/walk/v1.mp4", "z/test/walk/v1.mp4", "z/val/run/v2.mp4" },
         "walk,v1,0,10,train\nwalk,v1,10,20,test\nrun,v2,0,10,train\n",
@@ -266,6 +266,14 @@ test_finder (void)
         "a.csv:2:6: two files are called v1 below root, " },
     { { "z/train/a/walk/v1.mp4", "z/train/b/walk/v1.mp4", "z/test/walk/v1.mp4" },
         "walk,v1,0,10,train\n", { NULL }, "a.csv:2:6: two files are called v1 below root, " },
+    /* two downloads in one folder, which are counted once however often they are asked for */
+    { { "z/walk/v1.webm", "z/walk/v1.mp4", "z/run/v1.mkv", "z/v1.avi" },
+        "walk,v1,0,10,train\nwalk,v1,10,20,train\nrun,v1,0,10,train\n",
+        { "walk/v1.mp4", "walk/v1.mp4", "run/v1.mkv" },
+        .note = "a.csv: 1 files are not read, because their folder has another one of the same "
+                "name before the ending, the first \"walk/v1.webm\"; the first by name is read" },
+    { { "z/a/v1.webm", "z/a/v1.mp4", "z/b/v1.mp4", "z/a/v1.avi" }, "walk,v1,0,10,train\n", { NULL },
+        "a.csv:2:6: two files are called v1 below root, " },
     { { "z/a/walk/v1.mp4", "z/b/walk/v1.mp4", "z/train/v1.mp4" }, "walk,v1,0,10,train\n", { NULL },
         "a.csv:2:6: two files are called v1 below root, " },
   };
@@ -288,6 +296,8 @@ test_finder (void)
         cnn3d_dataset_row (d, row, &r);
         g_assert_cmpstr (r.path, ==, table[i].paths[row]);
       }
+      g_assert_true (!table[i].note || is_noted (d, FALSE, table[i].note));
+      g_assert_cmpint (is_noted (d, FALSE, "not read, because"), ==, table[i].note != NULL);
       cnn3d_dataset_free (d);
     }
     remove_tree (root);
