@@ -2,7 +2,7 @@
  * classes; every file in one, or in folders below it, whose name ends as
  * videos' do is a clip, and so is a folder below it that holds numbered pictures
  * and no videos. Where every sub-folder that has clips is called like a split, those
- * are splits and the classes are one level below. Hidden names are passed over.
+ * are splits and the classes are one level below, if there are any. Hidden names are passed over.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "src/dataset/reader.h"
 
@@ -178,9 +178,9 @@ has_clips (const gchar *folder, guint depth)
   return FALSE;
 }
 
-/* Whether a folder has class folders, and no video beside them. */
+/* Whether a folder has class folders; alone: and no video beside them. */
 static gboolean
-has_classes (const gchar *folder)
+has_classes (const gchar *folder, gboolean alone)
 {
   g_autoptr (GPtrArray) entries = list_folder (folder, NULL);
   gboolean classes = FALSE;
@@ -190,7 +190,7 @@ has_classes (const gchar *folder)
     g_autofree gchar *full = g_build_filename (folder, name, NULL);
 
     if (!g_file_test (full, G_FILE_TEST_IS_DIR)) {
-      if (cnn3d_video_name (name, strlen (name)))
+      if (alone && cnn3d_video_name (name, strlen (name)))
         return FALSE;
     } else {
       classes = classes || has_clips (full, 0);
@@ -199,15 +199,71 @@ has_classes (const gchar *folder)
   return classes;
 }
 
+/* Whether one of the name's words is a split's, such as train_extra's or old-val2's. */
+static gboolean
+is_like_split (const gchar *name)
+{
+  static const gchar between[] = "_-. 0123456789";
+  Cnn3dSplit split;
+
+  for (name += strspn (name, between); *name; name += strspn (name, between)) {
+    const gsize size = strcspn (name, between);
+
+    if (cnn3d_split_guess (name, size, &split))
+      return TRUE;
+    name += size;
+  }
+  return FALSE;
+}
+
 /* What the sub-folders are. Names are of the first such folder, and belong to the entries. */
 typedef struct {
   guint n;            /* sub-folders */
   guint videos;       /* beside them */
   const gchar *split; /* called like a split; NULL: none */
   const gchar *other; /* called otherwise, with clips in it; NULL: none, or it was not asked */
-  const gchar *with_classes,
-      *more; /* called like different splits, and there are classes in them */
+  const gchar *like;  /* such an other one, whose name has a split's in it */
+  const gchar *with_classes; /* called like a split, and there are class folders in it */
+  const gchar *more;         /* called like a different one, with clips in it */
+  const gchar *flat;         /* called like a split, and there are videos in it but no classes */
 } Subfolders;
+
+static gboolean
+has_videos (const gchar *folder)
+{
+  g_autoptr (GPtrArray) entries = list_folder (folder, NULL);
+
+  for (guint i = 0; entries && i < entries->len; i++) {
+    const gchar *name = ((const Entry *) g_ptr_array_index (entries, i))->name;
+
+    if (cnn3d_video_name (name, strlen (name)))
+      return TRUE;
+  }
+  return FALSE;
+}
+
+/* All folders with clips are called like splits. They are classes if their clips are in none of
+ * their folders. */
+static void
+look_for_flat (const gchar *folder, const GPtrArray *entries, Subfolders *found)
+{
+  Cnn3dSplit split;
+
+  for (guint i = 0; i < entries->len; i++) {
+    const gchar *name = ((const Entry *) g_ptr_array_index (entries, i))->name;
+    g_autofree gchar *full = g_build_filename (folder, name, NULL);
+
+    if (!cnn3d_split_parse (name, strlen (name), &split) || !g_file_test (full, G_FILE_TEST_IS_DIR))
+      continue;
+    if (has_classes (full, FALSE)) {
+      found->flat = NULL;
+      return;
+    }
+    /* pictures in folders are clips, too, but more often they are classes of pictures */
+    if (!found->flat && has_videos (full))
+      found->flat = name;
+  }
+}
 
 static void
 look_at_subfolders (const gchar *folder, const GPtrArray *entries, Subfolders *found)
@@ -231,47 +287,82 @@ look_at_subfolders (const gchar *folder, const GPtrArray *entries, Subfolders *f
       found->split = name;
   }
   /* most folders have no splits: the rest is not looked at twice then */
-  for (guint i = 0; found->split && !found->other && i < others->len; i++) {
+  for (guint i = 0; found->split && !found->like && i < others->len; i++) {
     const gchar *name = g_ptr_array_index (others, i);
     g_autofree gchar *full = g_build_filename (folder, name, NULL);
 
-    if (has_clips (full, 0))
+    if ((found->other && !is_like_split (name)) || !has_clips (full, 0))
+      continue;
+    if (!found->other)
       found->other = name;
+    if (is_like_split (name))
+      found->like = name;
   }
-  for (guint i = 0; found->other && !found->more && i < entries->len; i++) {
+  if (!found->split)
+    return;
+  if (!found->other) {
+    look_for_flat (folder, entries, found);
+    return;
+  }
+  for (guint i = 0; i < entries->len && !found->with_classes; i++) {
     const gchar *name = ((const Entry *) g_ptr_array_index (entries, i))->name;
     g_autofree gchar *full = g_build_filename (folder, name, NULL);
 
-    if (!cnn3d_split_parse (name, strlen (name), &split) || split == first || !has_classes (full))
-      continue;
-    *(found->with_classes ? &found->more : &found->with_classes) = name;
-    first = split;
+    if (cnn3d_split_parse (name, strlen (name), &first) && has_classes (full, TRUE))
+      found->with_classes = name;
+  }
+  for (guint i = 0; found->with_classes && i < entries->len && !found->more; i++) {
+    const gchar *name = ((const Entry *) g_ptr_array_index (entries, i))->name;
+    g_autofree gchar *full = g_build_filename (folder, name, NULL);
+
+    if (cnn3d_split_parse (name, strlen (name), &split) && split != first && has_clips (full, 0))
+      found->more = name;
   }
 }
 
-/* Splits beside other folders with clips: those of one split may be a class that is called so. */
+/* Folders called like splits where they may be classes: what is not sure is an error, or a warning
+ * where classes are likelier. */
 static gboolean
 check_subfolders (Cnn3dReading *reading, const Subfolders *found, GError **error)
 {
   g_autofree gchar *shown = g_filename_display_name (reading->location), *other = NULL;
 
+  if (found->flat)
+    cnn3d_dataset_note (reading->dataset, TRUE,
+        "%s: its folders called like splits, the first %s, are read as classes, because their "
+        "videos are not in class folders; if they are splits, put each class's videos into a "
+        "folder of its own there",
+        shown, found->flat);
   if (!found->with_classes)
     return TRUE;
+  if (found->more)
+    goto unknown;
+  if (found->like)
+    goto like;
   other = g_filename_display_name (found->other);
-  if (found->more) {
-    g_set_error (error, CNN3D_DATASET_ERROR, CNN3D_DATASET_ERROR_ROW,
-        "%s: its folders %s and %s are splits, but %s, which has clips too, is not called like "
-        "one; "
-        "rename it to train, val or test, or move it elsewhere",
-        shown, found->with_classes, found->more, other);
-    return FALSE;
-  }
   cnn3d_dataset_note (reading->dataset, TRUE,
       "%s: its folder %s is read as a class, because %s beside it is not called like a split; if "
       "it "
       "is one, move the other elsewhere",
       shown, found->with_classes, other);
   return TRUE;
+
+  /* ERRORS */
+unknown:
+  other = g_filename_display_name (found->other);
+  g_set_error (error, CNN3D_DATASET_ERROR, CNN3D_DATASET_ERROR_ROW,
+      "%s: its folders %s and %s are splits, but %s, which has clips too, is not called like "
+      "one; "
+      "rename it to train, val or test, or move it elsewhere; if all are classes, give a manifest",
+      shown, found->with_classes, found->more, other);
+  return FALSE;
+like:
+  other = g_filename_display_name (found->like);
+  g_set_error (error, CNN3D_DATASET_ERROR, CNN3D_DATASET_ERROR_ROW,
+      "%s: its folder %s is a split, and %s, which has clips too, is called much like one; rename "
+      "it to train, val or test, or move it elsewhere; if all are classes, give a manifest",
+      shown, found->with_classes, other);
+  return FALSE;
 }
 
 static gboolean
@@ -295,7 +386,7 @@ read_folder (Cnn3dReading *reading, GError **error)
   look_at_subfolders (folder, entries, &found);
   if (!check_subfolders (reading, &found, error))
     return FALSE;
-  if (!found.split || found.other) {
+  if (!found.split || found.other || found.flat) {
     ok = walk_classes (&walk, NULL, error);
   } else {
     for (guint i = 0; ok && i < entries->len; i++) {
@@ -307,7 +398,14 @@ read_folder (Cnn3dReading *reading, GError **error)
         ok = walk_classes (&walk, name, error);
     }
   }
-  if (ok && reading->dataset->rows->len == before && (found.videos > 0 || found.n > 0))
+  if (!ok || reading->dataset->rows->len > before)
+    return ok;
+  if (found.split)
+    cnn3d_dataset_note (reading->dataset, FALSE,
+        "found: folders called like splits, such as %s, but no class folders in them that have "
+        "videos or folders of pictures",
+        found.split);
+  else if (found.videos > 0 || found.n > 0)
     cnn3d_dataset_note (reading->dataset, FALSE,
         "found: %u folders without videos or pictures in them, %u videos beside them, which have "
         "no class",

@@ -208,7 +208,24 @@ test_folder (void)
         .refused = "folder: its folders train "
                    "and val are splits, but extra, which has clips too, is not called like one; "
                    "rename it to train, "
-                   "val or test, or move it elsewhere" },
+                   "val or test, or move it elsewhere; if all are classes, give a manifest" },
+    { { "train/run/a.mp4", "train/walk/a.mp4", "test/b.mp4", "extra/c.mp4" },
+        .refused = "folder: its folders train and test are splits, but extra, which has clips" },
+    { { "Train/run/a.mp4", "Train/walk/a.mp4", "bus/a.mp4", "train_extra/run/b.mp4" },
+        .refused = "folder: its folder Train is a split, and train_extra, which has clips too, is "
+                   "called much like one; rename it to train, val or test, or move it elsewhere; "
+                   "if all are classes, give a manifest" },
+    { { "train/x/a.mp4", "train2/b.mp4" }, .refused = "and train2, which has clips too, is" },
+    { { "train/x/a.mp4", "old-val/b.mp4" }, .refused = "and old-val, which has clips too, is" },
+    { { "train/x/a.mp4", "training2go/x.csv", "latest/b.mp4" }, "latest train", "0 1", "",
+        "its folder train is read as a class, because latest beside it" },
+    /* nothing but folders that are called so */
+    { { "test/a.mp4", "dev/b.mp4" }, "dev test", "0 1", "",
+        "folder: its folders called like splits, the first dev, are read as classes, because "
+        "their videos are not in class folders; if they are splits, put each class's videos into "
+        "a folder of its own there" },
+    { { "train/a.mp4", "train/run/a.mp4", "train/walk/a.mp4", "val/b.mp4" }, "run walk", "0 1",
+        "" },
     { { "train/run/a/1.jpg", "test/run/b/1.jpg", "extra/c.mp4" },
         .refused = "test and train are splits, "
                    "but extra" },
@@ -239,6 +256,14 @@ test_folder (void)
       cnn3d_dataset_free (d);
     }
     remove_tree (root);
+  }
+  {
+    g_autofree gchar *picture = write_file ("folder/train/run/1.jpg", "x"),
+                     *root = g_build_filename (dir, "folder", NULL);
+
+    assert_refused ((Cnn3dDatasetParams) { .location = root }, CNN3D_DATASET_ERROR_EMPTY,
+        "found: folders called like splits, such as train, but no class folders in them that "
+        "have videos or folders of pictures");
   }
 }
 
