@@ -244,7 +244,8 @@ note_contradictions (Cnn3dDataset *dataset, const Cnn3dDatasetParams *params)
   guint n_trained = 0, n_unused = 0, n = 0;
   const gchar *first = NULL;
 
-  if (!has_val_location (params))
+  /* nothing validates in a test, which rows of split test alone are for */
+  if (!has_val_location (params) || params->passes == CNN3D_PASSES_TEST)
     return;
   for (guint i = 0; i < dataset->rows->len; i++) {
     const Cnn3dRow *row = &g_array_index (dataset->rows, Cnn3dRow, i);

@@ -120,6 +120,7 @@ test_val_location (void)
   params.passes = CNN3D_PASSES_TEST;
   d = load (params);
   assert_split (d, FALSE, "4 8");
+  g_assert_cmpuint (n_notes (d), ==, 0);
   cnn3d_dataset_free (d);
 
   d = load ((Cnn3dDatasetParams) { .location = unsplit, .val_location = clean });
