@@ -661,10 +661,13 @@ report_check_skipped (const ReportLog *log, ReportCheck *check)
     check->finding = g_strdup ("no epoch has ended");
     return;
   }
+  /* their files may be among those that are listed, for other reasons */
+  times += log->more_skips;
   check->state =
       times >= LEAST_SKIPPED && times > MOST_SKIPPED * (times + clips) ? CHECK_NOT_OK : CHECK_OK;
   check->finding = times
-      ? cnn3d_strdup_printf ("%u %s, %.1f %% of the clips of all epochs", g_hash_table_size (files),
+      ? cnn3d_strdup_printf ("%s%u %s, %.1f %% of the clips of all epochs",
+            log->more_skips ? "at least " : "", g_hash_table_size (files),
             g_hash_table_size (files) == 1 ? "file" : "files", 100 * times / (times + clips))
       : g_strdup ("none");
 }

@@ -433,6 +433,17 @@ test_skipped (void)
     assert_alone (
         &most, "few clips skipped", "10 files, 33.3 % of the clips of all epochs", "on-error=stop");
   }
+  /* only 100000 are listed */
+  g_string_truncate (many, 0);
+  for (guint i = 0; i < 120000; i++)
+    g_string_append_printf (
+        many, "{\"event\":\"skipped\",\"path\":\"%u.mp4\",\"reason\":\"it is empty\"}\n", i);
+  {
+    const Run most = { .epochs = 12, .more = many->str };
+
+    assert_alone (&most, "few clips skipped",
+        "at least 100000 files, 96.9 % of the clips of all epochs", "on-error=stop");
+  }
   g_string_free (few, TRUE);
   g_string_free (many, TRUE);
 }
