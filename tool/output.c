@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdio_ext.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "src/model/atomicfile.h"
@@ -26,19 +25,10 @@ write_through (FILE *file, const gchar *name, const gchar *text, GError **error)
   return FALSE;
 }
 
-/* /dev/stdout, which opened again would be written over from its start. */
-static gboolean
-is_stdout (const gchar *path)
-{
-  struct stat named, own;
-
-  return stat (path, &named) == 0 && fstat (STDOUT_FILENO, &own) == 0 && named.st_dev == own.st_dev
-      && named.st_ino == own.st_ino;
-}
-
 gboolean
 tool_write (const gchar *output, const gchar *text, GError **error)
 {
+  gint number;
   gboolean ok;
   FILE *file;
 
@@ -46,9 +36,19 @@ tool_write (const gchar *output, const gchar *text, GError **error)
     return write_through (stdout, "stdout", text, error);
   if (cnn3d_atomic_file_can_replace (output))
     return cnn3d_atomic_file_set_contents (output, text, -1, error);
-  if (is_stdout (output))
+  number = cnn3d_atomic_file_descriptor (output);
+  if (number == STDOUT_FILENO)
     return write_through (stdout, output, text, error);
-  file = fopen (output, "w");
+  /* opened again, what a descriptor is for would be written over from its start */
+  if (number >= 0) {
+    const gint copy = dup (number);
+
+    file = copy >= 0 ? fdopen (copy, "w") : NULL;
+    if (copy >= 0 && !file)
+      close (copy);
+  } else {
+    file = fopen (output, "w");
+  }
   ok = write_through (file, output, text, error);
   if (file)
     fclose (file);

@@ -23,8 +23,8 @@ int tool_export (int argc, char **argv);
  * contain, are escaped. */
 void tool_complain (const gchar *format, ...) G_GNUC_PRINTF (1, 2);
 
-/* Writes the text to the file, which is replaced atomically; into a pipe or device if the file is
- * one. NULL: to standard output. */
+/* Writes the text to the file, which is replaced atomically; into a pipe, device or descriptor, such
+ * as /dev/fd/3, if the file is one. NULL: to standard output. */
 gboolean tool_write (const gchar *output, const gchar *text, GError **error);
 
 #endif

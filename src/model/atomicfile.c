@@ -6,12 +6,15 @@
 #include <fcntl.h>
 #include <gio/gio.h>
 #include <glib/gstdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #define BUFFER_SIZE (256u << 10)
+/* As the kernel follows */
+#define MAX_LINKS 40
 /* How often the temporary file may be renamed or removed under us */
 #define MAX_TRIES 16
 
@@ -84,6 +87,29 @@ open_locked (const gchar *temporary)
   return -1;
 }
 
+gint
+cnn3d_atomic_file_descriptor (const gchar *path)
+{
+  g_autofree gchar *own = realpath ("/proc/self/fd", NULL);
+  gchar *at = g_strdup (path);
+
+  for (guint i = 0; own && at && i < MAX_LINKS; i++) {
+    g_autofree gchar *folder = g_path_get_dirname (at), *name = g_path_get_basename (at);
+    g_autofree gchar *real = realpath (folder, NULL), *target = NULL;
+    guint64 number;
+
+    if (real && strcmp (real, own) == 0) {
+      g_free (at);
+      return g_ascii_string_to_unsigned (name, 10, 0, G_MAXINT, &number, NULL) ? (gint) number : -1;
+    }
+    target = g_file_read_link (at, NULL);
+    g_free (at);
+    at = target ? g_canonicalize_filename (target, real) : NULL;
+  }
+  g_free (at);
+  return -1;
+}
+
 gboolean
 cnn3d_atomic_file_can_replace (const gchar *path)
 {
@@ -91,7 +117,7 @@ cnn3d_atomic_file_can_replace (const gchar *path)
   struct stat old;
 
   /* /dev/stdout stands for a descriptor, even if that is a regular file's */
-  if (target && g_str_has_prefix (target, "/proc/"))
+  if ((target && g_str_has_prefix (target, "/proc/")) || cnn3d_atomic_file_descriptor (path) >= 0)
     return FALSE;
   return stat (path, &old) < 0 || S_ISREG (old.st_mode);
 }

@@ -16,8 +16,12 @@ G_BEGIN_DECLS
 /* One thread at a time. Errors are in G_IO_ERROR and name the path. */
 typedef struct _Cnn3dAtomicFile Cnn3dAtomicFile;
 
+/* The number that a path such as /dev/stdout, /dev/fd/3 or a link to one stands for, open or not;
+ * -1: it is another path. */
+CNN3D_API gint cnn3d_atomic_file_descriptor (const gchar *path);
+
 /* Whether PATH is a regular file or does not exist. FALSE: a folder, device, pipe or socket, or a
- * link such as /dev/stdout. */
+ * descriptor. */
 CNN3D_API gboolean cnn3d_atomic_file_can_replace (const gchar *path);
 
 /* Starts PATH.tmp; the folder must exist. Free with cnn3d_atomic_file_free. */

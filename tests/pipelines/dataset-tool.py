@@ -104,6 +104,15 @@ def pipes(folder):
                        timeout=launch.limit(60), stdout=printed, env=launch.environment(), check=True)
     assert os.path.islink(os.path.join(folder, "stdout")), "the link was replaced"
     assert b"path,label\na.mp4,x\n" in launch.read(os.path.join(folder, "printed"))
+    # a descriptor goes on where it is, and is not opened again
+    for redirection, output in ("2>>kept", "/dev/stderr"), ("3>>kept", "/dev/fd/3"), ("4>>kept", "/proc/self/fd/4"):
+        write(folder, "kept", "kept\n")
+        subprocess.run(["bash", "-c", "exec %s; exec \"$@\"" % redirection, "bash", os.path.join(launch.BUILD, "tool", "cnn3d"),
+                        "dataset", "a.csv", "--output=" + output], cwd=folder, timeout=launch.limit(60),
+                       stdout=subprocess.DEVNULL, env=launch.environment(), check=True)
+        text = launch.read(os.path.join(folder, "kept"))
+        assert text.startswith(b"kept\npath,label\n/") and text.endswith(b"/a.mp4,x\n"), (output, text)
+    assert "cannot write /dev/fd/77: Bad file descriptor" in dataset(folder, "a.csv", "--output=/dev/fd/77", status=1)
 
 
 def poses(folder):
