@@ -20,6 +20,7 @@
 #include "tool/tool.h"
 
 #define MOST_WORKERS 64
+#define MOST_ERRORS (1 << 20) /* bytes that are looked at */
 
 /* A manifest of the files, each from where its last window must have frames, as launch_memory(). */
 static gint
@@ -107,20 +108,38 @@ print_skipped (const gchar *line, const DatasetFile *files, guint n, GPtrArray *
   return TRUE;
 }
 
-/* The last line of a file in memory. */
+/* What follows `beginning` in its first line; NULL: it is in none. */
 static gchar *
-last_line (gint fd)
+find_line (const gchar *text, const gchar *beginning)
 {
-  gchar text[1024];
-  const off_t size = lseek (fd, 0, SEEK_END);
-  const gssize n = pread (fd, text, sizeof text - 1, MAX (size - (off_t) sizeof text + 1, 0));
-  gchar *line;
+  const gchar *found = strstr (text, beginning);
 
-  text[MAX (n, 0)] = 0;
-  g_strchomp (text);
-  line = strrchr (text, '\n');
+  found = found ? found + strlen (beginning) : NULL;
+  return found ? g_strndup (found, strcspn (found, "\n")) : NULL;
+}
+
+/* Why gst-launch-1.0 ended, from its errors, a file in memory: what follows an error is less
+ * telling. */
+static gchar *
+reason_of (gint fd, gint status)
+{
+  static const gchar *const beginnings[] = { "ERROR: from element ",
+    "cnn3d: ", "erroneous pipeline: ", "pipeline could not be constructed: " };
+  g_autofree gchar *text = g_malloc0 (MOST_ERRORS + 1);
+  gchar *reason = NULL;
+  const gchar *line;
+
+  if (WIFSIGNALED (status))
+    return g_strdup_printf ("signal %d (%s)", WTERMSIG (status), strsignal (WTERMSIG (status)));
+  if (pread (fd, text, MOST_ERRORS, 0) < 0)
+    return g_strdup (g_strerror (errno));
+  for (guint i = 0; !reason && i < G_N_ELEMENTS (beginnings); i++)
+    reason = find_line (text, beginnings[i]);
+  if (reason)
+    return reason;
+  line = strrchr (g_strchomp (text), '\n');
   line = line ? line + 1 : text;
-  return g_strdup (g_str_has_prefix (line, "cnn3d: ") ? line + strlen ("cnn3d: ") : line);
+  return g_strdup (*line ? line : "unknown");
 }
 
 /* Counts the files. FALSE: not all of them are among the messages. */
@@ -156,7 +175,7 @@ dataset_check (const DatasetFile *files, guint n, GPtrArray *late)
   g_autoptr (GString) nothing = g_string_new (NULL);
   const gint manifest = manifest_of (files, n), errors = launch_memory (nothing);
   guint opened, skipped;
-  gint ends[2], bad = -1;
+  gint ends[2], bad = -1, status = 0;
   gboolean all;
   FILE *output;
   pid_t child;
@@ -173,14 +192,14 @@ dataset_check (const DatasetFile *files, guint n, GPtrArray *late)
   output = fdopen (ends[0], "r");
   all = read_messages (output, files, n, late, &opened, &skipped);
   fclose (output);
-  waitpid (child, NULL, 0);
+  waitpid (child, &status, 0);
   if (all) {
     bad = (gint) (skipped - late->len);
   } else {
-    g_autofree gchar *reason = last_line (errors);
+    g_autofree gchar *reason = reason_of (errors, status);
 
     tool_complain ("the files could not be opened: gst-launch-1.0 ended after %u of %u: %s",
-        opened + skipped, n, *reason ? reason : "unknown");
+        opened + skipped, n, reason);
   }
 
 done:

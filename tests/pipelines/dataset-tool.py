@@ -152,6 +152,21 @@ def check(folder):
                          env=dict(launch.environment(), PATH="/nowhere"), capture_output=True, text=True, check=False)
     assert out.returncode == 1 and ("the files could not be opened: gst-launch-1.0 ended after 0 of 3: gst-launch-1.0 is not "
                                      "on the PATH; " in out.stderr), out
+    path = os.path.join(folder, "bin", "gst-launch-1.0")
+    os.mkdir(os.path.dirname(path))
+    for script, reason in (
+            ("echo 'a warning' >&2; echo 'ERROR: from element /GstPipeline:p/GstClipSrc:c: Too many views.' >&2\n"
+             "echo 'Additional debug info:' >&2; echo \"ERROR: pipeline doesn't want to preroll.\" >&2; exit 1",
+             "/GstPipeline:p/GstClipSrc:c: Too many views.\n"),
+            ("echo 'WARNING: erroneous pipeline: no element \"clipsrc\"' >&2; echo last >&2; exit 1", 'no element "clipsrc"\n'),
+            ("echo first >&2; echo last >&2; exit 1", "last\n"), ("exit 1", "unknown\n"),
+            ("echo last >&2; kill -SEGV $$", "signal 11 (Segmentation fault)\n")):
+        write(folder, "bin/gst-launch-1.0", "#!/bin/sh\n%s\n" % script)
+        os.chmod(path, 0o755)
+        out = subprocess.run([os.path.join(launch.BUILD, "tool", "cnn3d"), "dataset", "a.csv", "--check"], cwd=folder,
+                             env=dict(launch.environment(), PATH="%s:/usr/bin:/bin" % os.path.dirname(path)),
+                             capture_output=True, text=True, check=False)
+        assert out.returncode == 1 and out.stderr.endswith("ended after 0 of 3: " + reason), out
 
 
 def windows(folder):
