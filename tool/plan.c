@@ -8,6 +8,7 @@
 
 #include "src/bytes.h"
 #include "src/config/config.h"
+#include "src/backend/backend.h"
 #include "src/backend/gpus.h"
 #include "tool/tool.h"
 
@@ -102,7 +103,9 @@ static gboolean
 check_device (const gchar *device, GError **error)
 {
   if (!strcmp (device, "auto") || !strcmp (device, "cpu") || !strcmp (device, "cuda")
-      || g_str_has_prefix (device, "cuda:"))
+      || (g_str_has_prefix (device, "cuda:")
+          && g_ascii_string_to_unsigned (
+              device + strlen ("cuda:"), 10, 0, CNN3D_MOST_DEVICES - 1, NULL, NULL)))
     return TRUE;
   g_set_error (error, G_OPTION_ERROR, G_OPTION_ERROR_BAD_VALUE,
       "--device=%s: use auto, cpu, cuda or cuda:N; --gpu plans for a GPU that is not installed",

@@ -68,7 +68,7 @@ cnn3d_backend_open_device (const gchar *name, const Cnn3dDeviceParams *params,
     gchar *end;
     const guint64 index = g_ascii_strtoull (name + 5, &end, 10);
 
-    if (end > name + 5 && !*end && index < 1024) {
+    if (end > name + 5 && !*end && index < CNN3D_MOST_DEVICES) {
       order[0] = "cuda";
       p.index = index;
     }

@@ -320,6 +320,9 @@ CNN3D_API gboolean cnn3d_next_stretch (const Cnn3dWeightLayout *layout, guint n_
  * folders were searched. */
 CNN3D_API const Cnn3dBackend *cnn3d_backend_load (const gchar *name, GError **error);
 
+/* Of GPUs: N of cuda:N is below. */
+#define CNN3D_MOST_DEVICES 1024
+
 /* Opens a device. name: auto (or NULL: the first that opens, GPUs before the CPU), cpu, cuda, or
  * cuda:N; the index in params is overwritten. *backend: the device's back end, to close it with.
  * *passed_over (may be NULL): why auto did not take the GPU of this machine; free with g_free().

@@ -141,6 +141,9 @@ def devices(folder):
     for options, words in ((), "device=cuda:1023: "), (["--device=cuda:1022"], "device=cuda:1022: "):
         done = tool(*small, *options)
         assert done.returncode == 1 and words in launch.text(done.stderr) and not done.stdout, done
+    for device in "gpu", "cuda:", "cuda:x", "cuda:1x", "cuda:-1", "cuda:1024":
+        done = tool(*small, "--device=" + device)
+        assert done.returncode == 2 and "--device=%s: use auto, cpu, cuda or cuda:N; " % device in launch.text(done.stderr), done
     assert plan(*small, "--device=cpu")[0]["device"].startswith("CPU, ")
     with open(path, "w") as file:
         file.write("model: {preset: slow_r50-adam}\n")
