@@ -142,7 +142,10 @@ cnn3d_dataset_note_keypoints (Cnn3dDataset *dataset, const gchar *root, const gc
   const Pointed *pointed;
   guint n = 0, begin = 0, first = 0, of = 0;
 
-  if (!(root && *root) && !(pattern && *pattern))
+  if (!pattern || !*pattern)
+    pattern = root && *root ? DEFAULT_PATTERN : "";
+  /* a file of another name has those of many videos */
+  if (!strstr (pattern, places[PLACE_STEM]) && !strstr (pattern, places[PLACE_NAME]))
     return;
   for (guint i = 0; i < dataset->rows->len; i++) {
     g_autofree gchar *path = NULL;

@@ -168,6 +168,9 @@ def lines(folder):
             os.symlink(os.path.join(folder, name), os.path.join(place, name))
         # not a whole run to resume: only its best weights
         for run in (*RUNS, KEYPOINTS_RUN, VIEWS_RUN):
+            # a line that trains begins without another run's models
+            if re.search(r"checkpoint-dir=%s(?!\S)" % re.escape(run), rest):
+                continue
             os.makedirs(os.path.join(place, run))
             shutil.copy(os.path.join(folder, "trained", run, "best.safetensors"), os.path.join(place, run))
         began = time.monotonic()

@@ -264,6 +264,7 @@ test_keypoints_shared (void)
   g_assert_nonnull (dataset);
   cnn3d_dataset_note_keypoints (dataset, NULL, NULL);
   cnn3d_dataset_note_keypoints (dataset, "kp", "{dir}/{stem}.npy");
+  cnn3d_dataset_note_keypoints (dataset, NULL, "kp/coco.json");
   cnn3d_dataset_notes (dataset, &n);
   g_assert_cmpuint (n, ==, 0);
   cnn3d_dataset_note_keypoints (dataset, "kp", NULL);
