@@ -18,8 +18,24 @@
 
 /* The bytes after a start code that are needed to recognise a header, and that a code has with
  * its prefix */
-#define HEAD_BYTES 2
+#define HEAD_BYTES 4
 #define CODE_BYTES 4
+
+/* ITU-T H.262 6.2.1 and 6.3.3. MPEG-4 part 2 has other headers with the first two codes. */
+#define MPEG2_PICTURE 0x00
+#define MPEG2_SEQUENCE 0xb3
+#define MPEG2_EXTENSION 0xb5
+#define MPEG2_GROUP 0xb8
+#define USER_DATA 0xb2
+#define NO_CODE 0xff
+
+/* ISO/IEC 14496-2 6.2.1 */
+#define MPEG4_LAST_OBJECT 0x1f
+#define MPEG4_LAYER 0x20
+#define MPEG4_LAST_LAYER 0x2f
+#define MPEG4_SEQUENCE 0xb0
+#define MPEG4_OBJECT 0xb5
+#define MPEG4_PICTURE 0xb6
 
 /* ITU-T H.264 7.3.1 and table 7-1: of a parameter set nal_ref_idc is not 0 */
 #define H264_SPS 7
@@ -32,12 +48,15 @@
 #define H265_SPS (33 << 1)
 
 /* tail:   [n_tail] the last bytes of the packet before
- * before: the last start code; parameters: the H.264 parameter set that it was, if any */
+ * before: the last start code, but for user data; NO_CODE: there was none
+ * parameters: the H.264 parameter set that it was, if any
+ * sequence: it was an MPEG-2 sequence header, by its content */
 typedef struct {
   guint8 tail[CODE_BYTES + HEAD_BYTES];
   guint n_tail;
   guint8 before;
   guint8 parameters;
+  gboolean sequence;
 } Stream;
 
 /* ITU-T H.264 A.2 and annexes G to J. */
@@ -50,30 +69,67 @@ is_h264_profile (guint8 profile)
   return memchr (profiles, profile, sizeof profiles) != NULL;
 }
 
+/* H.262 6.2.2.1: size, aspect ratio and frame rate, none of which is 0. MPEG-4's header with this
+ * code has three bytes, and a start code follows. */
+static gboolean
+is_sequence (const guint8 *next)
+{
+  return (next[0] || next[1] >> 4) && (next[1] & 15 || next[2]) && next[3] >> 4 && next[3] & 15;
+}
+
+/* Whether headers of MPEG-1 or MPEG-2 have this order. */
+static gboolean
+is_mpeg2 (const Stream *stream, guint8 code, const guint8 *next)
+{
+  /* 6.2.3: of a picture's header, its type is 1 to 4. 6.3.1: picture coding extension */
+  const gboolean picture =
+      code == MPEG2_PICTURE && (next[1] >> 3 & 7) >= 1 && (next[1] >> 3 & 7) <= 4;
+
+  if (stream->sequence && (code == MPEG2_EXTENSION || code == MPEG2_GROUP || picture))
+    return TRUE;
+  if (stream->before == MPEG2_GROUP && picture)
+    return TRUE;
+
+  return stream->before == MPEG2_PICTURE && code == MPEG2_EXTENSION && next[0] >> 4 == 8;
+}
+
+/* Whether headers of MPEG-4 have this order. A video object's start code has no data: its layer's
+ * follows directly. AVS may start a sequence like MPEG-4's. */
+static gboolean
+is_mpeg4 (const Stream *stream, guint8 code, const guint8 *next)
+{
+  if (code <= MPEG4_LAST_OBJECT && next[0] == 0 && next[1] == 0 && next[2] == 1
+      && next[3] >= MPEG4_LAYER && next[3] <= MPEG4_LAST_LAYER)
+    return TRUE;
+
+  return code == MPEG4_PICTURE || (code == MPEG4_OBJECT && stream->before == MPEG4_SEQUENCE);
+}
+
 /* next: [HEAD_BYTES] the bytes that follow the code. Codes above 0x80 are none of H.264 and
- * H.265; MPEG's slices, which begin with lower ones, are in ascending order. */
+ * H.265. MPEG's slices, which begin with lower ones, are in ascending order, and a row may have
+ * several. */
 static ClipProgramKind
 judge (Stream *stream, guint8 code, const guint8 *next)
 {
   const guint8 before = stream->before, parameters = stream->parameters;
 
-  stream->before = code;
-  /* between both parameter sets there may be an extension or a subset of the first one */
-  if (!H264_IS (code, H264_EXTENSION) && !H264_IS (code, H264_SUBSET))
-    stream->parameters = 0;
-  if (code == 0xb3)
+  if (code == USER_DATA)
+    return CLIP_PROGRAM_UNKNOWN;
+  if (is_mpeg2 (stream, code, next))
     return CLIP_PROGRAM_MPEG2;
-  /* visual object sequence, unless AVS starts a sequence with it; visual object; picture */
-  if ((code == 0xb5 && before == 0xb0) || code == 0xb6)
-    return CLIP_PROGRAM_MPEG4;
-  if (code >= 0x20 && code <= 0x2f && before < 0x20 && (before + 0x20) == code && next[0] == 0)
+  if (is_mpeg4 (stream, code, next))
     return CLIP_PROGRAM_MPEG4;
   if (code == H265_SPS && before == H265_VPS && next[0] == 1)
     return CLIP_PROGRAM_H265;
-  if (H264_IS (code, H264_SPS) && before + 1 != code && is_h264_profile (next[0]))
-    stream->parameters = code;
   if (H264_IS (code, H264_PPS) && parameters)
     return CLIP_PROGRAM_H264;
+  stream->before = code;
+  stream->sequence = code == MPEG2_SEQUENCE && is_sequence (next);
+  /* between both parameter sets there may be an extension, a subset or another of the first one */
+  if (before != code && !H264_IS (code, H264_EXTENSION) && !H264_IS (code, H264_SUBSET))
+    stream->parameters = 0;
+  if (H264_IS (code, H264_SPS) && before != code && before + 1 != code && is_h264_profile (next[0]))
+    stream->parameters = code;
 
   return CLIP_PROGRAM_UNKNOWN;
 }
@@ -140,7 +196,7 @@ take_packet (ClipProgram *self, Stream *streams, const guint8 *data, gsize size)
 
     at = CODE_BYTES + 2;
     at += find_payload (data + at, length - at);
-    if (self->kinds[number] == CLIP_PROGRAM_UNKNOWN)
+    if (self->kinds[number] == CLIP_PROGRAM_UNKNOWN && at < length)
       self->kinds[number] = scan (&streams[number], data + at, length - at);
   }
 
@@ -172,6 +228,8 @@ clip_program_find (ClipProgram *self, gint file)
 
   memset (self, 0, sizeof *self);
   memset (streams, 0, sizeof streams);
+  for (guint i = 0; i < CLIP_PROGRAM_STREAMS; i++)
+    streams[i].before = NO_CODE;
   while (offset < MAX_BYTES && n > 0 && !is_found (self, streams)) {
     while ((n = pread (file, bytes, BLOCK_BYTES, offset)) < 0 && errno == EINTR)
       ;

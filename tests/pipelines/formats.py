@@ -123,6 +123,12 @@ def make_programs(folder):
     for codec, name in (("h264", "h264.mpg"), ("hevc", "hevc.vob"), ("mpeg4", "mpeg4.mpg")):
         counted.append(path(name))
         frames.encode(counted[-1], codec, cuts.options(codec), count=30)
+    # in a map that is right, advanced simple profile without the sequence's headers
+    counted.append(path("part.mpg"))
+    frames.encode(path("mpeg4.avi"), "mpeg4", {"flags": "+qpel", "bf": "0", "g": "12"}, count=30)
+    layer = lambda data: b"\0\0\1\0" + data[data.index(b"\0\0\1\x20"):] if b"\0\0\1\x20" in data else data
+    programs.write(counted[-1], [(layer(data), 90000 + 3600 * i, 90000 + 3600 * i, key) for i, (data, _, _, key) in
+                                 enumerate(pictures(path("mpeg4.avi")))], programs.MPEG4)
     print(json.dumps(rows(timed) + rows(counted + several, [i / 25 for i in range(60)])))
 
 

@@ -3,7 +3,7 @@
 import struct
 
 # Types of streams
-H264, HEVC = 0x1b, 0x24
+MPEG4, H264, HEVC = 0x10, 0x1b, 0x24
 
 
 def stamp(prefix, time):
