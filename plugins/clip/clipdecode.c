@@ -488,7 +488,7 @@ attempt (const ClipChainSettings *settings, ClipJob *job, const ClipVideo *video
       *reason =
           g_strdup_printf ("GStreamer does not know its codec (number %d of FLV); convert it: "
                            "ffmpeg -i FILE -c:v ffv1 FILE.mkv",
-              g_atomic_int_get (&self->flv.unknown));
+              g_atomic_int_get (&self->flv.unknown) - 1);
     else if (!self->fatal && self->past_end > 0 && job->frames == 0
         && g_str_has_prefix (self->error, "avdemux_"))
       *reason =

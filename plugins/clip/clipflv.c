@@ -8,6 +8,7 @@
 #define TAG_KIND 4
 #define TAG_REST 7
 #define TAG_TAIL 4
+#define TAG_AUDIO 8
 #define TAG_VIDEO 9
 /* When it looks for a time, it reads a tag up to the codec */
 #define TAG_SCAN 12
@@ -15,12 +16,15 @@
 /* E.4.3.1: frame type and codec, kind of packet, composition time */
 #define HEAD_BYTES 5
 #define FIRST_KNOWN 2
-#define LAST_KNOWN 5
+#define LAST_KNOWN 9
+#define CODEC_SCREEN_2 6
 #define CODEC_H264 7
 #define CODEC_H265 12
 #define KIND_START 0
 #define KIND_PICTURE 1
-#define KIND_END 2
+
+/* E.4.2.1: MP3 of 44.1 kHz and 16 bits, stereo */
+#define SOUND_MP3 0x2f
 
 /* Enhanced RTMP v2, "Enhanced Video" */
 #define ENHANCED 0x80
@@ -65,9 +69,28 @@ parse_enhanced (const guint8 *data, gsize size, guint *packet, gsize *bytes)
   return *bytes <= size ? clip_read_32_be (data + at) : 0;
 }
 
+/* Whatever goes wrong later, it is not due to a codec's number. */
+static void
+take_known (ClipFlv *self)
+{
+  self->known = TRUE;
+  g_atomic_int_set (&self->unknown, 0);
+}
+
+/* E.4.2.1: sound format, in four bits. Enhanced RTMP's 9 and others that the demuxer does not know
+ * become MP3: audio is not decoded. */
+static void
+change_audio (guint8 *data, gsize size)
+{
+  const guint unknown = 1 << 9 | 1 << 12 | 1 << 13 | 1 << 15;
+
+  if (size > 0 && unknown >> (data[0] >> 4) & 1)
+    data[0] = SOUND_MP3;
+}
+
 /* Changes the data of a video tag to that of H.264. */
 static void
-change_tag (ClipFlv *self, guint8 *data, gsize size)
+change_video (ClipFlv *self, guint8 *data, gsize size)
 {
   static const guint8 now[3] = { 0 };
   const guint8 *later = now;
@@ -85,21 +108,28 @@ change_tag (ClipFlv *self, guint8 *data, gsize size)
     self->codec = number == CODEC_H265 ? HVC1 : 0;
     if (number == CODEC_H265)
       data[0] = (data[0] & 0xf0) | CODEC_H264;
-    else if (number < FIRST_KNOWN || (number > LAST_KNOWN && number != CODEC_H264))
-      g_atomic_int_set (&self->unknown, MAX (number, 1));
+    else if (number < FIRST_KNOWN || number > LAST_KNOWN || number == CODEC_SCREEN_2) {
+      if (!self->known)
+        g_atomic_int_set (&self->unknown, number + 1);
+      return;
+    }
+    take_known (self);
     return;
   }
   codec = parse_enhanced (data, size, &packet, &bytes);
   self->drops = codec == 0
       || (packet != PACKET_START && packet != PACKET_PICTURE && packet != PACKET_PICTURE_NOW);
-  if (!self->drops)
+  if (!self->drops) {
     self->codec = codec;
+    take_known (self);
+  }
   if (packet == PACKET_PICTURE && (codec == AVC1 || codec == HVC1) && bytes + 3 <= size) {
     later = data + bytes;
     bytes += 3;
   }
   data[0] = (data[0] & 0x70) | CODEC_H264;
-  data[1] = self->drops ? KIND_END : packet == PACKET_START ? KIND_START : KIND_PICTURE;
+  /* before a configuration the demuxer drops pictures; with another kind, it would add a pad */
+  data[1] = !self->drops && packet == PACKET_START ? KIND_START : KIND_PICTURE;
   memmove (data + 2, later, 3);
   /* a configuration may have bytes behind it, but not before */
   if (packet == PACKET_START && !self->drops)
@@ -119,12 +149,16 @@ take_tag (GstPad *pad, GstPadProbeInfo *info, gpointer data)
   GstMapInfo map;
 
   self->tag = 0;
-  if (size == TAG_KIND && head[0] == TAG_VIDEO) {
+  if (size == TAG_KIND && (head[0] == TAG_VIDEO || head[0] == TAG_AUDIO)) {
     self->tag = TAG_REST + GST_READ_UINT24_BE (head + 1) + TAG_TAIL;
+    self->audio = head[0] == TAG_AUDIO;
   } else if (size == tag && n > TAG_REST) {
     info->data = buffer = gst_buffer_make_writable (buffer);
     if (gst_buffer_map (buffer, &map, GST_MAP_READWRITE)) {
-      change_tag (self, map.data + TAG_REST, map.size - TAG_REST - TAG_TAIL);
+      if (self->audio)
+        change_audio (map.data + TAG_REST, map.size - TAG_REST - TAG_TAIL);
+      else
+        change_video (self, map.data + TAG_REST, map.size - TAG_REST - TAG_TAIL);
       gst_buffer_unmap (buffer, &map);
     }
   } else if (size == TAG_SCAN && head[0] == TAG_VIDEO && head[TAG_SCAN - 1] & ENHANCED) {
@@ -165,7 +199,7 @@ take_picture (GstPad *pad, GstPadProbeInfo *info, gpointer data)
 void
 clip_flv_correct (ClipFlv *self, GstPad *pad)
 {
-  if (self->codec != 0)
+  if (g_str_has_prefix (GST_PAD_NAME (pad), "video"))
     gst_pad_add_probe (pad, GST_PAD_PROBE_TYPE_BUFFER, take_picture, self, NULL);
 }
 

@@ -11,15 +11,18 @@ G_BEGIN_DECLS
 
 /* A file, used by the demuxer's streaming thread.
  * codec: of the last tag, as four characters, most significant first; 0: the demuxer knows it
- * tag:   bytes of the video tag that is read next; or 0
+ * tag:   bytes of the audio or video tag that is read next; or 0
+ * audio: it is an audio tag
  * extra: bytes of the tag's header that the demuxer takes for the picture's
  * drops: the tag has no picture
- * unknown: number of a codec that the demuxer rejects; 0: there was none. Atomic */
+ * known: a video tag was of a known codec
+ * unknown: before that, 1 more than the number of a codec that the demuxer rejects; 0: there was
+ *          none. Atomic */
 typedef struct {
   guint32 codec;
   gsize tag;
   gsize extra;
-  gboolean drops;
+  gboolean audio, drops, known;
   gint unknown;
 } ClipFlv;
 

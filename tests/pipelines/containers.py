@@ -25,20 +25,28 @@ def matroska(codec, pictures, width, height, yaw=0.0, roll=0.0, tracks_last=Fals
     return element(0x1a45dfa3, element(0x4282, b"matroska"), element(0x4285, 2)) + element(0x18538067, *parts)
 
 
+def flv_tag(kind, body, time):
+    """kind: 8 audio, 9 video; time: in milliseconds"""
+    return bytes([kind]) + len(body).to_bytes(3, "big") + time.to_bytes(3, "big") + bytes(4) + body + (
+        len(body) + 11).to_bytes(4, "big")
+
+
+def flv(*tags):
+    return b"FLV\1\1" + struct.pack(">II", 9, 0) + b"".join(flv_tag(*tag) for tag in tags)
+
+
 def change_flv(path, changed, change):
-    """Copies an FLV file; change: returns the data of a video tag for that of one."""
+    """Copies an FLV file; change: returns the tags, each (kind, body, time), for the body and time of a video tag."""
     with open(path, "rb") as file:
         data = file.read()
-    out, at = bytearray(data[:13]), 13
+    tags, at = [], 13
     while at < len(data):
         size = int.from_bytes(data[at + 1:at + 4], "big")
-        body = data[at + 11:at + 11 + size]
-        body = change(body) if data[at] == 9 else body
-        out += data[at:at + 1] + len(body).to_bytes(3, "big") + data[at + 4:at + 11] + body
-        out += (len(body) + 11).to_bytes(4, "big")
+        body, time = data[at + 11:at + 11 + size], int.from_bytes(data[at + 4:at + 7], "big")
+        tags += change(body, time) if data[at] == 9 else [(data[at], body, time)]
         at += size + 15
     with open(changed, "wb") as file:
-        file.write(out)
+        file.write(flv(*tags))
 
 
 def numbered_h265(tag):
@@ -47,6 +55,26 @@ def numbered_h265(tag):
     later = tag[5:8] if kind == 1 else bytes(3)
     return bytes([frame, {0: 0, 1: 1, 3: 1}.get(kind, 2)]) + later + (
         b"" if kind not in (0, 1, 3) else tag[8:] if kind == 1 else tag[5:])
+
+
+METADATA = b"\x94hvc1\x02\0\x09colorInfo\x08\0\0\0\0\0\0\x09"
+
+
+def with_metadata(number):
+    """For change_flv(): a metadata tag, as for HDR, precedes that video tag."""
+    counted = []
+
+    def change(body, time):
+        counted.append(body)
+        return [(9, METADATA, time)] * (len(counted) == number + 1) + [(9, body, time)]
+
+    return change
+
+
+def with_audio(*bodies):
+    """For change_flv(): one of these audio tags, and then the last, follows each video tag."""
+    rest = list(bodies)
+    return lambda body, time: [(9, body, time), (8, rest.pop(0) if len(rest) > 1 else rest[0], time)]
 
 
 def extended(tag):

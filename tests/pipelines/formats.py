@@ -44,8 +44,16 @@ def program_streams(folder):
 
 
 def flash(folder):
-    """H.265, AV1 and VP9 in FLV, by their four characters and by the number that came before"""
-    return check("--flash", folder)
+    """H.265, AV1 and VP9 in FLV, by their four characters and by the number that came before, also after metadata
+    and beside such audio"""
+    notes = check("--flash", folder)
+    raw = "videoconvert ! video/x-raw,format=RGB"
+    # FFmpeg does not decode the others
+    for name, *others in (("hevc.flv", "metadata-first.flv", "metadata.flv"), ("mpeg4.avi", "mpeg4.flv")):
+        shown = frames.play(folder, os.path.join(folder, name), raw)
+        for other in others:
+            assert frames.play(folder, os.path.join(folder, other), raw) == shown, other
+    return notes
 
 
 def pictures_alone(folder):
@@ -141,7 +149,20 @@ def make_flash(folder):
             codec, 12, 0, random.Random(6)), count=20)
     for name, change in (("numbered.flv", containers.numbered_h265), ("extended.flv", containers.extended)):
         shown.append(path(name))
+        containers.change_flv(path("hevc.flv"), shown[-1], lambda body, time: [(9, change(body), time)])
+    for name, change in (
+            ("opus.flv", containers.with_audio(b"\x90OpusOpusHead\1\2\0\0\x80\xbb\0\0\0\0\0", b"\x91Opus" + bytes(20))),
+            # AAC, then in several tracks
+            ("tracks.flv", containers.with_audio(b"\xaf\0\x11\x90", b"\x95\0mp4a\1\x11\x90", b"\x95\1mp4a\1" + bytes(20)))):
+        shown.append(path(name))
         containers.change_flv(path("hevc.flv"), shown[-1], change)
+    containers.change_flv(path("hevc.flv"), path("metadata-first.flv"), containers.with_metadata(0))
+    containers.change_flv(path("hevc.flv"), path("metadata.flv"), containers.with_metadata(1))
+    # MPEG-4's number
+    frames.encode(path("mpeg4.avi"), "mpeg4", {"bf": "0"}, count=10)
+    with open(path("mpeg4.flv"), "wb") as file:
+        file.write(containers.flv(*((9, bytes([0x19 if key else 0x29]) + data, 40 * i)
+                                    for i, (data, _, _, key) in enumerate(pictures(path("mpeg4.avi"))))))
     print(json.dumps(rows(shown)))
 
 
@@ -192,6 +213,14 @@ def make_refused(folder):
             ("screen.flv", "flashsv2", "bgr24", re.escape("GStreamer does not know its codec (number 6 of FLV)"))):
         rows.append((path(name), reason))
         frames.encode(rows[-1][0], codec, {}, pix_fmt, count=3)
+    for name, numbers, reason in (
+            ("zero.flv", (0,), re.escape("GStreamer does not know its codec (number 0 of FLV)")),
+            # a known codec, with a tag that is damaged
+            ("damaged.flv", (9, 9, 1, 9), "Internal data stream error")):
+        rows.append((path(name), reason))
+        with open(rows[-1][0], "wb") as file:
+            file.write(containers.flv(*((9, bytes([0x10 | number]) + bytes(50), 40 * i) for i, number in
+                                        enumerate(numbers))))
     for name, codec, reason in (
             ("palette.avi", "rawvideo", "its raw pictures have a palette"),
             ("msrle.nut", "msrle", "its container does not tell what decoders must know of it")):
