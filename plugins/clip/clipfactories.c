@@ -117,16 +117,29 @@ clip_factories_find (ClipFactories *self, ClipFactoryKind kind, GstCaps *caps)
   return fitting;
 }
 
-gboolean
-clip_factories_know (ClipFactories *self, ClipFactoryKind kind, const gchar *name)
+/* Demuxers of libavformat set a depth that they do not know to 0. */
+static gboolean
+is_known (GQuark field, GValue *value, gpointer data)
 {
-  gboolean know;
+  return !G_VALUE_HOLDS_INT (value) || g_value_get_int (value) != 0;
+}
 
+gboolean
+clip_factories_need_more (ClipFactories *self, ClipFactoryKind kind, GstCaps *caps)
+{
+  GstCaps *known = gst_caps_copy (caps);
+  GstStructure *s = gst_caps_get_structure (known, 0);
+  GList *fitting;
+
+  gst_structure_filter_and_map_in_place (s, is_known, NULL);
   g_mutex_lock (&self->lock);
-  know = find_named (self, kind, name) != NULL;
+  fitting = gst_element_factory_list_filter (
+      find_named (self, kind, gst_structure_get_name (s)), known, GST_PAD_SINK, FALSE);
   g_mutex_unlock (&self->lock);
+  gst_plugin_feature_list_free (fitting);
+  gst_caps_unref (known);
 
-  return know;
+  return fitting != NULL;
 }
 
 GstCaps *

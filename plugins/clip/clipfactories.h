@@ -24,8 +24,9 @@ void clip_factories_unref (ClipFactories *self);
  * gst_plugin_feature_list_free(). */
 GList *clip_factories_find (ClipFactories *self, ClipFactoryKind kind, GstCaps *caps);
 
-/* Whether one of them takes some caps of this name. */
-gboolean clip_factories_know (ClipFactories *self, ClipFactoryKind kind, const gchar *name);
+/* Whether one of them accepts the caps with the fields that they have: with further ones, if
+ * clip_factories_find() finds none. */
+gboolean clip_factories_need_more (ClipFactories *self, ClipFactoryKind kind, GstCaps *caps);
 
 /* (transfer full) the subset of `filter` that can be decoded, in the order of the decoders'
  * ranks; all of `filter` if nothing can. filter: NULL: any caps. */

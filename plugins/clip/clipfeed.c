@@ -129,6 +129,18 @@ fed_time (ClipChain *self, guint number)
   return before * GST_SECOND + GST_SECOND / 2;
 }
 
+/* Whether the decoder took the caps. */
+static gboolean
+is_accepted (const ClipChain *self)
+{
+  GstPad *sink = gst_pad_get_peer (self->feed);
+  const gboolean accepted = sink && gst_pad_has_current_caps (sink);
+
+  gst_clear_object (&sink);
+
+  return accepted;
+}
+
 /* Why the decoder did not take a packet. libavcodec may have decoded it, but to a pixel format that
  * GStreamer does not have. */
 static gchar *
@@ -136,6 +148,8 @@ explain (ClipChain *self, GstFlowReturn ret)
 {
   if (self->pictures)
     return clip_chain_explain_picture (self, NULL);
+  if (ret == GST_FLOW_NOT_NEGOTIATED && !is_accepted (self))
+    return g_strdup ("its decoder could not be opened, or its headers are damaged");
   if (ret == GST_FLOW_NOT_NEGOTIATED && !gst_pad_has_current_caps (self->gate_sink))
     return g_strdup ("GStreamer has no format for its pixels; convert it: ffmpeg -i FILE -c:v ffv1 "
                      "-pix_fmt yuv444p FILE.mkv");

@@ -594,10 +594,10 @@ try_decoder (ClipChain *self, GstElementFactory *factory, const GstCaps *caps)
   return ok;
 }
 
-/* Why no decoder takes the caps. fits: one does, but does not start; others: one takes other caps of
- * this name */
+/* Why no decoder takes the caps. fits: one does, but does not start; lacks: one would if they had
+ * more fields */
 static gchar *
-explain_decoder (const GstCaps *caps, gboolean fits, gboolean others)
+explain_decoder (const GstCaps *caps, gboolean fits, gboolean lacks)
 {
   const gchar *name = gst_structure_get_name (gst_caps_get_structure (caps, 0));
   gchar *code = clip_name_code (caps), *description, *reason;
@@ -610,7 +610,7 @@ explain_decoder (const GstCaps *caps, gboolean fits, gboolean others)
     return reason;
   }
   description = gst_pb_utils_get_codec_description (caps);
-  if (others && !fits)
+  if (lacks && !fits)
     reason = g_strdup_printf ("its container does not tell what decoders must know of it (%s); "
                               "encode it in another container",
         description ? description : name);
@@ -681,7 +681,7 @@ clip_chain_add_decoder (ClipChain *self, GstCaps *caps)
   if (!ok)
     clip_chain_set_error (self,
         explain_decoder (caps, fitting != NULL,
-            clip_factories_know (self->factories, CLIP_FACTORIES_DECODERS, name)),
+            clip_factories_need_more (self->factories, CLIP_FACTORIES_DECODERS, caps)),
         FALSE);
   gst_plugin_feature_list_free (fitting);
 

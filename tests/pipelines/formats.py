@@ -74,9 +74,10 @@ def edited(folder):
 
 def refused(folder):
     """Files that GStreamer has no format or no decoder for are rejected with the reason"""
-    for path, reason in made("--refused", folder):
+    for path, reason, changed in made("--refused", folder):
         frames.table(folder, "one.csv", [path, "x", "val"], [path, "x", "train"])
-        launch.launch("clipsrc location=one.csv passes=val on-error=stop ! fakesink", folder, seconds=15).refused(reason)
+        launch.launch("clipsrc location=one.csv passes=val on-error=stop ! fakesink", folder, seconds=15,
+                      **changed).refused(reason)
 
 
 # --- the child ---
@@ -230,7 +231,26 @@ def make_refused(folder):
     rows.append((path("shared.mov"), "its edit list has parts that follow one another within a group of pictures"))
     encode_groups(rows[-1][0])
     frames.edit(rows[-1][0], ((0.4, 0), (0.5, 0.5)))
+    rows.append((path("headers.mkv"), "its decoder could not be opened, or its headers are damaged"))
+    frames.encode(rows[-1][0], "ffv1", {"level": "3"}, count=3)
+    invert_headers(rows[-1][0])
+    # decoders of other MPEG are installed
+    rows = [(*row, {}) for row in rows] + [
+        (path("mpeg4.avi"), re.escape("no decoder for it is installed (MPEG-4"),
+         {"GST_PLUGIN_FEATURE_RANK": "avdec_mpeg4:NONE"})]
+    frames.encode(rows[-1][0], "mpeg4", {}, count=3)
     print(json.dumps(rows))
+
+
+def invert_headers(path):
+    """Of a Matroska file of FFV1: decoders cannot read its configuration."""
+    import av
+
+    with av.open(path) as container:
+        headers = container.streams.video[0].codec_context.extradata
+    data = launch.read(path)
+    with open(path, "wb") as file:
+        file.write(data.replace(headers, bytes(0xff - byte for byte in headers)))
 
 
 def encode_groups(path):
