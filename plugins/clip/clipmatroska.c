@@ -3,7 +3,9 @@
 #include "clipbytes.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <math.h>
+#include <string.h>
 #include <unistd.h>
 
 /* RFC 8794 and RFC 9559 */
@@ -41,11 +43,18 @@
 #define MAX_REORDERED 32
 /* Limit on the elements to visit until that many blocks of a track are found */
 #define MAX_BLOCK_ELEMENTS 4000
-/* The same until all are found, and on a cluster's time, which would overflow */
-#define MAX_ALL_ELEMENTS 10000000
+/* The same until all are found, and on these: 11 hours at 25 a second */
+#define MAX_ALL_ELEMENTS 4000000
+#define MAX_ALL_BLOCKS 1000000
+/* Limit on a cluster's time, which would overflow */
 #define MAX_CLUSTER (G_MAXINT64 / GST_SECOND / 2)
 /* Bytes of a block's header and of a number, after those of the element's header */
 #define VALUE_BYTES 12
+
+/* Bytes to read at once where elements are small, and otherwise. Of frames of one size as many
+ * bytes are compared before the rest. */
+#define NEAR_BYTES 65536
+#define FAR_BYTES 4096
 
 #define UNKNOWN_SIZE G_MAXUINT64
 
@@ -302,27 +311,62 @@ parse_block (
   return number == track;
 }
 
-/* The track's first blocks, until MAX_REORDERED in succession are not before zero; or all. */
-static void
+/* Bytes of a file: data: [size] from an offset on */
+typedef struct {
+  gint file;
+  guint64 offset;
+  gsize size;
+  guint8 data[NEAR_BYTES];
+} Window;
+
+/* The bytes at an offset: *n of them, at most HEAD_BYTES + VALUE_BYTES. */
+static const guint8 *
+look (Window *window, guint64 offset, gsize *n)
+{
+  const guint64 end = window->offset + window->size;
+
+  *n = HEAD_BYTES + VALUE_BYTES;
+  if (offset < window->offset || offset + *n > end) {
+    const gboolean near = offset >= window->offset && offset <= end + FAR_BYTES;
+
+    window->offset = offset;
+    window->size = read_at (window->file, offset, window->data, near ? NEAR_BYTES : FAR_BYTES);
+    *n = MIN (*n, window->size);
+  }
+
+  return window->data + (offset - window->offset);
+}
+
+/* The track's first blocks, until MAX_REORDERED in succession are not before zero; or all. FALSE:
+ * these are not all, as there are too many, several frames in one, or invalid elements. */
+static gboolean
 read_blocks (gint file, guint64 track, gboolean all, GArray *blocks)
 {
   const guint limit = all ? MAX_ALL_ELEMENTS : MAX_BLOCK_ELEMENTS;
-  guint64 offset = 0, cluster = 0, scale = GST_MSECOND;
+  guint64 offset = 0, end = G_MAXUINT64, cluster = 0, scale = GST_MSECOND;
+  Window *window = g_new0 (Window, 1);
+  gboolean ended = FALSE;
   guint early = 0;
 
-  for (guint n_elements = 0; n_elements < limit; n_elements++) {
-    guint8 bytes[HEAD_BYTES + VALUE_BYTES];
-    const gsize n = read_at (file, offset, bytes, sizeof bytes);
+  window->file = file;
+  for (guint n_elements = 0; n_elements < limit && blocks->len < MAX_ALL_BLOCKS; n_elements++) {
+    gsize n;
+    const guint8 *bytes = look (window, offset, &n);
     Element element;
     const gsize head = parse_head (bytes, n, &element);
     gint relative;
     gboolean laced;
     gsize block_head;
 
+    /* anything may follow a segment */
+    ended = n < HEAD_BYTES + VALUE_BYTES || offset >= end;
     if (head == 0)
       break;
+    ended = FALSE;
     element.data = bytes + head;
     offset += head;
+    if (element.id == ID_SEGMENT && element.size <= G_MAXINT64 - offset)
+      end = offset + element.size;
     if (element.id == ID_SEGMENT || element.id == ID_INFO || element.id == ID_CLUSTER
         || element.id == ID_BLOCK_GROUP)
       continue;
@@ -353,6 +397,9 @@ read_blocks (gint file, guint64 track, gboolean all, GArray *blocks)
   }
   if (!all)
     g_array_set_size (blocks, early);
+  g_free (window);
+
+  return ended;
 }
 
 static void
@@ -410,24 +457,34 @@ shift_event (GstPad *pad, GstPadProbeInfo *info, gpointer data)
 /* matroskademux puts a header before each frame of ProRes. */
 #define PRORES_HEAD 8
 
+/* Whether the block has these bytes from..to of its frame. bytes: [to - from] for reading */
+static gboolean
+is_equal (gint file, const Block *block, const guint8 *frame, gsize from, gsize to, guint8 *bytes)
+{
+  return read_at (file, block->offset + from, bytes, to - from) == to - from
+      && !memcmp (bytes, frame + from, to - from);
+}
+
 /* After a seek, the number of the block whose frame a buffer has; G_MAXUINT: unknown, or several
  * have the same. */
 static guint
 find_block (const Early *self, GstBuffer *buffer)
 {
   guint found = G_MAXUINT;
-  guint8 *frame;
+  guint8 *bytes;
   GstMapInfo map;
 
   if (!gst_buffer_map (buffer, &map, GST_MAP_READ))
     return G_MAXUINT;
-  frame = g_malloc (map.size);
+  bytes = g_malloc (map.size);
   for (guint i = 0; i < self->blocks->len; i++) {
     const Block *block = &g_array_index (self->blocks, Block, i);
 
     if (block->size + PRORES_HEAD != map.size
-        || read_at (self->file, block->offset, frame, block->size) != block->size
-        || memcmp (frame, map.data + PRORES_HEAD, block->size))
+        || !is_equal (
+            self->file, block, map.data + PRORES_HEAD, 0, MIN (block->size, FAR_BYTES), bytes)
+        || !is_equal (self->file, block, map.data + PRORES_HEAD, MIN (block->size, FAR_BYTES),
+            block->size, bytes))
       continue;
     if (found != G_MAXUINT) {
       found = G_MAXUINT;
@@ -435,7 +492,7 @@ find_block (const Early *self, GstBuffer *buffer)
     }
     found = i;
   }
-  g_free (frame);
+  g_free (bytes);
   gst_buffer_unmap (buffer, &map);
 
   return found;
@@ -488,8 +545,13 @@ clip_matroska_correct (gint file, GstPad *pad)
   slash = strchr (id, '/');
   self = g_new0 (Early, 1);
   self->blocks = g_array_new (FALSE, FALSE, sizeof (Block));
-  self->file = loses ? dup (file) : -1;
-  read_blocks (file, slash ? g_ascii_strtoull (slash + 1, NULL, 10) : 0, loses, self->blocks);
+  self->file = loses ? fcntl (file, F_DUPFD_CLOEXEC, 0) : -1;
+  /* without them all, packets have no times, and the file is refused */
+  if (!read_blocks (file, slash ? g_ascii_strtoull (slash + 1, NULL, 10) : 0, loses, self->blocks)
+      && loses)
+    g_array_set_size (self->blocks, 0);
+  if (loses && self->file < 0)
+    g_array_set_size (self->blocks, 0);
   gst_event_unref (start);
   for (guint i = 0; i < self->blocks->len; i++)
     first = MIN (first, g_array_index (self->blocks, Block, i).time);

@@ -13,7 +13,7 @@ gboolean clip_matroska_orientation (gint file, guint64 track, GstVideoOrientatio
 
 /* matroskademux makes timestamps before zero zero. If a track has such, all timestamps of its
  * packets, which come from `pad`, are increased so that the first one is zero. Those of ProRes, which
- * it loses, are those of the file's blocks. */
+ * it loses, are those of the file's blocks, unless not all of these could be read. */
 void clip_matroska_correct (gint file, GstPad *pad);
 
 G_END_DECLS

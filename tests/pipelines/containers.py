@@ -25,6 +25,13 @@ def matroska(codec, pictures, width, height, yaw=0.0, roll=0.0, tracks_last=Fals
     return element(0x1a45dfa3, element(0x4282, b"matroska"), element(0x4285, 2)) + element(0x18538067, *parts)
 
 
+def add_cluster(data, *blocks):
+    """A Matroska file's data with a cluster at its end."""
+    at = data.index(b"\x18\x53\x80\x67") + 4
+    data += element(0x1f43b675, element(0xe7, 1000), *(element(0xa3, block) for block in blocks))
+    return data[:at] + (1 << 56 | len(data) - at - 8).to_bytes(8, "big") + data[at + 8:]
+
+
 def flv_tag(kind, body, time):
     """kind: 8 audio, 9 video; time: in milliseconds"""
     return bytes([kind]) + len(body).to_bytes(3, "big") + time.to_bytes(3, "big") + bytes(4) + body + (

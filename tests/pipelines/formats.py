@@ -234,6 +234,11 @@ def make_refused(folder):
     rows.append((path("headers.mkv"), "its decoder could not be opened, or its headers are damaged"))
     frames.encode(rows[-1][0], "ffv1", {"level": "3"}, count=3)
     invert_headers(rows[-1][0])
+    # a block of two frames, and its times cannot be known
+    rows.append((path("laced.mkv"), "GStreamer's demuxer loses its times"))
+    frames.encode(path("prores.mkv"), "prores_ks", {}, "yuv422p10le", count=3)
+    with open(rows[-1][0], "wb") as file:
+        file.write(containers.add_cluster(launch.read(path("prores.mkv")), b"\x81\0\0\6\1" + bytes(20)))
     # decoders of other MPEG are installed
     rows = [(*row, {}) for row in rows] + [
         (path("mpeg4.avi"), re.escape("no decoder for it is installed (MPEG-4"),
