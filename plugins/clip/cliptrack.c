@@ -12,6 +12,8 @@ GST_DEBUG_CATEGORY_EXTERN (clip_chain_debug);
 /* Up to this many bytes of packets stay in memory until they are decoded; a larger file is read
  * twice */
 #define MAX_KEPT (32 * 1024 * 1024)
+/* A packet is not this many packets before one that is presented earlier */
+#define MAX_REORDERED 1000
 /* Approximate overhead of a packet */
 #define PACKET_BYTES 1024
 
@@ -39,10 +41,12 @@ struct _ClipTrack {
    * or NONE */
   GstClockTime open;
   gboolean open_parts; /* such pictures are shown */
-  GArray *run;         /* of GstClockTime: PTS of packets since the demuxer last went elsewhere */
-  gboolean shared;     /* a part continues that run, and shows some of these once more */
-  GArray *packets;     /* of ClipPacket */
-  GPtrArray *kept;     /* of GstSample: packets with their caps */
+  /* of GstClockTime, ascending: PTS of packets since the demuxer last went elsewhere */
+  GArray *run;
+  gboolean scrambled; /* these were not in the order that a codec can give them */
+  gboolean shared;    /* a part continues that run, and shows some of these once more */
+  GArray *packets;    /* of ClipPacket */
+  GPtrArray *kept;    /* of GstSample: packets with their caps */
 };
 
 GstCaps *
@@ -119,23 +123,45 @@ watch_open (ClipTrack *track, GstBuffer *buffer, guint flags)
     track->open_parts = TRUE;
 }
 
+/* The number of PTS in the run that are before a time. */
+static guint
+count_before (const ClipTrack *track, GstClockTime time)
+{
+  guint first = 0, end = track->run->len;
+
+  while (first < end) {
+    const guint middle = first + (end - first) / 2;
+
+    if (g_array_index (track->run, GstClockTime, middle) < time)
+      first = middle + 1;
+    else
+      end = middle;
+  }
+
+  return first;
+}
+
 /* If the key frame that a part of an edit list needs was in the part before, qtdemux continues after
  * that part's packets, though some of them may be shown in both. */
 static void
 watch_shared (ClipTrack *track, GstBuffer *buffer, guint flags)
 {
   const GstClockTime pts = GST_BUFFER_PTS (buffer);
+  guint at;
 
   if (track->part
       && (flags & CLIP_PACKET_START
-          || !GST_BUFFER_FLAG_IS_SET (buffer, GST_BUFFER_FLAG_DELTA_UNIT)))
+          || !GST_BUFFER_FLAG_IS_SET (buffer, GST_BUFFER_FLAG_DELTA_UNIT))) {
     g_array_set_size (track->run, 0);
-  for (guint i = 0; i < track->run->len && track->part && !track->shared; i++) {
-    const GstClockTime before = g_array_index (track->run, GstClockTime, i);
-
-    track->shared = before >= track->segment.start && before < track->segment.stop;
+    track->scrambled = FALSE;
   }
-  g_array_append_val (track->run, pts);
+  if (track->part && track->run->len > 0)
+    track->shared |= track->scrambled
+        || count_before (track, track->segment.start) < count_before (track, track->segment.stop);
+  at = count_before (track, pts);
+  track->scrambled |= track->run->len - at > MAX_REORDERED;
+  if (!track->scrambled)
+    g_array_insert_val (track->run, at, pts);
 }
 
 /* Whether the container has a timestamp for each packet. A parser drops the second one of two
