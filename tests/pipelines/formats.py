@@ -174,7 +174,8 @@ def make_pictures(folder):
         shown.append(path(codec + ".avi"))
         frames.encode(shown[-1], codec, frames.encoder_options(codec, 12, 0, random.Random(6)), count=10)
     for name, form, pix_fmt in (("box.avi", "jp2", "rgb24"), ("bare.avi", "j2k", "yuv420p"), ("box.mkv", "jp2", "yuv422p"),
-                                ("bare.mkv", "j2k", "gray"), ("bare.mxf", "j2k", "yuv422p10le"), ("bare.mov", "j2k", "rgb24")):
+                                ("bare.mkv", "j2k", "gray"), ("bare.mxf", "j2k", "yuv422p10le"),
+                                ("rgb.mxf", "j2k", "rgb24"), ("bare.mov", "j2k", "rgb24")):
         shown.append(path(name))
         frames.encode(shown[-1], "jpeg2000", {"format": form}, pix_fmt, count=5)
     # two pictures are equal, so that a seek to them is not exact
