@@ -477,8 +477,9 @@ test_too_few_gpus (void)
   gst_element_set_bus (element, r.bus);
   g_assert_cmpint (gst_element_set_state (element, GST_STATE_PAUSED), ==, GST_STATE_CHANGE_FAILURE);
   assert_error (&r, GST_RESOURCE_ERROR, GST_RESOURCE_ERROR_FAILED,
-      "The other processes cannot be joined (distributed=none trains without them): NCCL takes "
-      "GPUs, but this machine has 2 GPUs for more ranks: start one for each");
+      "The other processes cannot be joined (distributed=none trains without them): torchrun's "
+      "processes train on GPUs only (start those on CPUs with mpirun or srun), but this machine "
+      "has 2 GPUs for more ranks: start one for each");
   for (guint i = 0; i < G_N_ELEMENTS (names); i++)
     g_unsetenv (names[i]);
   entry ()->devices = 1;
