@@ -30,7 +30,8 @@ find_models (TrainRun *self)
 
   while (dir && (name = g_dir_read_name (dir)))
     if (!strcmp (name, "last.safetensors") || !strcmp (name, "best.safetensors")
-        || (g_str_has_prefix (name, "epoch-") && g_str_has_suffix (name, ".safetensors")))
+        || ((g_str_has_prefix (name, "epoch-") || g_str_has_prefix (name, "best-before"))
+            && g_str_has_suffix (name, ".safetensors")))
       g_ptr_array_add (names, g_strdup (name));
   if (dir)
     g_dir_close (dir);

@@ -20,6 +20,8 @@
 
 #define STATE_VERSION "2"
 #define LAST "last.safetensors"
+#define BEST "best.safetensors"
+#define BEST_BEFORE "best-before"
 
 /* --- reading weights --- */
 
@@ -242,6 +244,9 @@ write_state (Cnn3dTrainer *t, const gchar *path, GError **error)
     g_string_append_printf (kept, "%s%u:%016" G_GINT64_MODIFIER "x", i ? " " : "", k->epoch, bits);
   }
   cnn3d_safetensors_writer_metadata (w, "kept", kept->str);
+  cnn3d_safetensors_writer_number (w, "save-top-k", t->params.save_top_k);
+  if (t->best_before)
+    cnn3d_safetensors_writer_metadata (w, "best-before", t->best_before);
   for (guint a = 0; a < 2; a++)
     for (guint i = 0; arrays[a] && i < t->s.net->n_weights; i++)
       if (CNN3D_PARAM_TRAINED (t->s.net->weights[i].role))
@@ -283,7 +288,7 @@ is_left_over (const gchar *name, const gchar *state)
     return strcmp (name, state) != 0;
   return (g_str_has_prefix (name, "last-") && g_str_has_suffix (name, ".state.tmp"))
       || (g_str_has_prefix (name, "epoch-") && g_str_has_suffix (name, ".safetensors.tmp"))
-      || !strcmp (name, "best.safetensors.tmp");
+      || !strcmp (name, BEST ".tmp");
 }
 
 /* Removes what no checkpoint names any more. state: name of the state file that one does. */
@@ -318,24 +323,44 @@ remove_others (Cnn3dTrainer *t, const gchar *state)
 static void
 drop_kept (Cnn3dTrainer *t, guint n)
 {
-  for (guint i = n; i < t->kept->len; i++)
-    g_array_append_val (t->dropped, g_array_index (t->kept, TrainerKept, i).epoch);
+  for (guint i = n; i < t->kept->len; i++) {
+    const TrainerKept *k = &g_array_index (t->kept, TrainerKept, i);
+
+    if (!k->stays)
+      g_array_append_val (t->dropped, k->epoch);
+  }
   g_array_set_size (t->kept, MIN (n, t->kept->len));
+}
+
+/* Sets the best weights of an earlier ranking aside. A killed run may have done so already. */
+static gboolean
+move_best (Cnn3dTrainer *t, const gchar *best, GError **error)
+{
+  g_autofree gchar *name = g_steal_pointer (&t->best_before);
+  g_autofree gchar *to = name ? g_build_filename (t->params.checkpoint_dir, name, NULL) : NULL;
+
+  if (!to || g_file_test (to, G_FILE_TEST_IS_REGULAR) || g_rename (best, to) == 0
+      || errno == ENOENT)
+    return TRUE;
+  g_set_error (error, CNN3D_SESSION_ERROR, CNN3D_SESSION_ERROR_CHECKPOINT,
+      "%s cannot be renamed to %s: %s", best, name, g_strerror (errno));
+  t->best_before = g_steal_pointer (&name);
+  return FALSE;
 }
 
 /* Keeps the weights of the epoch that ended if they are among the best. */
 static gboolean
 keep_best (Cnn3dTrainer *t, GError **error)
 {
-  const TrainerKept entry = { t->ended.epoch, t->ended.value };
+  const TrainerKept entry = { t->ended.epoch, t->ended.value, FALSE };
   guint at = 0;
 
   if (!t->ended.unsaved || !t->params.save_top_k)
     return TRUE;
   if (t->ended.improved) {
-    g_autofree gchar *best = g_build_filename (t->params.checkpoint_dir, "best.safetensors", NULL);
+    g_autofree gchar *best = g_build_filename (t->params.checkpoint_dir, BEST, NULL);
 
-    if (!write_weights (t, best, NULL, error))
+    if (!move_best (t, best, error) || !write_weights (t, best, NULL, error))
       return FALSE;
   }
   if (t->params.save_top_k == 1 || isnan (entry.value))
@@ -445,7 +470,9 @@ get_kept (Cnn3dTrainer *t, Cnn3dSafetensors *file)
   g_array_set_size (t->kept, 0);
   for (guint i = 0; entries[i] && *entries[i]; i++) {
     gchar *colon = strchr (entries[i], ':');
-    TrainerKept k;
+    TrainerKept k = {
+      0,
+    };
     guint64 epoch;
 
     if (!colon || !parse_double (colon + 1, &k.value))
@@ -505,6 +532,24 @@ get_mark (Cnn3dTrainer *t, Cnn3dSafetensors *file, TrainerMark *m)
   return get_kept (t, file);
 }
 
+/* A name for the best weights of a ranking that ends, which no file has. NULL: there are none. */
+static gchar *
+name_best_before (const Cnn3dTrainer *t)
+{
+  g_autofree gchar *best = g_build_filename (t->params.checkpoint_dir, BEST, NULL);
+
+  if (!g_file_test (best, G_FILE_TEST_EXISTS))
+    return NULL;
+  for (guint i = 1;; i++) {
+    g_autofree gchar *name = i == 1 ? g_strdup (BEST_BEFORE ".safetensors")
+                                    : g_strdup_printf (BEST_BEFORE "-%u.safetensors", i);
+    g_autofree gchar *path = g_build_filename (t->params.checkpoint_dir, name, NULL);
+
+    if (!g_file_test (path, G_FILE_TEST_EXISTS))
+      return g_steal_pointer (&name);
+  }
+}
+
 /* The best value of one monitor, or of one set of clips, means nothing to another. Older versions
  * did not write the monitor, or wrote auto as val-accuracy. */
 static void
@@ -514,8 +559,12 @@ check_monitor (Cnn3dTrainer *t, Cnn3dSafetensors *file, TrainerMark *m)
       t->params.data.order ? t->params.data.validation_clips > 0 : t->validates;
   const gchar *was = cnn3d_safetensors_metadata (file, "monitor"),
               *is = monitor_name (t->params.monitor, validates);
-  g_autofree gchar *by = NULL, *note = NULL;
+  const gchar *pending = cnn3d_safetensors_metadata (file, "best-before");
+  g_autofree gchar *by = NULL;
+  g_autoptr (GString) note = NULL;
 
+  if (pending && g_str_has_prefix (pending, BEST_BEFORE) && !strchr (pending, G_DIR_SEPARATOR))
+    t->best_before = g_strdup (pending);
   if (was && !strcmp (was, "val-accuracy") && m->best_epoch.known && !m->best_epoch.validated)
     was = "train-accuracy";
   if (isnan (m->best) || (!t->other_labels && (!was || !strcmp (was, is))))
@@ -523,12 +572,42 @@ check_monitor (Cnn3dTrainer *t, Cnn3dSafetensors *file, TrainerMark *m)
   m->best = NAN;
   m->best_epoch.known = FALSE;
   m->epochs_since_best = 0;
-  drop_kept (t, 0);
   by = t->other_labels ? g_strdup ("on that data") : g_strdup_printf ("by %s, not by %s", was, is);
-  note = g_strdup_printf ("the best weights so far were chosen %s: the comparison of epochs starts "
-                          "over, and the next epoch's weights become best.safetensors",
+  note = g_string_new (NULL);
+  g_string_append_printf (note,
+      "the best weights so far were chosen %s: the comparison of epochs starts over, and the next "
+      "epoch's weights become best.safetensors",
       by);
+  g_free (t->best_before);
+  t->best_before = name_best_before (t);
+  if (t->best_before)
+    g_string_append_printf (note, "; the earlier one is kept as %s", t->best_before);
+  if (t->kept->len)
+    g_string_append (note, "; the earlier epoch-* files are kept, too");
+  g_array_set_size (t->kept, 0);
+  cnn3d_trainer_add_note (t, note->str);
+}
+
+/* A smaller save-top-k removes nothing that was kept under the larger one. */
+static void
+check_top_k (Cnn3dTrainer *t, Cnn3dSafetensors *file)
+{
+  const guint n = t->params.save_top_k > 1 ? t->params.save_top_k : 0;
+  g_autofree gchar *note = NULL;
+  guint was;
+
+  /* older versions did not write it */
+  if (!get_uint (file, "save-top-k", &was))
+    was = t->kept->len;
+  if (was <= t->params.save_top_k || t->kept->len == 0)
+    return;
+  note = g_strdup_printf ("save-top-k=%u is smaller than before: the %u epoch-* files that were "
+                          "kept stay",
+      t->params.save_top_k, t->kept->len);
   cnn3d_trainer_add_note (t, note);
+  for (guint i = 0; i < t->kept->len; i++)
+    g_array_index (t->kept, TrainerKept, i).stays = TRUE;
+  drop_kept (t, n);
 }
 
 /* last: path of the weights file. */
@@ -574,7 +653,7 @@ read_state (Cnn3dTrainer *t, Cnn3dSafetensors *file, const gchar *path, const gc
       || !cnn3d_state_check_name (path, error))
     return FALSE;
   check_monitor (t, file, mark);
-  drop_kept (t, t->params.save_top_k > 1 ? t->params.save_top_k : 0);
+  check_top_k (t, file);
   for (guint a = 0; a < 2; a++) {
     for (guint i = 0; arrays[a] && i < t->s.net->n_weights; i++) {
       const Cnn3dParam *p = &t->s.net->weights[i];

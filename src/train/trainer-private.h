@@ -37,6 +37,7 @@ typedef struct {
 typedef struct {
   guint epoch;
   gdouble value;
+  gboolean stays; /* its file is not removed: save-top-k was larger */
 } TrainerKept;
 
 /* A batch in the memory where it is run. */
@@ -111,9 +112,10 @@ struct _Cnn3dTrainer {
   gfloat *mark_statistics; /* running statistics at the mark: layout->total - layout->trained */
   gfloat *new_statistics;  /* after the running step */
   gboolean mark_saved;
-  GArray *kept;                      /* of TrainerKept: weights of the best epochs, best first */
-  GArray *dropped;                   /* of guint: epochs not kept any more, whose files are there */
-  gchar *data_note;                  /* NULL: none */
+  GArray *kept;       /* of TrainerKept: weights of the best epochs, best first */
+  GArray *dropped;    /* of guint: epochs not kept any more, whose files are there */
+  gchar *best_before; /* name that best.safetensors gets before it is replaced; NULL: none */
+  gchar *data_note;   /* NULL: none */
   gboolean other_order, other_clips; /* than the checkpoint's: the order; the number in each pass */
   gboolean other_labels;             /* likewise, the clips or their labels, in any order */
   gboolean resumed;                  /* and the pass that it continues has not started */

@@ -342,6 +342,7 @@ cnn3d_trainer_free (Cnn3dTrainer **trainer)
   g_free (t->class_weights);
   g_array_free (t->kept, TRUE);
   g_array_free (t->dropped, TRUE);
+  g_free (t->best_before);
   g_ptr_array_free (t->left_out, TRUE);
   g_strfreev (t->classes);
   g_strfreev (t->view_names);

@@ -203,7 +203,8 @@ test_learning_rate (void)
 
 /* A pass over VAL clips, labelled so that `right` of them are classified correctly. */
 static void
-one_pass (Cnn3dTrainer *t, guint epoch, gboolean training, guint right, Cnn3dPassResult *result)
+one_pass_unsaved (
+    Cnn3dTrainer *t, guint epoch, gboolean training, guint right, Cnn3dPassResult *result)
 {
   guint8 frames[CLIP_BYTES];
   const guint64 first = (2 * epoch + !training) * VAL;
@@ -229,6 +230,14 @@ one_pass (Cnn3dTrainer *t, guint epoch, gboolean training, guint right, Cnn3dPas
   }
   g_assert_true (cnn3d_trainer_end_pass (t, first + VAL, result, &error));
   g_assert_no_error (error);
+}
+
+static void
+one_pass (Cnn3dTrainer *t, guint epoch, gboolean training, guint right, Cnn3dPassResult *result)
+{
+  g_autoptr (GError) error = NULL;
+
+  one_pass_unsaved (t, epoch, training, right, result);
   if (result->checkpoint_due)
     g_assert_true (cnn3d_trainer_save (t, NULL, &error));
 }
@@ -282,8 +291,8 @@ test_save_top_k (void)
       3);
 }
 
-/* What a killed run left, and epochs that a resumed run does not keep, are removed with its first
- * save; other files stay. */
+/* What a killed run left is removed with a resumed run's first save; other files stay, and those of
+ * epochs, too, whatever save-top-k and the monitor are now. */
 static void
 test_left_over (void)
 {
@@ -293,12 +302,14 @@ test_left_over (void)
     guint top_k;
     Cnn3dMonitor monitor;
     const gchar *files;
-  } cases[] = { { 3, CNN3D_MONITOR_VAL_ACCURACY,
-                    "epoch-0000.safetensors epoch-0001.safetensors "
-                    "epoch-0002.safetensors " },
-    { 2, CNN3D_MONITOR_VAL_ACCURACY, "epoch-0001.safetensors epoch-0002.safetensors " },
-    { 1, CNN3D_MONITOR_VAL_ACCURACY, "" },
-    { 3, CNN3D_MONITOR_VAL_LOSS, "epoch-0003.safetensors " } };
+    const gchar *words; /* in the note; NULL: there is none */
+  } cases[] = { { 3, CNN3D_MONITOR_VAL_ACCURACY, "best.safetensors ", NULL },
+    { 2, CNN3D_MONITOR_VAL_ACCURACY, "best.safetensors ",
+        "save-top-k=2 is smaller than before: the 3 epoch-* files that were kept stay" },
+    { 1, CNN3D_MONITOR_VAL_ACCURACY, "best.safetensors ", "save-top-k=1 is smaller than before" },
+    { 3, CNN3D_MONITOR_VAL_LOSS, "best-before.safetensors best.safetensors ",
+        "become best.safetensors; the earlier one is kept as best-before.safetensors; the earlier "
+        "epoch-* files are kept, too" } };
 
   for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
     gchar *dir = make_dir ();
@@ -333,15 +344,84 @@ test_left_over (void)
     t = start (&p);
     g_assert_true (cnn3d_trainer_resume (t, &position, &result, &error));
     g_assert_no_error (error);
+    if (cases[i].words)
+      g_assert_nonnull (strstr (cnn3d_trainer_data_note (t), cases[i].words));
+    else
+      g_assert_null (cnn3d_trainer_data_note (t));
     one_pass (t, 3, TRUE, 0, &result);
     one_pass (t, 3, FALSE, 0, &result);
     cnn3d_trainer_free (&t);
     list = list_dir (dir);
-    wanted = g_strconcat ("best.safetensors ", cases[i].files,
+    wanted = g_strconcat (cases[i].files,
+        "epoch-0000.safetensors epoch-0001.safetensors epoch-0002.safetensors ",
+        cases[i].monitor == CNN3D_MONITOR_VAL_LOSS ? "epoch-0003.safetensors " : "",
         "epoch-0008.safetensors last.safetensors notes.tmp state", NULL);
     g_assert_cmpstr (list, ==, wanted);
     remove_dir (dir);
   }
+}
+
+/* Each ranking that ends leaves its best weights, however often the run was stopped before the first
+ * epoch of the next. */
+static void
+test_best_before (void)
+{
+  static const Cnn3dMonitor monitors[] = { CNN3D_MONITOR_VAL_ACCURACY, CNN3D_MONITOR_VAL_LOSS,
+    CNN3D_MONITOR_TRAIN_LOSS };
+  static const gchar *const names[] = { "best-before.safetensors", "best-before-2.safetensors" };
+  gchar *dir = make_dir ();
+  g_autofree gchar *best = path_in (dir, "best.safetensors");
+  guint epoch = 0;
+
+  for (guint i = 0; i < G_N_ELEMENTS (monitors); i++) {
+    g_autofree gchar *was = NULL, *is = NULL;
+    gsize was_size, is_size;
+    /* stopped after the training pass, and after both */
+    for (guint start_number = 0; start_number < 2; start_number++) {
+      g_autoptr (GError) error = NULL;
+      Cnn3dPassResult result;
+      Cnn3dTrainerParams p;
+      guint64 position;
+      Cnn3dTrainer *t;
+
+      params_init (&p, dir);
+      p.monitor = monitors[i];
+      t = start (&p);
+      cnn3d_trainer_resume (t, &position, &result, &error);
+      g_assert_no_error (error);
+      g_assert_cmpint (i > 0 && start_number == 0, ==, cnn3d_trainer_data_note (t) != NULL);
+      if (start_number == 0)
+        one_pass (t, epoch, TRUE, 0, &result);
+      g_assert_true (cnn3d_trainer_save (t, NULL, &error));
+      if (i > 0 && start_number == 0)
+        g_assert_true (g_file_get_contents (best, &was, &was_size, NULL));
+      if (start_number == 1 && i > 0) {
+        g_autofree gchar *taken = path_in (dir, names[i - 1]);
+
+        g_assert_cmpint (g_mkdir (taken, 0755), ==, 0);
+        one_pass_unsaved (t, epoch++, FALSE, 1, &result);
+        g_assert_false (cnn3d_trainer_save (t, NULL, &error));
+        assert_says (
+            error, CNN3D_SESSION_ERROR, "best.safetensors cannot be renamed to best-before");
+        g_clear_error (&error);
+        g_rmdir (taken);
+        g_assert_true (cnn3d_trainer_save (t, NULL, &error));
+      } else if (start_number == 1) {
+        one_pass (t, epoch++, FALSE, 1, &result);
+      }
+      cnn3d_trainer_free (&t);
+    }
+    g_assert_true (exists (dir, "best.safetensors"));
+    if (i == 0)
+      continue;
+    {
+      g_autofree gchar *before = path_in (dir, names[i - 1]);
+
+      g_assert_true (g_file_get_contents (before, &is, &is_size, NULL));
+      g_assert_cmpmem (was, was_size, is, is_size);
+    }
+  }
+  remove_dir (dir);
 }
 
 static void
@@ -836,6 +916,7 @@ main (int argc, char **argv)
   g_test_add_func ("/trainer/confusion", test_confusion);
   g_test_add_func ("/trainer/learning-rate", test_learning_rate);
   g_test_add_func ("/trainer/save-top-k", test_save_top_k);
+  g_test_add_func ("/trainer/best-before", test_best_before);
   g_test_add_func ("/trainer/left-over", test_left_over);
   g_test_add_func ("/trainer/monitors", test_monitors);
   g_test_add_func ("/trainer/bad-batches", test_bad_batches);
