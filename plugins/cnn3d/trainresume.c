@@ -241,13 +241,16 @@ gboolean
 train_run_follow (TrainRun *self, const GstClipEpoch *e)
 {
   const guint64 at = self->at.position;
-  gboolean skips;
+  const gboolean sought = self->resume.sought;
+  gboolean skips, within;
 
+  self->resume.sought = FALSE;
   if (self->resume.state == RESUME_DONE) {
     if (!self->at.counted)
       return TRUE;
-    /* the first clips of a pass may be unreadable, or another rank's */
-    skips = (self->at.begun && e->first_clip == self->at.first ? e->position : e->first_clip) > at;
+    /* the first clips of a pass may be unreadable, or another rank's; after a seek they are not */
+    within = sought || (self->at.begun && e->first_clip == self->at.first);
+    skips = (within ? e->position : e->first_clip) > at;
     if (!skips && !self->at.begun && e->first_clip == at)
       return TRUE;
     leave_place (self);

@@ -62,6 +62,7 @@ typedef struct {
   guint64 position;
   guint32 seqnum;    /* the seek's */
   gboolean replaced; /* another seek's segment arrived after it */
+  gboolean sought;   /* another seek's segment arrived since the last clip-epoch */
   gboolean replays;  /* this process has trained up to the position */
 } TrainResume;
 

@@ -377,6 +377,7 @@ train_run_event (TrainRun *self, GstEvent *event)
     const gboolean own = gst_event_get_seqnum (event) == self->resume.seqnum;
 
     self->resume.replaced = !own;
+    self->resume.sought |= !own && self->at.counted;
     if (own && self->resume.state == RESUME_SEEKING)
       self->resume.state = RESUME_SOUGHT;
   }
@@ -404,6 +405,9 @@ train_run_event (TrainRun *self, GstEvent *event)
       train_run_collect (self);
       self->at.pending = self->at.open = self->at.over = FALSE;
       self->at.begun = self->at.counted = FALSE;
+      /* the seek is followed, also while clips that were trained on are dropped */
+      if (self->resume.replays)
+        self->resume.state = RESUME_DONE;
       self->at.skipped = 0;
       self->end.stopped = FALSE;
       break;

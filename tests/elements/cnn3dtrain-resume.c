@@ -239,6 +239,61 @@ test_seeks (void)
   remove_dir (whole);
 }
 
+/* A flushing seek is followed, also while clips that were trained on are dropped, and while upstream
+ * is asked to go back. */
+static void
+test_flushing_seek (void)
+{
+  static const guint64 before[] = { 0, TRAIN + VAL };
+  guint i;
+
+  for (i = 0; i < G_N_ELEMENTS (before); i++) {
+    Rig r = rig_new ("num-classes=3");
+    guint64 step;
+
+    begin_stream (&r, 4);
+    feed (&r, 0, 8);
+    push_segment (&r, gst_util_seqnum_next ());
+    push_epoch (&r, before[i] > 0, TRUE, before[i], before[i]);
+    gst_harness_push_event (r.h, gst_event_new_flush_start ());
+    gst_harness_push_event (r.h, gst_event_new_flush_stop (TRUE));
+    push_segment (&r, gst_util_seqnum_next ());
+    g_assert_cmpint (feed (&r, TRAIN + VAL, TOTAL + 1), ==, GST_FLOW_OK);
+    g_object_get (r.element, "step", &step, NULL);
+    g_assert_cmpuint (step, ==, 2 + 3);
+    assert_no_error (&r);
+    rig_free (&r);
+  }
+}
+
+/* A seek leads into the next pass while the trainer is between two. */
+static void
+test_seek_into_next_pass (void)
+{
+  gchar *dirs[2] = { make_dir (), make_dir () };
+  guint32 seqnum = 0;
+  guint run;
+
+  for (run = 0; run < 2; run++) {
+    Rig r = begin_run (dirs[run]);
+
+    feed (&r, 0, TRAIN);
+    if (run == 1) {
+      push_segment (&r, gst_util_seqnum_next ());
+      push_epoch (&r, 0, FALSE, TRAIN, TRAIN + 2);
+      g_assert_cmpint (pull_seek (&r, &seqnum), ==, TRAIN);
+      assert_info (&r, ": it is asked to go back, so that no clip is missing.");
+      push_segment (&r, seqnum);
+    }
+    g_assert_cmpint (feed (&r, TRAIN, TOTAL + 1), ==, GST_FLOW_OK);
+    assert_no_error (&r);
+    rig_free (&r);
+  }
+  assert_same_file (dirs[0], dirs[1], "last.safetensors");
+  remove_dir (dirs[0]);
+  remove_dir (dirs[1]);
+}
+
 /* The next clips of a resumed run cannot be read: the source announces a pass at a later
  * position. */
 static void
@@ -624,6 +679,8 @@ main (int argc, char **argv)
   g_test_add_func ("/cnn3dtrain-resume/seek", test_resume);
   g_test_add_func ("/cnn3dtrain-resume/with-others", test_resume_with_others);
   g_test_add_func ("/cnn3dtrain-resume/seeks", test_seeks);
+  g_test_add_func ("/cnn3dtrain-resume/flushing-seek", test_flushing_seek);
+  g_test_add_func ("/cnn3dtrain-resume/into-next-pass", test_seek_into_next_pass);
   g_test_add_func ("/cnn3dtrain-resume/at-bad-clips", test_resume_at_bad_clips);
   g_test_add_func ("/cnn3dtrain-resume/at-border", test_resume_at_border);
   g_test_add_func ("/cnn3dtrain-resume/without-seek", test_resume_without_seek);
