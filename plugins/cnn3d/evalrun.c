@@ -176,12 +176,10 @@ cut_short (EvalRun *self)
   end_pass (self, FALSE);
 }
 
-/* delivered: videos that clipsrc sent. */
+/* arrived: clips that clipsrc sent and clipbatch did not report as skipped. */
 static void
-end_announced (EvalRun *self, guint64 delivered, guint64 skipped)
+end_announced (EvalRun *self, guint64 arrived, const GstClipEpochDone *done)
 {
-  const guint64 arrived = clips_of (self, delivered);
-
   if (self->clips < arrived)
     GST_ELEMENT_WARNING (self->element, STREAM, FAILED,
         ("%" G_GUINT64_FORMAT " of %" G_GUINT64_FORMAT
@@ -190,7 +188,7 @@ end_announced (EvalRun *self, guint64 delivered, guint64 skipped)
             arrived - self->clips, arrived),
         (NULL));
   /* a pass entered in its middle delivers fewer clips */
-  end_pass (self, delivered + skipped >= self->pass.clips && self->clips >= arrived);
+  end_pass (self, done->delivered + done->skipped >= self->pass.clips && self->clips >= arrived);
 }
 
 static void
@@ -199,6 +197,7 @@ take_custom_event (EvalRun *self, GstEvent *event)
   GstClipEpochDone done;
   GstClipSkipped skipped;
   GstClipEpoch epoch;
+  guint64 arrived;
 
   if (gst_event_parse_clip_epoch (event, &epoch)) {
     if (self->pass_open)
@@ -210,10 +209,12 @@ take_custom_event (EvalRun *self, GstEvent *event)
     begin_pass (self);
   } else if (gst_event_parse_clip_epoch_done (event, &done) && self->pass_open) {
     self->skipped.count = MAX (self->skipped.count, done.skipped);
+    arrived = clips_of (self, done.delivered);
+    arrived -= MIN (arrived, self->skipped.count - done.skipped);
     if (self->clips == 0)
-      fail_empty (self, done.delivered);
+      fail_empty (self, arrived ? done.delivered : 0);
     else
-      end_announced (self, done.delivered, done.skipped);
+      end_announced (self, arrived, &done);
   } else if (gst_event_parse_clip_skipped (event, &skipped) && self->pass_open) {
     cnn3d_skipped_add (&self->skipped, skipped.path, skipped.reason);
   }

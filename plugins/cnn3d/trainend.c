@@ -183,6 +183,19 @@ fail_skipped (TrainRun *self)
   g_free (count);
 }
 
+/* Clips that clipsrc sent to this rank and clipbatch did not report as skipped. */
+static guint64
+arrived_clips (TrainRun *self, const GstClipEpochDone *done)
+{
+  const guint64 sent = train_run_clips_of (self, done->delivered);
+  const guint64 skipped = self->skips.pass.skipped;
+
+  /* several ranks have counted what any of them skipped */
+  if (self->comm)
+    return sent;
+  return sent - MIN (sent, skipped - MIN (skipped, done->skipped));
+}
+
 /* Whether the pass has a result. */
 static gboolean
 check_pass (TrainRun *self, const GstClipEpochDone *done)
@@ -197,7 +210,7 @@ check_pass (TrainRun *self, const GstClipEpochDone *done)
     return FALSE;
   }
   if (cnn3d_trainer_pass_clips (self->trainer) == 0 && self->pass.clips > 0) {
-    fail_empty (self, done->delivered);
+    fail_empty (self, arrived_clips (self, done) ? done->delivered : 0);
     return FALSE;
   }
   self->at.worthless = FALSE;
@@ -230,11 +243,11 @@ report_skipped (TrainRun *self)
   g_free (text);
 }
 
-/* Reports once that a validation lacks clips. delivered: that clipsrc sent to this rank. */
+/* Reports once that a validation lacks clips. */
 static void
-report_dropped (TrainRun *self, guint64 delivered)
+report_dropped (TrainRun *self, const GstClipEpochDone *done)
 {
-  const guint64 arrived = train_run_clips_of (self, delivered);
+  const guint64 arrived = arrived_clips (self, done);
   const guint64 clips = cnn3d_trainer_pass_clips (self->trainer);
   gchar *text;
 
@@ -299,7 +312,7 @@ train_run_end_pass (TrainRun *self, const GstClipEpochDone *done)
     return;
   report_skipped (self);
   if (done)
-    report_dropped (self, done->delivered);
+    report_dropped (self, done);
   self->at.position = position;
   if (!cnn3d_trainer_end_pass (self->trainer, position, &result, &error)) {
     train_run_fail (self, error, NULL);

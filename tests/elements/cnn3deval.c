@@ -395,6 +395,14 @@ test_progress (void)
   g_test_trap_assert_stdout ("*r3d_18 of *, precision 32, on *\n*cut short at 4 clips *");
 }
 
+static void
+push_skipped (Rig *r, const gchar *path, guint64 clip)
+{
+  GstClipSkipped skipped = { path, "it is empty", clip, 0 };
+
+  gst_harness_push_event (r->h, gst_event_new_clip_skipped (&skipped));
+}
+
 /* A stream or a pass without a batch is an error, without results. */
 static void
 test_empty (void)
@@ -405,6 +413,8 @@ test_empty (void)
   } passes[] = {
     { 5, 0, "of 5 clips 5 arrived, but no batch was full" },
     { 0, 5, "all 5 clips were skipped. Repair the files or correct their paths." },
+    /* clipsrc sent one, of which clipbatch reports that it is too short */
+    { 1, 4, "all 5 clips were skipped. Repair the files or correct their paths." },
   };
   guint i;
   Rig r = eval_new ("");
@@ -424,19 +434,13 @@ test_empty (void)
     caps_for (&r, 4);
     push_segment (&r, 0);
     push_epoch (&r, 0, FALSE, 0, 0);
+    for (guint k = 0; passes[i].skipped && k < VAL; k++)
+      push_skipped (&r, "bad.mp4", k);
     gst_harness_push_event (r.h, gst_event_new_clip_epoch_done (&done));
     assert_error (&r, GST_STREAM_ERROR, GST_STREAM_ERROR_FAILED, passes[i].says);
     g_assert_null (find (&r, GST_MESSAGE_ELEMENT, "cnn3deval-result"));
     rig_free (&r);
   }
-}
-
-static void
-push_skipped (Rig *r, const gchar *path, guint64 clip)
-{
-  GstClipSkipped skipped = { path, "it is empty", clip, 0 };
-
-  gst_harness_push_event (r->h, gst_event_new_clip_skipped (&skipped));
 }
 
 static void
@@ -462,14 +466,15 @@ test_skipped (void)
 
   caps_for (&r, 4);
   push_segment (&r, 0);
-  for (first = 0; first < 2; first++) {
-    push_epoch (&r, 0, FALSE, 0, first);
-    if (first)
+  /* the third time it is clipbatch that reports it */
+  for (first = 0; first < 3; first++) {
+    push_epoch (&r, 0, FALSE, 0, first == 1);
+    if (first == 1)
       push_skipped (&r, "bad.mp4", 0);
     gst_harness_push (r.h, make_batch (0, 4, UINT8_INT32));
-    if (!first)
+    if (first != 1)
       push_skipped (&r, "bad.mp4", 4);
-    push_counts (&r, 4, 1);
+    push_counts (&r, first == 2 ? VAL : 4, first == 2 ? 0 : 1);
     message = find (&r, GST_MESSAGE_ELEMENT, "cnn3deval-result");
     g_assert_true (
         gst_structure_get_uint64 (gst_message_get_structure (message), "skipped", &skipped));

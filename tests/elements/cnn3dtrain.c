@@ -767,6 +767,39 @@ test_skips (void)
   rig_free (&r);
 }
 
+/* A validation clip that clipbatch reports as skipped is not said to fill no batch. */
+static void
+test_val_skips (void)
+{
+  GstClipSkipped skipped = { .path = "bad.mp4", .reason = "ended early", .clip = TRAIN + VAL - 1 };
+  guint run;
+
+  for (run = 0; run < 2; run++) {
+    Rig r = rig_new ("max-skipped=1");
+    GstMessage *message;
+    GError *error = NULL;
+
+    begin_stream (&r, 4);
+    push_epoch (&r, 0, TRUE, 0, 0);
+    gst_harness_push (r.h, make_batch (0, 4, UINT8_INT32));
+    push_done (&r, 0, TRUE, TRAIN);
+    push_epoch (&r, 0, FALSE, TRAIN, TRAIN);
+    gst_harness_push (r.h, make_batch (TRAIN, 4, UINT8_INT32));
+    if (run == 0)
+      gst_harness_push_event (r.h, gst_event_new_clip_skipped (&skipped));
+    push_done (&r, 0, FALSE, TRAIN + VAL);
+    message = pop (&r, GST_MESSAGE_WARNING, NULL);
+    g_assert_cmpint (run == 0, ==, message == NULL);
+    if (message) {
+      gst_message_parse_warning (message, &error, NULL);
+      g_assert_nonnull (strstr (error->message, "1 of 5 validation clips are in no batch"));
+      g_error_free (error);
+      gst_message_unref (message);
+    }
+    rig_free (&r);
+  }
+}
+
 /* A monitor of validation metrics needs a validation pass if it is set by name. */
 static void
 test_monitor (void)
@@ -885,6 +918,7 @@ main (int argc, char **argv)
   g_test_add_func ("/cnn3dtrain/cycles", test_cycles);
   g_test_add_func ("/cnn3dtrain/empty", test_empty);
   g_test_add_func ("/cnn3dtrain/skips", test_skips);
+  g_test_add_func ("/cnn3dtrain/val-skips", test_val_skips);
   g_test_add_func ("/cnn3dtrain/monitor", test_monitor);
   g_test_add_func ("/cnn3dtrain/progress", test_progress);
 
