@@ -34,8 +34,17 @@ train_run_fail (TrainRun *self, GError *error, const gchar *about)
 void
 train_run_fail_untrained (TrainRun *self)
 {
-  train_run_fail (self,
-      g_error_new_literal (GST_STREAM_ERROR, GST_STREAM_ERROR_FAILED,
-          "No training step: no training clips arrived. With clipsrc, passes=all has them."),
-      NULL);
+  const GstClipEpoch *e = &self->pass;
+  GError *error = NULL;
+
+  /* without training passes it would be first_clip == epoch * clips */
+  if (!e->training && e->first_clip > e->epoch * e->clips)
+    g_set_error (&error, GST_STREAM_ERROR, GST_STREAM_ERROR_FAILED,
+        "No training step: the stream begins behind the training clips of epoch %u, with its "
+        "validation. Do not seek there before training has begun.",
+        e->epoch + 1);
+  else
+    error = g_error_new_literal (GST_STREAM_ERROR, GST_STREAM_ERROR_FAILED,
+        "No training step: no training clips arrived. With clipsrc, passes=all has them.");
+  train_run_fail (self, error, NULL);
 }

@@ -283,12 +283,24 @@ train_run_follow (TrainRun *self, const GstClipEpoch *e)
 
   /* ERRORS */
 missing:
+  if (train_run_shares_stream (self))
+    goto shared;
   train_run_fail (self,
       g_error_new (GST_STREAM_ERROR, GST_STREAM_ERROR_FAILED,
           "Upstream skipped from clip %" G_GUINT64_FORMAT " to clip %" G_GUINT64_FORMAT
           ", and cannot go back: the clips between them would be missing. Do not seek during "
           "training.",
           self->resume.position, e->position),
+      NULL);
+  return FALSE;
+shared:
+  train_run_fail (self,
+      g_error_new (GST_STREAM_ERROR, GST_STREAM_ERROR_FAILED,
+          "Upstream, which others use, too, went to clip %" G_GUINT64_FORMAT
+          " and cannot go back to clip %" G_GUINT64_FORMAT
+          ", where training is: the clips between them would be missing. Resume the runs behind a "
+          "tee one after the other, or let the queues behind it hold less.",
+          e->position, self->resume.position),
       NULL);
   return FALSE;
 }

@@ -1,7 +1,7 @@
 /* trainrun-private.h: shared by the files of a run, each of which calls those
  * before it: trainfail.c errors, trainranks.c other processes, trainclasses.c classes, trainmeter.c metrics,
  * trainbatch.c batches, trainend.c ends of passes and of the run, trainresume.c
- * resuming, trainrun.c the stream and the trainer.
+ * resuming, trainshare.c other users of the stream, trainrun.c the stream and the trainer.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef TRAIN_RUN_PRIVATE_H
 #define TRAIN_RUN_PRIVATE_H
@@ -125,6 +125,12 @@ struct _TrainRun {
 void train_run_fail (TrainRun *run, GError *error, const gchar *about);
 /* The same: there are no training clips. */
 void train_run_fail_untrained (TrainRun *run);
+
+/* --- trainshare.c --- */
+
+/* Whether others use the stream, too, such as a second branch of a tee: then an end of this run is
+ * not one for them. */
+gboolean train_run_shares_stream (TrainRun *run);
 
 /* --- trainclasses.c --- */
 

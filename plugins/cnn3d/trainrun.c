@@ -368,6 +368,13 @@ take_custom_event (TrainRun *self, GstEvent *event)
   }
 }
 
+/* Whether training has ended before the stream, which can end with it. */
+static gboolean
+ends_stream (TrainRun *self)
+{
+  return self->end.stopped && (self->flow != GST_FLOW_OK || !train_run_shares_stream (self));
+}
+
 gboolean
 train_run_event (TrainRun *self, GstEvent *event)
 {
@@ -395,7 +402,7 @@ train_run_event (TrainRun *self, GstEvent *event)
         gst_event_replace (&self->stream.keypoints, event);
       break;
     case GST_EVENT_CUSTOM_DOWNSTREAM:
-      if (self->flow == GST_FLOW_OK)
+      if (self->flow == GST_FLOW_OK && !self->end.stopped)
         take_custom_event (self, event);
       break;
     case GST_EVENT_EOS:
@@ -415,7 +422,7 @@ train_run_event (TrainRun *self, GstEvent *event)
       break;
   }
 
-  return self->end.stopped;
+  return ends_stream (self);
 }
 
 GstFlowReturn
@@ -423,6 +430,8 @@ train_run_batch (TrainRun *self, GstBuffer *buffer)
 {
   if (self->flow != GST_FLOW_OK || self->resume.state == RESUME_SEEKING)
     return self->flow;
+  if (self->end.stopped)
+    return ends_stream (self) ? GST_FLOW_EOS : GST_FLOW_OK;
   if (!self->stream.known)
     return GST_FLOW_NOT_NEGOTIATED;
   if (!self->at.open) {
@@ -436,7 +445,7 @@ train_run_batch (TrainRun *self, GstBuffer *buffer)
     if (!self->at.open) {
       if (self->at.over)
         self->at.position += self->stream.layout.clips;
-      return self->end.stopped ? GST_FLOW_EOS : self->flow;
+      return ends_stream (self) ? GST_FLOW_EOS : self->flow;
     }
   }
   if (self->pass.training && self->stream.layout.clips > self->max_clips)

@@ -44,8 +44,8 @@ void train_run_place (const TrainRun *run, guint *rank, guint *ranks);
 /* FALSE if an earlier clip had another shape; an error is posted. */
 gboolean train_run_set_layout (TrainRun *run, const TensorLayout *layout);
 /* Handles segments, clip-classes, clip-epoch, clip-epoch-done and EOS. The
- * caller keeps ownership of the event. TRUE: training is to end now
- * (patience). */
+ * caller keeps ownership of the event. TRUE: the stream is to end now, because training is complete
+ * or patience has run out, and nothing else uses the stream. */
 gboolean train_run_event (TrainRun *run, GstEvent *event);
 GstFlowReturn train_run_batch (TrainRun *run, GstBuffer *buffer);
 

@@ -294,6 +294,73 @@ test_seek_into_next_pass (void)
   remove_dir (dirs[1]);
 }
 
+/* A rig around a bin with cnn3dtrain on one branch of a tee. inner: elements before it. */
+static Rig
+rig_behind_tee (const gchar *inner, const gchar *dir)
+{
+  gchar *line = g_strdup_printf (
+      "( tee name=t ! %s cnn3dtrain async=false progress=false base-width=4 threads=1 "
+      "optimizer=adam lr=0.01 weight-decay=0 accumulate-grad-batches=2 "
+      "dropout=0.3 lr-schedule=cosine checkpoint-dir=%s  "
+      "t. ! fakesink async=false sync=false )",
+      inner, dir);
+  GError *error = NULL;
+  Rig r = { gst_parse_bin_from_description (line, TRUE, &error), NULL, gst_bus_new (), 0 };
+
+  g_assert_no_error (error);
+  gst_object_ref_sink (r.element);
+  gst_element_set_bus (r.element, r.bus);
+  r.h = gst_harness_new_with_element (r.element, "sink", NULL);
+  gst_harness_push_event (r.h, gst_event_new_stream_start ("test"));
+  begin_stream (&r, 4);
+  g_free (line);
+
+  return r;
+}
+
+/* What a trainer behind a tee has to say of its end or its place does not end the stream of the
+ * others, or names them. */
+static void
+test_shared (void)
+{
+  static const gchar *const inner[] = { "", "identity !", "( identity ! identity ) !" };
+  gchar *dir = make_dir ();
+  Rig r = begin_run (dir);
+  GstMessage *message;
+  guint i;
+
+  feed (&r, 0, 8);
+  rig_free (&r);
+  r = rig_behind_tee ("", dir);
+  gst_pad_set_event_function (r.h->srcpad, refuse);
+  feed (&r, 0, 12);
+  feed (&r, 20, TOTAL);
+  assert_error (&r, GST_STREAM_ERROR, GST_STREAM_ERROR_FAILED,
+      "Upstream, which others use, too, went to clip 20 and cannot go back to clip ");
+  rig_free (&r);
+
+  /* complete, and again so */
+  r = begin_run (dir);
+  gst_pad_set_event_function (r.h->srcpad, refuse);
+  feed (&r, 0, TOTAL + 1);
+  assert_no_error (&r);
+  rig_free (&r);
+  for (i = 0; i < G_N_ELEMENTS (inner); i++) {
+    r = rig_behind_tee (inner[i], dir);
+    g_assert_cmpint (feed (&r, 0, TOTAL), ==, GST_FLOW_OK);
+    message = pop (&r, GST_MESSAGE_ELEMENT, "cnn3dtrain-finished");
+    g_assert_nonnull (message);
+    gst_message_unref (message);
+    gst_harness_push_event (r.h, gst_event_new_eos ());
+    message = pop (&r, GST_MESSAGE_EOS, NULL);
+    g_assert_nonnull (message);
+    gst_message_unref (message);
+    assert_no_error (&r);
+    rig_free (&r);
+  }
+  remove_dir (dir);
+}
+
 /* The next clips of a resumed run cannot be read: the source announces a pass at a later
  * position. */
 static void
@@ -681,6 +748,7 @@ main (int argc, char **argv)
   g_test_add_func ("/cnn3dtrain-resume/seeks", test_seeks);
   g_test_add_func ("/cnn3dtrain-resume/flushing-seek", test_flushing_seek);
   g_test_add_func ("/cnn3dtrain-resume/into-next-pass", test_seek_into_next_pass);
+  g_test_add_func ("/cnn3dtrain-resume/shared", test_shared);
   g_test_add_func ("/cnn3dtrain-resume/at-bad-clips", test_resume_at_bad_clips);
   g_test_add_func ("/cnn3dtrain-resume/at-border", test_resume_at_border);
   g_test_add_func ("/cnn3dtrain-resume/without-seek", test_resume_without_seek);

@@ -703,6 +703,16 @@ test_empty (void)
       "No training step: no training clips arrived. With clipsrc, passes=all has them.");
   rig_free (&r);
 
+  /* a seek to one */
+  r = rig_new ("");
+  begin_stream (&r, 4);
+  push_epoch (&r, 0, FALSE, TRAIN, TRAIN);
+  g_assert_cmpint (gst_harness_push (r.h, make_batch (TRAIN, 4, UINT8_INT32)), ==, GST_FLOW_ERROR);
+  assert_error (&r, GST_STREAM_ERROR, GST_STREAM_ERROR_FAILED,
+      "No training step: the stream begins behind the training clips of epoch 1, with its "
+      "validation. Do not seek there before training has begun.");
+  rig_free (&r);
+
   /* Ctrl-C: clip-epoch-done does not arrive */
   r = rig_new ("accumulate-grad-batches=3");
   begin_stream (&r, 4);

@@ -278,14 +278,14 @@ def stopped(folder):
 
 
 def shared(folder):
-    """Two trainers of one source resume with the bits that each has alone, also where their checkpoints differ"""
+    """Two trainers of one source resume with the bits that each has alone, also where their checkpoints differ, or one is complete"""
     videos(folder)
     clips = "clipsrc location=train.csv shuffle=false epochs=%%d %s ! clipbatch batch-size=2 ! " % CLIP_BIN
     trainer = "%s ! cnn3dtrain base-width=4 threads=1 device=cpu checkpoint-dir=%%s " % launch.QUEUE
     for name, epochs in ("a", 1), ("b", 1), ("c", 2):
         launch.launch(clips % epochs + trainer % name, folder).fine()
     launch.launch(clips % 3 + trainer % "a", folder).fine()
-    for others in ("b", "b"), ("b", "c"):
+    for others in ("b", "b"), ("b", "c"), ("a", "b"):
         for number, name in enumerate(others):
             launch.shutil.copytree(os.path.join(folder, name), os.path.join(folder, "other%d" % number))
         run = launch.launch(clips % 3 + "tee name=t  t. ! %s t. ! %s" % (trainer % "other0", trainer % "other1"), folder).fine()
