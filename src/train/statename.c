@@ -1,6 +1,7 @@
 /* statename.c: names of state files.
  *
- * last-STEP-POSITION-DIGEST.state, the digest being of the tensors in it. So a run never writes over
+ * last-STEP-POSITION-DIGEST.state, the digest being of the tensors in it, or of its metadata if it has
+ * none. So a run never writes over
  * the state that another run's last.safetensors names, and last.safetensors is not resumed with
  * another run's state. Equal runs have equal names.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
@@ -10,7 +11,7 @@
 #include <glib/gstdio.h>
 #include <string.h>
 
-/* Of all bytes behind the header. */
+/* Of all bytes behind the header; of all bytes where none is behind it, as with plain SGD. */
 static gboolean
 digest_file (const gchar *path, guint64 *digest, GError **error)
 {
@@ -28,6 +29,8 @@ digest_file (const gchar *path, guint64 *digest, GError **error)
     memcpy (&header, data, sizeof header);
   header = GUINT64_FROM_LE (header);
   at = header < size ? MIN (sizeof header + header, size) : size;
+  if (at == size)
+    at = 0;
   for (; at < size; at += sizeof word) {
     word = 0;
     memcpy (&word, data + at, MIN (sizeof word, size - at));
