@@ -302,11 +302,15 @@ gst_event_parse_clip_preparation (GstEvent *event, GstClipPreparation *preparati
 GstEvent *
 gst_event_new_clip_data (const GstClipData *data)
 {
-  return gst_event_new_custom (GST_EVENT_CUSTOM_DOWNSTREAM_STICKY,
-      gst_structure_new (DATA_NAME, "rows", G_TYPE_UINT64, data->rows, "training-clips",
-          G_TYPE_UINT64, data->training_clips, "validation-clips", G_TYPE_UINT64,
-          data->validation_clips, "clips", G_TYPE_STRING, data->clips, "labels", G_TYPE_STRING,
-          data->labels, "order", G_TYPE_STRING, data->order, NULL));
+  GstStructure *s = gst_structure_new (DATA_NAME, "rows", G_TYPE_UINT64, data->rows,
+      "training-clips", G_TYPE_UINT64, data->training_clips, "validation-clips", G_TYPE_UINT64,
+      data->validation_clips, "clips", G_TYPE_STRING, data->clips, "labels", G_TYPE_STRING,
+      data->labels, "order", G_TYPE_STRING, data->order, NULL);
+
+  if (data->validation)
+    gst_structure_set (s, "validation", G_TYPE_STRING, data->validation, NULL);
+
+  return gst_event_new_custom (GST_EVENT_CUSTOM_DOWNSTREAM_STICKY, s);
 }
 
 gboolean
@@ -325,6 +329,7 @@ gst_event_parse_clip_data (GstEvent *event, GstClipData *data)
   d.clips = gst_structure_get_string (s, "clips");
   d.labels = gst_structure_get_string (s, "labels");
   d.order = gst_structure_get_string (s, "order");
+  d.validation = gst_structure_get_string (s, "validation");
   if (!d.clips || !d.labels || !d.order)
     return FALSE;
 

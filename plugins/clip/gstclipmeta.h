@@ -137,18 +137,20 @@ GST_CLIP_API gboolean gst_event_parse_clip_preparation (
 
 /* Sticky event `clip-data`: identifies the data set of the clips, so that a resumed run can
  * check that it has not changed.
- * fields: rows, training-clips, validation-clips (uint64), clips, labels, order (string).
+ * fields: rows, training-clips, validation-clips (uint64), clips, labels, order (string),
+ * validation (string; absent: NULL).
  *
  * rows:   rows of the data set that are used for training or validation; with views, clips
  * training_clips, validation_clips: clips listed per pass
  * clips:  digest of the rows' paths, segments and splits, in any order
  * labels: the same with their labels
- * order:  the same in their order, with everything that the order of a run depends on
+ * validation: that of the rows to validate on alone
+ * order:  that of all rows in their order, with everything that the order of a run depends on
  * Parsed strings are owned by the event. */
 typedef struct {
   guint64 rows;
   guint64 training_clips, validation_clips;
-  const gchar *clips, *labels, *order;
+  const gchar *clips, *labels, *order, *validation;
 } GstClipData;
 GST_CLIP_API GstEvent *gst_event_new_clip_data (const GstClipData *data);
 /* data may be NULL. FALSE: another event, or an invalid one; *data is unchanged. */

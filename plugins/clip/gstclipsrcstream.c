@@ -209,6 +209,7 @@ push_data (GstClipSrc *self)
   data.rows = digest.rows;
   data.clips = digest.clips;
   data.labels = digest.labels;
+  data.validation = digest.validation;
   data.order = digest.order;
   gst_pad_push_event (self->srcpad, gst_event_new_clip_data (&data));
   cnn3d_digest_clear (&digest);

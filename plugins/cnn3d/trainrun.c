@@ -88,7 +88,7 @@ fill_data (TrainRun *self, Cnn3dRunData *to)
 
   if (self->stream.data && gst_event_parse_clip_data (self->stream.data, &from))
     *to = (Cnn3dRunData) { from.rows, from.training_clips, from.validation_clips, from.clips,
-      from.labels, from.order };
+      from.labels, from.order, from.validation };
 }
 
 /* The names of the views, of which a batch has `n`; NULL: unknown. Free with g_strfreev(). */

@@ -72,7 +72,7 @@ cnn3d_digest (const Cnn3dDataset *dataset, const Cnn3dOrderParams *params, Cnn3d
   g_autofree gchar *drawn =
       g_strdup_printf ("%" G_GUINT64_FORMAT " %d %d %" G_GUINT64_FORMAT " 0 1", params->seed,
           params->shuffle != FALSE, params->sampling, params->limit_clips);
-  Sum clips = { { 0 } }, labels = { { 0 } };
+  Sum clips = { { 0 } }, labels = { { 0 } }, validation = { { 0 } };
   guint views;
 
   cnn3d_dataset_views (dataset, &views);
@@ -86,6 +86,7 @@ cnn3d_digest (const Cnn3dDataset *dataset, const Cnn3dOrderParams *params, Cnn3d
     update (row, choice);
     add (&clips, row);
     add (&labels, row);
+    add (&validation, row);
   }
   for (gint training = TRUE; training >= FALSE; training--) {
     guint n;
@@ -116,6 +117,8 @@ cnn3d_digest (const Cnn3dDataset *dataset, const Cnn3dOrderParams *params, Cnn3d
       g_snprintf (numbers, sizeof numbers, "%d", r.label);
       update (whole, numbers);
       add (&labels, whole);
+      if (!training)
+        add (&validation, whole);
       update (order, g_checksum_get_string (whole));
       g_snprintf (numbers, sizeof numbers, "%u", rows[i]);
       update (order, numbers);
@@ -125,6 +128,7 @@ cnn3d_digest (const Cnn3dDataset *dataset, const Cnn3dOrderParams *params, Cnn3d
   }
   digest->clips = text_of (&clips);
   digest->labels = text_of (&labels);
+  digest->validation = text_of (&validation);
   digest->order = g_strdup (g_checksum_get_string (order));
   g_checksum_free (order);
   g_checksum_free (row);
@@ -135,5 +139,6 @@ cnn3d_digest_clear (Cnn3dDigest *digest)
 {
   g_clear_pointer (&digest->clips, g_free);
   g_clear_pointer (&digest->labels, g_free);
+  g_clear_pointer (&digest->validation, g_free);
   g_clear_pointer (&digest->order, g_free);
 }

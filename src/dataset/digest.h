@@ -12,8 +12,9 @@ G_BEGIN_DECLS
  * of the rows is irrelevant. Paths are as written, so that a data set may be moved as a whole. */
 typedef struct {
   guint64 rows;
-  gchar *clips;  /* path, segment and split, in any order */
-  gchar *labels; /* these and the class's number, in any order */
+  gchar *clips;      /* path, segment and split, in any order */
+  gchar *labels;     /* these and the class's number, in any order */
+  gchar *validation; /* the same of the rows that do not train */
   /* these in order, with the row's number and everything that the order of a run and its random
      * draws depend on */
   gchar *order;

@@ -559,6 +559,9 @@ check_monitor (Cnn3dTrainer *t, Cnn3dSafetensors *file, TrainerMark *m)
       t->params.data.order ? t->params.data.validation_clips > 0 : t->validates;
   const gchar *was = cnn3d_safetensors_metadata (file, "monitor"),
               *is = monitor_name (t->params.monitor, validates);
+  /* validation on the same clips is comparable, whatever was trained on */
+  const gboolean other_data =
+      t->other_labels && !(t->same_validation && g_str_has_prefix (is, "val-"));
   const gchar *pending = cnn3d_safetensors_metadata (file, "best-before");
   g_autofree gchar *by = NULL;
   g_autoptr (GString) note = NULL;
@@ -567,12 +570,12 @@ check_monitor (Cnn3dTrainer *t, Cnn3dSafetensors *file, TrainerMark *m)
     t->best_before = g_strdup (pending);
   if (was && !strcmp (was, "val-accuracy") && m->best_epoch.known && !m->best_epoch.validated)
     was = "train-accuracy";
-  if (isnan (m->best) || (!t->other_labels && (!was || !strcmp (was, is))))
+  if (isnan (m->best) || (!other_data && (!was || !strcmp (was, is))))
     return;
   m->best = NAN;
   m->best_epoch.known = FALSE;
   m->epochs_since_best = 0;
-  by = t->other_labels ? g_strdup ("on that data") : g_strdup_printf ("by %s, not by %s", was, is);
+  by = other_data ? g_strdup ("on that data") : g_strdup_printf ("by %s, not by %s", was, is);
   note = g_string_new (NULL);
   g_string_append_printf (note,
       "the best weights so far were chosen %s: the comparison of epochs starts over, and the next "

@@ -14,6 +14,7 @@
 #define CLIPS "data-clips"
 #define LABELS "data-labels"
 #define ORDER "data-order"
+#define VALIDATED "data-validation"
 
 void
 cnn3d_trainer_write_data (const Cnn3dTrainer *t, Cnn3dSafetensorsWriter *w)
@@ -28,6 +29,8 @@ cnn3d_trainer_write_data (const Cnn3dTrainer *t, Cnn3dSafetensorsWriter *w)
   cnn3d_safetensors_writer_metadata (w, CLIPS, d->clips);
   cnn3d_safetensors_writer_metadata (w, LABELS, d->labels);
   cnn3d_safetensors_writer_metadata (w, ORDER, d->order);
+  if (d->validation)
+    cnn3d_safetensors_writer_metadata (w, VALIDATED, d->validation);
 }
 
 static guint64
@@ -44,7 +47,7 @@ read_data (Cnn3dSafetensors *state, Cnn3dRunData *d)
 {
   *d = (Cnn3dRunData) { number (state, ROWS), number (state, TRAINING), number (state, VALIDATION),
     cnn3d_safetensors_metadata (state, CLIPS), cnn3d_safetensors_metadata (state, LABELS),
-    cnn3d_safetensors_metadata (state, ORDER) };
+    cnn3d_safetensors_metadata (state, ORDER), cnn3d_safetensors_metadata (state, VALIDATED) };
   return d->clips && d->labels && d->order;
 }
 
@@ -283,5 +286,7 @@ cnn3d_trainer_check_data (Cnn3dTrainer *t, const gchar *path, Cnn3dSafetensors *
   t->other_order = known && strcmp (was.order, is->order);
   t->other_clips = known && !same_clips (&was, is);
   t->other_labels = t->other_clips || (known && strcmp (was.labels, is->labels));
+  t->same_validation = known && is->validation_clips > 0 && was.validation
+      && !g_strcmp0 (was.validation, is->validation);
   return TRUE;
 }

@@ -118,6 +118,7 @@ struct _Cnn3dTrainer {
   gchar *data_note;   /* NULL: none */
   gboolean other_order, other_clips; /* than the checkpoint's: the order; the number in each pass */
   gboolean other_labels;             /* likewise, the clips or their labels, in any order */
+  gboolean same_validation;          /* those to validate on are known to be the same, though */
   gboolean resumed;                  /* and the pass that it continues has not started */
 };
 

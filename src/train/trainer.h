@@ -13,11 +13,12 @@
 #include "src/train/lr.h"
 
 /* Identifies the data set; order is NULL: unknown. The digests are clipsrc's: of the clips in any
- * order, of the clips with their labels, and of both in their order. */
+ * order, of the clips with their labels, and of both in their order; and of the clips and labels to
+ * validate on alone, or NULL. */
 typedef struct {
   guint64 rows;
   guint64 training_clips, validation_clips; /* per epoch */
-  const gchar *clips, *labels, *order;
+  const gchar *clips, *labels, *order, *validation;
 } Cnn3dRunData;
 
 /* All settings of a run. Initialize with cnn3d_trainer_params_init(), then change. */

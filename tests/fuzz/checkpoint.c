@@ -74,7 +74,8 @@ static void
 reset (Cnn3dTrainer *t)
 {
   g_clear_pointer (&t->data_note, g_free);
-  t->resumed = t->other_order = t->other_clips = FALSE;
+  g_clear_pointer (&t->best_before, g_free);
+  t->resumed = t->other_order = t->other_clips = t->other_labels = t->same_validation = FALSE;
 }
 
 int

@@ -347,6 +347,11 @@ def other_data(folder):
         # from there on it is the run's data
         run = launch.launch(line(location, epochs=4), folder).fine()
         run.need("epoch 4/4  loss" in run.out and "other data" not in run.out + run.err, "it still counts as other data")
+    kind = {"source": "val-location=val.csv", "folder": "val"}
+    launch.launch(line(**kind), folder).fine()
+    run = launch.launch(line("more.csv", epochs=3, more="resume-data=any", **kind), folder).fine()
+    run.need("trained on other data" in run.out + run.err and "comparison of epochs" not in run.out + run.err,
+             "epochs with the same validation are not compared")
     resumed("train.csv", source="val-location=val.csv").refused("had 6 rows and has 8")
     run = resumed("train.csv", "resume-data=any", source="val-location=val.csv").fine()
     run.need("epoch 3/3  loss" in run.out and "best: epoch 3  val-loss" in run.out, "not with the validation")

@@ -535,7 +535,7 @@ test_digest (void)
   static const struct {
     const gchar *text;
     guint64 seed;
-    gboolean clips, labels, order;
+    gboolean clips, labels, order, validation;
   } table[] = {
     { rows, 0, FALSE, FALSE, FALSE },
     { rows, 1, FALSE, FALSE, TRUE },
@@ -549,7 +549,9 @@ test_digest (void)
     { "path,label,start,end,split\na,x,0,1.5,train\nb,y,0,1,train\nc,x,0,1,val\n", 0, TRUE, TRUE,
         TRUE },
     { "path,label,start,end,split\na,x,0,1,val\nb,y,0,1,train\nc,x,0,1,train\n", 0, TRUE, TRUE,
-        TRUE },
+        TRUE, TRUE },
+    { "path,label,start,end,split\na,x,0,1,train\nb,y,0,1,train\nc,y,0,1,val\n", 0, FALSE, TRUE,
+        TRUE, TRUE },
     { "path,label,start,end,split\na,x,0,1,train\nbb,y,0,1,train\nc,x,0,1,val\n", 0, TRUE, TRUE,
         TRUE },
     { "path,label,start,end,split\na,x,0,1,train\nb,y,0,1,train\nb,y,0,1,train\nc,x,0,1,val\n", 0,
@@ -570,6 +572,7 @@ test_digest (void)
     g_assert_cmpint (strcmp (whole.clips, other.clips) != 0, ==, table[i].clips);
     g_assert_cmpint (strcmp (whole.labels, other.labels) != 0, ==, table[i].labels);
     g_assert_cmpint (strcmp (whole.order, other.order) != 0, ==, table[i].order);
+    g_assert_cmpint (strcmp (whole.validation, other.validation) != 0, ==, table[i].validation);
     cnn3d_digest_clear (&other);
   }
   {
@@ -582,6 +585,7 @@ test_digest (void)
     /* another seed selects other clips */
     g_assert_cmpstr (first.clips, !=, second.clips);
     g_assert_cmpstr (first.labels, !=, second.labels);
+    g_assert_cmpstr (first.validation, !=, second.validation);
     cnn3d_digest_clear (&balanced);
     cnn3d_digest_clear (&first);
     cnn3d_digest_clear (&second);

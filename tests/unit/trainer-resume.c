@@ -231,6 +231,47 @@ test_other_monitor (void)
   }
 }
 
+/* With more training clips and the same validation, epochs are compared as before. */
+static void
+test_same_validation (void)
+{
+  static const struct {
+    const gchar *validation;
+    Cnn3dMonitor monitor;
+    gboolean same;
+  } cases[] = { { "v", CNN3D_MONITOR_AUTO, TRUE }, { "w", CNN3D_MONITOR_AUTO, FALSE },
+    { NULL, CNN3D_MONITOR_AUTO, FALSE }, { "v", CNN3D_MONITOR_TRAIN_LOSS, FALSE } };
+
+  for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {
+    gchar *dir = make_dir ();
+    g_autoptr (GError) error = NULL;
+    Cnn3dTrainerParams p;
+    Cnn3dPassResult ended;
+    guint64 position;
+    Cnn3dTrainer *t;
+    Cnn3dBest best;
+
+    params_init (&p, dir);
+    p.monitor = cases[i].monitor;
+    p.any_data = TRUE;
+    p.data = (Cnn3dRunData) { CLIPS + VAL, CLIPS, VAL, "a", "a", "a", "v" };
+    t = start (&p);
+    drive (t, 0, G_MAXUINT);
+    cnn3d_trainer_free (&t);
+    p.data = (Cnn3dRunData) { CLIPS + VAL + 1, CLIPS + 1, VAL, "b", "b", "b", cases[i].validation };
+    t = start (&p);
+    g_assert_true (cnn3d_trainer_resume (t, &position, &ended, &error));
+    g_assert_no_error (error);
+    cnn3d_trainer_get_best (t, &best);
+    g_assert_cmpint (best.known, ==, cases[i].same);
+    g_assert_cmpint (!strstr (cnn3d_trainer_data_note (t),
+                         "chosen on that data: the comparison of epochs starts over"),
+        ==, cases[i].same);
+    cnn3d_trainer_free (&t);
+    remove_dir (dir);
+  }
+}
+
 /* --- checkpoints that cannot be resumed --- */
 
 #define MANY 21 /* classes, too many to list */
@@ -661,7 +702,7 @@ test_due_with_other_data (void)
   params_init (&p, dir);
   p.checkpoint_interval = 2;
   p.any_data = TRUE;
-  p.data = (Cnn3dRunData) { CLIPS, CLIPS, 0, "a", "a", "a" };
+  p.data = (Cnn3dRunData) { CLIPS, CLIPS, 0, "a", "a", "a", "v" };
   t = start (&p);
   g_assert_true (cnn3d_trainer_begin_pass (t, &pass, &error));
   while (position < CLIPS) {
@@ -671,7 +712,7 @@ test_due_with_other_data (void)
   }
   cnn3d_trainer_free (&t);
   g_assert_false (exists (dir, "best.safetensors"));
-  p.data = (Cnn3dRunData) { CLIPS + 1, CLIPS + 1, 0, "b", "b", "b" };
+  p.data = (Cnn3dRunData) { CLIPS + 1, CLIPS + 1, 0, "b", "b", "b", "v" };
   t = start (&p);
   g_assert_true (cnn3d_trainer_resume (t, &position, &ended, &error));
   g_assert_cmpuint (position, ==, CLIPS + 1);
@@ -698,6 +739,7 @@ main (int argc, char **argv)
   g_test_add_func ("/trainer-resume/nothing", test_nothing_to_resume);
   g_test_add_func ("/trainer-resume/skipped", test_skipped);
   g_test_add_func ("/trainer-resume/other-monitor", test_other_monitor);
+  g_test_add_func ("/trainer-resume/same-validation", test_same_validation);
   g_test_add_func ("/trainer-resume/bad-checkpoints", test_bad_checkpoints);
   g_test_add_func ("/trainer-resume/other-preparation", test_other_preparation);
   g_test_add_func ("/trainer-resume/weights-alone", test_weights_alone);
