@@ -5,6 +5,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "folder.h"
 #include "src/csv.h"
 #include "src/dataset/dataset.h"
 
@@ -327,17 +328,7 @@ main (int argc, char **argv)
   g_test_add_func ("/annotations/keypoints-shared", test_keypoints_shared);
   g_test_add_func ("/annotations/path-of-comment", test_path_of_comment);
   status = g_test_run ();
-  {
-    GDir *dir = g_dir_open (folder, 0, NULL);
-
-    for (const gchar *name; (name = g_dir_read_name (dir));) {
-      g_autofree gchar *path = g_build_filename (folder, name, NULL);
-
-      g_remove (path);
-    }
-    g_dir_close (dir);
-  }
-  g_rmdir (folder);
+  remove_tree (folder);
   g_free (folder);
   return status;
 }

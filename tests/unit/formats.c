@@ -1,6 +1,7 @@
 /* formats.c: the rows, or the error, that a data set gets from annotations in other programs'
  * formats.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "folder.h"
 #include "src/dataset/dataset.h"
 
 #include <math.h>
@@ -875,23 +876,6 @@ test_case (gconstpointer data)
   if (c->format)
     g_assert_cmpstr (cnn3d_dataset_format (d, FALSE), ==, c->format);
   cnn3d_dataset_free (d);
-}
-
-static void
-remove_tree (const gchar *path)
-{
-  if (g_file_test (path, G_FILE_TEST_IS_DIR)) {
-    GDir *entries = g_dir_open (path, 0, NULL);
-    const gchar *name;
-
-    while ((name = g_dir_read_name (entries))) {
-      g_autofree gchar *full = g_build_filename (path, name, NULL);
-
-      remove_tree (full);
-    }
-    g_dir_close (entries);
-  }
-  g_remove (path);
 }
 
 /* Each test has a folder of its own. */

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "folder.h"
 #include "src/report/report.h"
 
 #define RUN "{\"event\":\"run\",\"version\":1}\n"
@@ -28,24 +29,6 @@ put (const gchar *folder, const gchar *name, const gchar *text)
 
   g_assert_cmpint (g_mkdir_with_parents (parent, 0755), ==, 0);
   g_assert_true (g_file_set_contents (path, text, -1, NULL));
-}
-
-static void
-drop (const gchar *folder)
-{
-  GDir *dir = g_dir_open (folder, 0, NULL);
-  const gchar *name;
-
-  while (dir && (name = g_dir_read_name (dir))) {
-    g_autofree gchar *path = g_build_filename (folder, name, NULL);
-
-    if (g_file_test (path, G_FILE_TEST_IS_DIR))
-      drop (path);
-    else
-      g_remove (path);
-  }
-  g_clear_pointer (&dir, g_dir_close);
-  g_rmdir (folder);
 }
 
 static gchar *
@@ -92,7 +75,7 @@ test_records (void)
   assert_has (page, "1 of the log&apos;s 101007 lines are not valid");
   g_assert_null (strstr (page, too_long));
   g_string_free (log, TRUE);
-  drop (folder);
+  remove_tree (folder);
 }
 
 static void
@@ -113,7 +96,7 @@ test_evaluations (void)
   other = page_of (folder);
   assert_has (
       other, "Only 100 evaluations are reported: e100 and those after it by name are left out");
-  drop (folder);
+  remove_tree (folder);
 }
 
 /* The page for a user whom modes concern. */
@@ -157,7 +140,7 @@ test_closed_folders (void)
   g_assert_nonnull (strstr (error->message, " has nothing to report. Folders in this one are"));
   g_assert_cmpint (chmod (folder, 0700), ==, 0);
   g_assert_cmpint (chmod (closed, 0700), ==, 0);
-  drop (folder);
+  remove_tree (folder);
 }
 
 int

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "folder.h"
 #include "src/report/chart.h"
 #include "src/report/report.h"
 
@@ -100,24 +101,6 @@ put (const gchar *folder, const gchar *name, const gchar *text, gssize length)
   g_assert_true (g_file_set_contents (path, text, length, NULL));
 }
 
-static void
-drop (const gchar *folder)
-{
-  GDir *dir = g_dir_open (folder, 0, NULL);
-  const gchar *name;
-
-  while (dir && (name = g_dir_read_name (dir))) {
-    g_autofree gchar *path = g_build_filename (folder, name, NULL);
-
-    if (g_file_test (path, G_FILE_TEST_IS_DIR))
-      drop (path);
-    else
-      g_remove (path);
-  }
-  g_clear_pointer (&dir, g_dir_close);
-  g_rmdir (folder);
-}
-
 /* The page of a folder with only that log. */
 static gchar *
 page_of_log (const gchar *log, gssize length)
@@ -129,7 +112,7 @@ page_of_log (const gchar *log, gssize length)
   put (folder, "log.jsonl", log, length);
   page = cnn3d_report_html (folder, NULL, NULL, &error);
   g_assert_no_error (error);
-  drop (folder);
+  remove_tree (folder);
   g_assert_true (g_str_has_suffix (page, "</html>\n"));
   g_assert_true (g_utf8_validate (page, -1, NULL));
   return page;
@@ -573,7 +556,7 @@ test_predictions (void)
   assert_has (page, "metrics.json is missing or cannot be read");
   assert_has (page, "predictions.csv is missing or cannot be read");
   assert_has (page, "There is no log.jsonl here");
-  drop (folder);
+  remove_tree (folder);
 }
 
 static guint asked; /* clips whose frames were requested */
@@ -703,7 +686,7 @@ test_frames (void)
   assert_image (page, "file:///two 0 inf 0 - custom:5 3 pixels 1");
   g_assert_cmpuint (
       count (page, "<span class=\"pale\">No key points: of &lt;it&gt;</span>"), ==, 2);
-  drop (folder);
+  remove_tree (folder);
   g_mkdir (folder, 0700);
 
   /* the most confident of each evaluation, equally many of each, up to the limit of a page */
@@ -730,7 +713,7 @@ test_frames (void)
   }
 
   /* names that predictions.csv has with control characters escaped, and no formulas */
-  drop (folder);
+  remove_tree (folder);
   g_mkdir (folder, 0700);
   put (folder, "predictions.csv",
       "path,clip,label,prediction,'=a\\x1b,'@b\n'-one.mp4,1,'=a\\x1b,'@b,0.1,0.9\n", -1);
@@ -739,7 +722,7 @@ test_frames (void)
   page = cnn3d_report_html (folder, NULL, pretend, NULL);
   assert_image (page, "file:///one 0 inf 0");
   assert_has (page, "<td>-one.mp4</td><td class=\"n\">1</td><td>=a\\x1b</td><td>@b</td>");
-  drop (folder);
+  remove_tree (folder);
 }
 
 /* Messages about damaged and oversized files. */
@@ -782,7 +765,7 @@ test_damaged_evaluations (void)
   g_assert_null (cnn3d_report_html (folder, NULL, NULL, &error));
   g_assert_nonnull (error);
   g_assert_true (g_regex_match_simple ("^cannot read .*: .", error->message, 0, 0));
-  drop (folder);
+  remove_tree (folder);
 }
 
 static void
@@ -804,7 +787,7 @@ test_skipped_clips (void)
   assert_has (page, "<tr><td>&lt;b&gt;.mp4</td><td>it is empty</td></tr>");
   assert_has (page, "The evaluation was cut short");
   g_assert_null (strstr (page, "<b>0</b><span>skipped clips</span>"));
-  drop (folder);
+  remove_tree (folder);
 }
 
 static void
@@ -824,7 +807,7 @@ test_views (void)
   assert_has (page, "<h3>Each view by itself</h3>");
   assert_has (page, "<tr><td>&lt;front&gt;</td><td class=\"n\">3</td><td class=\"n\">50.0 %</td>");
   assert_has (page, "<tr><td>left</td><td class=\"n\">0</td>");
-  drop (folder);
+  remove_tree (folder);
 }
 
 static void
@@ -848,7 +831,7 @@ test_nothing (void)
   g_assert_error (error, G_FILE_ERROR, G_FILE_ERROR_NOENT);
   assert_has (error->message, "/none has no log.jsonl to compare with");
   g_clear_error (&error);
-  drop (folder);
+  remove_tree (folder);
 }
 
 int

@@ -1,6 +1,7 @@
 /* splits.c: which rows train, validate and test where a data set says it in more than one way, and
  * what is reported of contradictions.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "folder.h"
 #include "src/dataset/dataset.h"
 
 #include <string.h>
@@ -17,21 +18,6 @@ write_file (const gchar *name, const gchar *text)
   g_assert_cmpint (g_mkdir_with_parents (parent, 0755), ==, 0);
   g_assert_true (g_file_set_contents (path, text, -1, NULL));
   return path;
-}
-
-static void
-remove_tree (const gchar *path)
-{
-  GDir *entries = g_dir_open (path, 0, NULL);
-  const gchar *name;
-
-  while (entries && (name = g_dir_read_name (entries))) {
-    g_autofree gchar *full = g_build_filename (path, name, NULL);
-
-    remove_tree (full);
-  }
-  g_clear_pointer (&entries, g_dir_close);
-  g_remove (path);
 }
 
 static Cnn3dDataset *
