@@ -158,6 +158,16 @@ tile (GString *page, const gchar *value, const gchar *what)
   g_string_append (page, "</div>\n");
 }
 
+/* Below a list of the log's warnings and errors. */
+static void
+note_more (GString *page, const ReportLog *log)
+{
+  if (log->more_notices)
+    page_printf (page, "p", "note",
+        "The log has %" G_GUINT64_FORMAT " more warnings and errors, which are left out.",
+        log->more_notices);
+}
+
 static void
 head_tiles (GString *page, const ReportLog *log)
 {
@@ -230,10 +240,7 @@ run_page_checks (GString *page, const ReportLog *log, const ReportLog *other)
     g_string_append (page, "</td></tr>\n");
   }
   g_string_append (page, "</table>\n");
-  if (log->more_notices)
-    page_printf (page, "p", "note",
-        "The log has %" G_GUINT64_FORMAT " more warnings and errors, which are left out.",
-        log->more_notices);
+  note_more (page, log);
   g_string_append (page, "</section>\n");
 }
 
@@ -525,9 +532,6 @@ run_page_notices (GString *page, const ReportLog *log)
     g_string_append (page, "</tr>\n");
   }
   g_string_append (page, "</table>\n");
-  if (log->more_notices)
-    page_printf (page, "p", "note",
-        "The log has %" G_GUINT64_FORMAT " more warnings and errors, which are left out.",
-        log->more_notices);
+  note_more (page, log);
   g_string_append (page, "</section>\n");
 }
