@@ -108,23 +108,11 @@ print_skipped (const gchar *line, const DatasetFile *files, guint n, GPtrArray *
   return TRUE;
 }
 
-/* What follows `beginning` in its first line; NULL: it is in none. */
-static gchar *
-find_line (const gchar *text, const gchar *beginning)
-{
-  const gchar *found = strstr (text, beginning);
-
-  found = found ? found + strlen (beginning) : NULL;
-  return found ? g_strndup (found, strcspn (found, "\n")) : NULL;
-}
-
 /* Why gst-launch-1.0 ended, from its errors, a file in memory: what follows an error is less
  * telling. */
 static gchar *
 reason_of (gint fd, gint status)
 {
-  static const gchar *const beginnings[] = { "ERROR: from element ",
-    "cnn3d: ", "erroneous pipeline: ", "pipeline could not be constructed: " };
   g_autofree gchar *text = g_malloc0 (MOST_ERRORS + 1);
   gchar *reason = NULL;
   const gchar *line;
@@ -133,8 +121,9 @@ reason_of (gint fd, gint status)
     return g_strdup_printf ("signal %d (%s)", WTERMSIG (status), strsignal (WTERMSIG (status)));
   if (pread (fd, text, MOST_ERRORS, 0) < 0)
     return g_strdup (g_strerror (errno));
-  for (guint i = 0; !reason && i < G_N_ELEMENTS (beginnings); i++)
-    reason = find_line (text, beginnings[i]);
+  reason = launch_find_line (text, "ERROR: from element ");
+  if (!reason)
+    reason = launch_find_problem (text);
   if (reason)
     return reason;
   line = strrchr (g_strchomp (text), '\n');

@@ -256,17 +256,8 @@ reason_of (const Child *child, gint status)
 static gchar *
 problem_of (const Child *child, gint status)
 {
-  static const gchar *const bad[] = {
-    "cnn3d: ", "erroneous pipeline: ", "pipeline could not be constructed: "
-  };
-  const gchar *line = NULL;
-
-  for (guint i = 0; !line && i < G_N_ELEMENTS (bad); i++)
-    if ((line = strstr (child->said->str, bad[i])))
-      line += strlen (bad[i]);
-  return line && WIFEXITED (status) && WEXITSTATUS (status) != 0
-      ? g_strndup (line, strcspn (line, "\n"))
-      : NULL;
+  return WIFEXITED (status) && WEXITSTATUS (status) != 0 ? launch_find_problem (child->said->str)
+                                                         : NULL;
 }
 
 static void

@@ -187,3 +187,24 @@ no_process:
   *stopped = FALSE;
   return TOOL_FAILED;
 }
+
+gchar *
+launch_find_line (const gchar *said, const gchar *beginning)
+{
+  const gchar *found = strstr (said, beginning);
+
+  found = found ? found + strlen (beginning) : NULL;
+  return found ? g_strndup (found, strcspn (found, "\n")) : NULL;
+}
+
+gchar *
+launch_find_problem (const gchar *said)
+{
+  gchar *problem = launch_find_line (said, "cnn3d: ");
+
+  if (!problem)
+    problem = launch_find_line (said, "erroneous pipeline: ");
+  if (!problem)
+    problem = launch_find_line (said, "pipeline could not be constructed: ");
+  return problem;
+}

@@ -21,4 +21,10 @@ int launch_become (gchar **words);
  * 128 plus the number of the signal. */
 int launch_wait (gchar **words, gboolean *stopped);
 
+/* What follows `beginning` in its line, of the first that has it. g_free(); NULL: none has. */
+gchar *launch_find_line (const gchar *said, const gchar *beginning);
+/* A problem of the program or the plugins, not of a clip, in what gst-launch-1.0 said. g_free();
+ * NULL: there is none. */
+gchar *launch_find_problem (const gchar *said);
+
 #endif

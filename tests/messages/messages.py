@@ -35,6 +35,7 @@ OTHER_CALLS = """
     gst_element_class_set_static_metadata GST_*_CAPS* GST_VIDEO_CAPS_MAKE* GST_PLUGIN_DEFINE g_option_context_*
     g_set_prgname asm _Pragma strstr strchr strcspn strspn strcmp strlen g_strsplit printf puts fputs page_* fact_of tile
     bytes_row cnn3d_canvas_* g_date_time_format json_* cnn3d_temporary_take g_type_register_static_simple describe_* memcmp
+    launch_find_line
 """.split()
 # (files, call or - for none, or *): places whose texts are not messages
 OTHER_PLACES = [
