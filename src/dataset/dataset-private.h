@@ -128,6 +128,13 @@ gboolean cnn3d_views_want (Cnn3dDataset *dataset, const gchar *names, GError **e
 gboolean cnn3d_views_finish (
     Cnn3dDataset *dataset, const Cnn3dDatasetParams *params, GError **error);
 
+/* Whether a file of its own says what validates. */
+static inline gboolean
+cnn3d_has_val_location (const Cnn3dDatasetParams *params)
+{
+  return params->val_location && *params->val_location;
+}
+
 /* Fills split[] and n_split[] from the rows. */
 gboolean cnn3d_split_rows (Cnn3dDataset *dataset, const Cnn3dDatasetParams *params, GError **error);
 /* The passes that a row belongs to, by its split, source and fold; CNN3D_PASSES_ALL: none. */

@@ -104,7 +104,7 @@ untrained:
   g_set_error (error, CNN3D_DATASET_ERROR, CNN3D_DATASET_ERROR_CLASSES,
       "%s: the validation clip \"%s\" is of class \"%s\", which no training clip is of; correct "
       "the label, or add training clips of that class",
-      params->val_location && *params->val_location ? params->val_location : params->location,
+      cnn3d_has_val_location (params) ? params->val_location : params->location,
       dataset->arena.data + row->path, dataset->classes[row->label]);
 done:
   g_free (trained);
@@ -130,7 +130,7 @@ check_params (const Cnn3dDatasetParams *params, GError **error)
     g_set_error (error, CNN3D_DATASET_ERROR, CNN3D_DATASET_ERROR_PARAMS,
         "fold is %u, but num-folds is %u; fold counts from 0 to %u", params->fold,
         params->num_folds, params->num_folds - 1);
-  else if (params->num_folds > 0 && params->val_location && *params->val_location)
+  else if (params->num_folds > 0 && cnn3d_has_val_location (params))
     g_set_error_literal (error, CNN3D_DATASET_ERROR, CNN3D_DATASET_ERROR_PARAMS,
         "Both num-folds and val-location are set; set only one of them");
   else
@@ -153,7 +153,7 @@ cnn3d_dataset_new (const Cnn3dDatasetParams *params, GError **error)
   if (!cnn3d_views_want (dataset, params->views, error)
       || !cnn3d_readers_read (dataset, params, params->location, 0, error))
     goto failed;
-  if (params->val_location && *params->val_location
+  if (cnn3d_has_val_location (params)
       && !cnn3d_readers_read (dataset, params, params->val_location, 1, error))
     goto failed;
   number_classes (dataset);

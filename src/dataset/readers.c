@@ -163,13 +163,13 @@ choose_reader (Cnn3dReading *reading)
 static gboolean
 check_settings (const Cnn3dReading *reading, const Cnn3dReader *reader, GError **error)
 {
-  const gchar *annotator = reading->params->annotator, *background = reading->params->background;
+  const gchar *annotator = reading->params->annotator;
 
   if (annotator && *annotator && !reader->annotators)
     g_set_error (error, CNN3D_DATASET_ERROR, CNN3D_DATASET_ERROR_PARAMS,
         "%s: annotator is set, but this format (%s) does not say who annotated; unset it",
         reading->location, reader->name);
-  else if (background && *background && !reader->background)
+  else if (cnn3d_reading_has_background (reading) && !reader->background)
     g_set_error (error, CNN3D_DATASET_ERROR, CNN3D_DATASET_ERROR_PARAMS,
         "%s: background is set, but this format (%s) does not say what of a video has no label; "
         "unset it",

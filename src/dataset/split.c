@@ -217,12 +217,6 @@ wrong_number:
   return FALSE;
 }
 
-static gboolean
-has_val_location (const Cnn3dDatasetParams *params)
-{
-  return params->val_location && *params->val_location;
-}
-
 Cnn3dPasses
 cnn3d_split_passes (const Cnn3dDatasetParams *params, const Cnn3dRow *row)
 {
@@ -234,7 +228,7 @@ cnn3d_split_passes (const Cnn3dDatasetParams *params, const Cnn3dRow *row)
     return row->fold == params->fold ? CNN3D_PASSES_VAL : CNN3D_PASSES_TRAIN;
   if (row->split != CNN3D_SPLIT_VAL)
     return CNN3D_PASSES_TRAIN;
-  return has_val_location (params) ? CNN3D_PASSES_ALL : CNN3D_PASSES_VAL;
+  return cnn3d_has_val_location (params) ? CNN3D_PASSES_ALL : CNN3D_PASSES_VAL;
 }
 
 /* Notes rows whose split and file contradict each other: val_location says what validates. */
@@ -245,7 +239,7 @@ note_contradictions (Cnn3dDataset *dataset, const Cnn3dDatasetParams *params)
   const gchar *first = NULL;
 
   /* nothing validates in a test, which rows of split test alone are for */
-  if (!has_val_location (params) || params->passes == CNN3D_PASSES_TEST)
+  if (!cnn3d_has_val_location (params) || params->passes == CNN3D_PASSES_TEST)
     return;
   for (guint i = 0; i < dataset->rows->len; i++) {
     const Cnn3dRow *row = &g_array_index (dataset->rows, Cnn3dRow, i);
@@ -275,7 +269,7 @@ note_contradictions (Cnn3dDataset *dataset, const Cnn3dDatasetParams *params)
 static gboolean
 all_test (const Cnn3dDataset *dataset, const Cnn3dDatasetParams *params)
 {
-  if (params->num_folds > 0 || has_val_location (params))
+  if (params->num_folds > 0 || cnn3d_has_val_location (params))
     return FALSE;
   for (guint i = 0; i < dataset->rows->len; i++)
     if (g_array_index (dataset->rows, Cnn3dRow, i).split != CNN3D_SPLIT_NONE)
@@ -297,8 +291,8 @@ is_empty (Cnn3dDataset *dataset, const Cnn3dDatasetParams *params, GError **erro
         "%s: none of its %u clips is for training; mark some as train in the split column, or "
         "leave it empty",
         params->location, n_clips);
-  else if ((passes == CNN3D_PASSES_ALL || passes == CNN3D_PASSES_VAL) && has_val_location (params)
-      && dataset->n_split[FALSE] == 0)
+  else if ((passes == CNN3D_PASSES_ALL || passes == CNN3D_PASSES_VAL)
+      && cnn3d_has_val_location (params) && dataset->n_split[FALSE] == 0)
     g_set_error (error, CNN3D_DATASET_ERROR, CNN3D_DATASET_ERROR_EMPTY,
         "%s: none of its clips is for validation; those of split test only come with passes=test, "
         "so empty their split to validate on them",

@@ -408,7 +408,7 @@ note_samples (Cnn3dDataset *dataset, guint source, const gchar *location)
 gboolean
 cnn3d_views_finish (Cnn3dDataset *dataset, const Cnn3dDatasetParams *params, GError **error)
 {
-  const gboolean val = params->val_location && *params->val_location;
+  const gboolean val = cnn3d_has_val_location (params);
 
   if (!dataset->has_views[0] && !dataset->has_views[1])
     return TRUE;
