@@ -2,8 +2,8 @@
  *
  * last.safetensors holds the weights, by PyTorch's names, and its metadata names the file with the
  * rest of the state (optimizer, position, metrics). The state file is written first, under a new
- * name (statename.c): the rename of last.safetensors makes the new checkpoint the valid one, and only then is the
- * old state file removed. best.safetensors (and epoch-*, with save-top-k above 1) hold weights
+ * name (statename.c): the rename of last.safetensors makes the new checkpoint the valid one, and
+ * only then is the old state file removed. best.safetensors (and epoch-*, with save-top-k above 1) hold weights
  * only.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "src/temporary.h"

@@ -1,9 +1,8 @@
 /* statename.c: names of state files.
  *
- * last-STEP-POSITION-DIGEST.state, the digest being of the tensors in it, or of its metadata if it has
- * none. So a run never writes over
- * the state that another run's last.safetensors names, and last.safetensors is not resumed with
- * another run's state. Equal runs have equal names.
+ * last-STEP-POSITION-DIGEST.state, the digest being of the tensors in it, or of its metadata if it
+ * has none. So a run never writes over the state that another run's last.safetensors names, and
+ * last.safetensors is not resumed with another run's state. Equal runs have equal names.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "src/train/trainer-private.h"
 
@@ -77,8 +76,7 @@ cnn3d_state_check_name (const gchar *path, GError **error)
     return TRUE;
   g_set_error (error, CNN3D_SESSION_ERROR, CNN3D_SESSION_ERROR_CHECKPOINT,
       "%s is another state than that of the weights beside it, or damaged: restore the file, or "
-      "use "
-      "resume=never to start over",
+      "use resume=never to start over",
       path);
   return FALSE;
 }
