@@ -72,6 +72,8 @@ struct _GstCnn3dTrain {
   TrainMetrics metrics;
   guint rank, ranks; /* of the current run, or the last one */
 
+  GstPadEventFunction base_event; /* the base class's */
+
   /* from READY to READY; under the pad's stream lock, because FLUSH_STOP arrives in every state */
   TrainRun *run;
 };
@@ -121,6 +123,25 @@ gst_cnn3d_train_event (GstBaseSink *sink, GstEvent *event)
   }
 
   return GST_BASE_SINK_CLASS (gst_cnn3d_train_parent_class)->event (sink, event);
+}
+
+/* After the EOS that ends training early the base class refuses caps, of which upstream makes an error
+ * before it learns, from the buffer that follows them, that no more are wanted. */
+static gboolean
+gst_cnn3d_train_pad_event (GstPad *pad, GstObject *parent, GstEvent *event)
+{
+  GstCnn3dTrain *self = GST_CNN3D_TRAIN (parent);
+  GstCaps *caps;
+  gboolean ret;
+
+  if (GST_EVENT_TYPE (event) != GST_EVENT_CAPS || !self->run || !train_run_ends_stream (self->run))
+    return self->base_event (pad, parent, event);
+
+  gst_event_parse_caps (event, &caps);
+  ret = gst_cnn3d_train_set_caps (GST_BASE_SINK (self), caps);
+  gst_event_unref (event);
+
+  return ret;
 }
 
 static GstFlowReturn
@@ -472,6 +493,8 @@ gst_cnn3d_train_init (GstCnn3dTrain *self)
 
   settings_init (&train_settings, &self->settings);
   self->preset = train_preset_new ();
+  self->base_event = GST_PAD_EVENTFUNC (GST_BASE_SINK_PAD (sink));
+  gst_pad_set_event_function (GST_BASE_SINK_PAD (sink), gst_cnn3d_train_pad_event);
   self->metrics.loss_scale = 1;
   self->ranks = 1;
   /* every batch counts, regardless of its time; none is kept */

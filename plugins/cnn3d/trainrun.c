@@ -368,9 +368,8 @@ take_custom_event (TrainRun *self, GstEvent *event)
   }
 }
 
-/* Whether training has ended before the stream, which can end with it. */
-static gboolean
-ends_stream (TrainRun *self)
+gboolean
+train_run_ends_stream (TrainRun *self)
 {
   return self->end.stopped && (self->flow != GST_FLOW_OK || !train_run_shares_stream (self));
 }
@@ -422,7 +421,7 @@ train_run_event (TrainRun *self, GstEvent *event)
       break;
   }
 
-  return ends_stream (self);
+  return train_run_ends_stream (self);
 }
 
 GstFlowReturn
@@ -431,7 +430,7 @@ train_run_batch (TrainRun *self, GstBuffer *buffer)
   if (self->flow != GST_FLOW_OK || self->resume.state == RESUME_SEEKING)
     return self->flow;
   if (self->end.stopped)
-    return ends_stream (self) ? GST_FLOW_EOS : GST_FLOW_OK;
+    return train_run_ends_stream (self) ? GST_FLOW_EOS : GST_FLOW_OK;
   if (!self->stream.known)
     return GST_FLOW_NOT_NEGOTIATED;
   if (!self->at.open) {
@@ -445,7 +444,7 @@ train_run_batch (TrainRun *self, GstBuffer *buffer)
     if (!self->at.open) {
       if (self->at.over)
         self->at.position += self->stream.layout.clips;
-      return ends_stream (self) ? GST_FLOW_EOS : self->flow;
+      return train_run_ends_stream (self) ? GST_FLOW_EOS : self->flow;
     }
   }
   if (self->pass.training && self->stream.layout.clips > self->max_clips)

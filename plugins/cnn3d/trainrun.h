@@ -43,9 +43,11 @@ void train_run_place (const TrainRun *run, guint *rank, guint *ranks);
 
 /* FALSE if an earlier clip had another shape; an error is posted. */
 gboolean train_run_set_layout (TrainRun *run, const TensorLayout *layout);
+/* Whether the stream is to end now, because training is complete, patience has run out or another rank was
+ * stopped, and nothing else uses the stream. */
+gboolean train_run_ends_stream (TrainRun *run);
 /* Handles segments, clip-classes, clip-epoch, clip-epoch-done and EOS. The
- * caller keeps ownership of the event. TRUE: the stream is to end now, because training is complete
- * or patience has run out, and nothing else uses the stream. */
+ * caller keeps ownership of the event. Returns train_run_ends_stream(). */
 gboolean train_run_event (TrainRun *run, GstEvent *event);
 GstFlowReturn train_run_batch (TrainRun *run, GstBuffer *buffer);
 

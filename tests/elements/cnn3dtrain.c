@@ -632,7 +632,8 @@ test_prefix (void)
   g_free (from);
 }
 
-/* An epoch without improvement: EOS from the element itself, then no more batches are accepted. */
+/* An epoch without improvement: EOS from the element itself, then no more batches are accepted, and a batch
+ * of another size, which caps precede, is no error either. */
 static void
 test_patience (void)
 {
@@ -651,6 +652,9 @@ test_patience (void)
   g_assert_nonnull (message);
   gst_message_unref (message);
   g_assert_cmpint (gst_harness_push (r.h, make_batch (0, 4, UINT8_INT32)), ==, GST_FLOW_EOS);
+  push_caps (&r, CAPS ("uint8", "int32", "2"));
+  g_assert_cmpint (gst_harness_push (r.h, make_batch (0, 2, UINT8_INT32)), ==, GST_FLOW_EOS);
+  assert_no_error (&r);
   rig_free (&r);
 }
 
