@@ -3,6 +3,7 @@
 #include "src/dataset/digest.h"
 #include "src/dataset/order.h"
 
+#include <math.h>
 #include <string.h>
 #include <glib/gstdio.h>
 
@@ -593,6 +594,43 @@ test_digest (void)
   cnn3d_digest_clear (&whole);
 }
 
+/* A digest is the same in all versions: the sum of the rows' checksums, with times as GLib writes them. */
+static void
+test_digest_of_times (void)
+{
+  static const gdouble times[] = { 0, 0.1, 0.125, 0.2, 0.25, 0.5, 0.625, 0.9, 1, 1.0000001, 7.875,
+    9.999, 10, 12.3, 100.5, 59999.375, 4294967294.5, 4294967295, 4294967296, 1e15, 1e18, INFINITY };
+  guint64 sum[4] = { 0 };
+  Cnn3dDigest digest;
+  g_autofree gchar *expected = NULL;
+  g_autoptr (GString) rows = g_string_new ("path,label,start,end,split\n");
+
+  for (guint i = 0; i + 1 < G_N_ELEMENTS (times); i++) {
+    gchar start[G_ASCII_DTOSTR_BUF_SIZE], end[G_ASCII_DTOSTR_BUF_SIZE];
+    GChecksum *checksum = g_checksum_new (G_CHECKSUM_SHA256);
+    const gchar *const fields[] = { "train", "a.mp4", start, end };
+    guint64 words[4];
+    gsize size = sizeof words;
+
+    g_ascii_dtostr (start, sizeof start, times[i]);
+    g_ascii_dtostr (end, sizeof end, times[i + 1]);
+    g_string_append_printf (rows, "a.mp4,%s,%s,%s,train\n", i % 2 ? "x" : "y", start,
+        isfinite (times[i + 1]) ? end : "");
+    for (guint f = 0; f < G_N_ELEMENTS (fields); f++)
+      g_checksum_update (checksum, (const guchar *) fields[f], strlen (fields[f]) + 1);
+    g_checksum_get_digest (checksum, (guint8 *) words, &size);
+    for (guint w = 0; w < 4; w++)
+      sum[w] += GUINT64_FROM_LE (words[w]);
+    g_checksum_free (checksum);
+  }
+  expected = g_strdup_printf ("%016" G_GINT64_MODIFIER "x%016" G_GINT64_MODIFIER
+                              "x%016" G_GINT64_MODIFIER "x%016" G_GINT64_MODIFIER "x",
+      sum[0], sum[1], sum[2], sum[3]);
+  digest = digest_of (rows->str, 0, 0, CNN3D_SAMPLING_NONE);
+  g_assert_cmpstr (digest.clips, ==, expected);
+  cnn3d_digest_clear (&digest);
+}
+
 int
 main (int argc, char **argv)
 {
@@ -605,6 +643,7 @@ main (int argc, char **argv)
   g_test_add_func ("/order/bad-params", test_bad_params);
   g_test_add_func ("/order/limit", test_limit);
   g_test_add_func ("/order/digest", test_digest);
+  g_test_add_func ("/order/digest/times", test_digest_of_times);
   g_test_add_func ("/folds/groups", test_groups);
   g_test_add_func ("/folds/paths", test_paths);
   g_test_add_func ("/folds/column", test_fold_column);
