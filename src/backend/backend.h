@@ -12,7 +12,7 @@
 #include "src/network/network.h"
 #include "src/plan/plan.h"
 
-#define CNN3D_BACKEND_ABI 12
+#define CNN3D_BACKEND_ABI 13
 
 #define CNN3D_BACKEND_ERROR (cnn3d_backend_error_quark ())
 CNN3D_API GQuark cnn3d_backend_error_quark (void);
@@ -294,18 +294,20 @@ typedef struct {
    * running work. */
   gboolean (*square_pieces) (
       Cnn3dModel *model, const Cnn3dArrays *arrays, gdouble *pieces, GError **error);
-  /* to[i] += from[i], or, unless `adds`, to[i] = from[i]; from: NULL for zeros. Both on the device. Where
-   * memory is the host's, in any thread, beside other work. */
-  gboolean (*add) (
-      Cnn3dDevice *device, gfloat *to, const gfloat *from, gsize n, gboolean adds, GError **error);
+  /* to[i] += from[i], or, unless `adds`, to[i] = from[i]; from: NULL for zeros. Both on the device.
+   * beside: in the order of stream(), not of the device's work; where memory is the host's, in any
+   * thread. */
+  gboolean (*add) (Cnn3dDevice *device, gfloat *to, const gfloat *from, gsize n, gboolean adds,
+      gboolean beside, GError **error);
 
   /* Checks what open() checks first of the index-th device. Returns a name that no other device of any
    * machine has, to be freed with g_free(); NULL with error. The function is NULL where stream() is. */
   gchar *(*identify) (gint index, GError **error);
-  /* The stream of the device's work, for others' work in its order; this thread works for the device
-   * from then on. NULL with error. The function is NULL where memory is the host's. */
+  /* The stream for others' work, always the same one: what is put on it from now on begins after the
+   * device's work so far, which does not wait for it. This thread works for the device from then on.
+   * NULL with error. The function is NULL where memory is the host's. */
   gpointer (*stream) (Cnn3dDevice *device, GError **error);
-  /* Whether work is left, without waiting. FALSE with error: some has failed. */
+  /* Whether work is left on that stream, without waiting. FALSE with error: some has failed. */
   gboolean (*busy) (Cnn3dDevice *device, gboolean *busy, GError **error);
   gboolean syncs; /* programs may have `syncs` */
 } Cnn3dBackend;

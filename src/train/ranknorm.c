@@ -115,7 +115,7 @@ cnn3d_ranks_clear_statistics (Cnn3dTrainer *t, GError **error)
   return n == 0
       || (t->s.backend->fetch (
               t->s.device, t->ranks->statistics, statistics, n * sizeof (gfloat), error)
-          && t->s.backend->add (t->s.device, statistics, NULL, n, FALSE, error));
+          && t->s.backend->add (t->s.device, statistics, NULL, n, FALSE, FALSE, error));
 }
 
 /* The statistics where the host reads and writes them. NULL with error. */

@@ -1,10 +1,11 @@
 /* rankreduce.c: the gradients of a round are added up, bucket by bucket from the end, by the owners of
  * their segments.
  *
- * Where ranks compute on CPUs, a thread does that while the backward pass computes the gradients of the
- * buckets before. It begins with the batch, as the ranks have to know first which of them have one, and
- * ends before the round does. Until then it alone uses the transport, and the fields of TrainerRanks
- * that an exchange fills in.
+ * That goes on while the backward pass computes the gradients of the buckets before, from the beginning of
+ * the batch, when the ranks learn which of them have one, to the end of the round. Where ranks compute on
+ * CPUs, a thread does it, which alone uses the transport until then, and the fields of TrainerRanks that an
+ * exchange fills in. On GPUs a bucket's exchange is put on their stream for others' work after the part of
+ * the backward pass that completes it.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "src/train/ranks-private.h"
 
@@ -53,29 +54,45 @@ reduce_chunk (Cnn3dTrainer *t, guint bucket, gsize c, GError **error)
   for (guint r = 0; r < k->size; r++) {
     if (!k->taken[r])
       continue;
-    if (!t->s.backend->add (t->s.device, sum, k->to[r], n, summed, error))
+    if (!t->s.backend->add (t->s.device, sum, k->to[r], n, summed, TRUE, error))
       return FALSE;
     summed = TRUE;
   }
   return TRUE;
 }
 
-gboolean
-cnn3d_ranks_reduce (Cnn3dTrainer *t, GError **error)
+static gboolean
+reduce_bucket (Cnn3dTrainer *t, guint bucket, GError **error)
+{
+  TrainerRanks *k = t->ranks;
+  const gsize end = cnn3d_ranks_longest (k, bucket);
+
+  for (gsize c = 0; c < end; c += k->chunk)
+    if (!reduce_chunk (t, bucket, c, error))
+      return FALSE;
+  return TRUE;
+}
+
+/* buckets: that are left of the round, from the first on. */
+static gboolean
+reduce (Cnn3dTrainer *t, guint buckets, GError **error)
 {
   TrainerRanks *k = t->ranks;
 
-  for (guint b = k->slices->n_buckets; b-- > 0;) {
-    const gsize end = cnn3d_ranks_longest (k, b);
-
-    wait_for (k, b);
-    for (gsize c = 0; c < end; c += k->chunk)
-      if (!reduce_chunk (t, b, c, error))
-        return FALSE;
+  while (buckets-- > 0) {
+    wait_for (k, buckets);
+    if (!reduce_bucket (t, buckets, error))
+      return FALSE;
   }
   for (guint r = 0; r < k->size; r++)
     k->summed |= k->reports[r].state == STATE_BATCH;
   return cnn3d_comm_settle (k->comm, error);
+}
+
+gboolean
+cnn3d_ranks_reduce (Cnn3dTrainer *t, GError **error)
+{
+  return reduce (t, t->ranks->slices->n_buckets, error);
 }
 
 /* --- beside the computation --- */
@@ -126,8 +143,41 @@ cnn3d_ranks_begin_exchange (Cnn3dTrainer *t, gboolean batch, GError **error)
   k->broken = FALSE;
   if (!batch)
     return meet_and_reduce (t, STATE_IDLE, error);
+  if (t->s.backend->stream)
+    return k->posts = cnn3d_ranks_meet (t, STATE_BATCH, NULL, 0, NULL, error);
   k->thread = g_thread_try_new ("ranks", exchange_thread, t, error);
   return k->thread != NULL;
+}
+
+/* The gradients of a bucket are complete, or will be after the GPU's work so far. */
+static gboolean
+complete (Cnn3dTrainer *t, guint bucket, GError **error)
+{
+  TrainerRanks *k = t->ranks;
+
+  if (k->posts && !reduce_bucket (t, bucket, error)) {
+    /* the others do not know how far it came */
+    k->posts = FALSE;
+    return FALSE;
+  }
+  set_incomplete (k, bucket);
+  return TRUE;
+}
+
+/* Ends an exchange on GPUs. */
+static gboolean
+settle (Cnn3dTrainer *t, GError **error)
+{
+  TrainerRanks *k = t->ranks;
+  const guint left = k->incomplete;
+
+  k->posts = FALSE;
+  /* of a batch that failed, too: the others wait for them */
+  set_incomplete (k, 0);
+  if (!reduce (t, left, error))
+    return FALSE;
+  k->state = RANKS_TOGETHER;
+  return TRUE;
 }
 
 gboolean
@@ -136,6 +186,8 @@ cnn3d_ranks_end_exchange (Cnn3dTrainer *t, GError **error)
   TrainerRanks *k = t->ranks;
   GError *failure;
 
+  if (k->posts)
+    return settle (t, error);
   if (!k->thread)
     return TRUE;
   /* of a batch that failed, too: the others wait for them */
@@ -156,7 +208,7 @@ cnn3d_ranks_run (Cnn3dTrainer *t, const Cnn3dSessionProgram *p, const Cnn3dBindi
   TrainerRanks *k = t->ranks;
   guint done = 0;
 
-  if (!k->thread)
+  if (!k->thread && !k->posts)
     return backend->run (p->program, plan->steps, plan->n_steps, binding, results, error);
   for (guint b = k->slices->n_buckets; b-- > 0;) {
     const guint end = cnn3d_rank_bucket_steps (k->slices, t->s.layout, t->s.net, plan, b);
@@ -170,7 +222,8 @@ cnn3d_ranks_run (Cnn3dTrainer *t, const Cnn3dSessionProgram *p, const Cnn3dBindi
             p->program, plan->steps + done, end - done, binding, done ? NULL : results, error))
       return FALSE;
     done = MAX (done, end);
-    set_incomplete (k, b);
+    if (!complete (t, b, error))
+      return FALSE;
   }
   return done == plan->n_steps
       || backend->run (p->program, plan->steps + done, plan->n_steps - done, binding, NULL, error);

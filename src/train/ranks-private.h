@@ -46,7 +46,8 @@ struct _TrainerRanks {
   gboolean sums_follow; /* of this round */
   Cnn3dSync sync;
   gboolean overlaps; /* gradients are exchanged beside the computation: rankreduce.c */
-  GThread *thread;   /* NULL: no batch is under way, or they are not */
+  GThread *thread;   /* on CPUs; NULL: no batch is under way, or they are not */
+  gboolean posts;    /* on GPUs: a batch is under way, and they are */
   GMutex lock;
   GCond completed;
   guint incomplete;    /* buckets whose gradients are not complete, from the first on */

@@ -8,9 +8,15 @@
 #define CHUNK ((gsize) 1 << 18)
 
 gboolean
-cnn3d_ranks_overlap (gboolean gpu, gsize sums)
+cnn3d_ranks_offload (const Cnn3dBackend *backend, Cnn3dRecompute recompute)
 {
-  return !gpu && !sums;
+  return backend->stream && recompute == CNN3D_RECOMPUTE_OFFLOAD;
+}
+
+gboolean
+cnn3d_ranks_overlap (gboolean offloads, gsize sums)
+{
+  return !offloads && !sums;
 }
 
 TrainerRanksSizes
@@ -18,7 +24,7 @@ cnn3d_ranks_sizes (const Cnn3dWeightLayout *layout, guint n_params, const gboole
     const TrainerRanksParams *params)
 {
   const guint size = params->size;
-  const gboolean overlaps = cnn3d_ranks_overlap (params->gpu, params->sums);
+  const gboolean overlaps = cnn3d_ranks_overlap (params->offloads, params->sums);
   g_autoptr (RankSlices) slices =
       cnn3d_rank_slices_new (layout, n_params, trained, size, !overlaps);
   const gsize statistics = layout->total - layout->trained;
@@ -92,7 +98,8 @@ cnn3d_ranks_sizes_of (const Cnn3dTrainer *t)
 {
   const TrainerRanksParams params = { cnn3d_comm_rank (t->params.comm), t->params.ranks,
     cnn3d_ranks_need_norms (t->s.backend, &t->params), !t->norm_frozen,
-    t->s.backend->stream != NULL, t->fit.most_sums, t->fit.sums };
+    t->s.backend->stream != NULL, cnn3d_ranks_offload (t->s.backend, t->fit.recompute),
+    t->fit.most_sums, t->fit.sums };
 
   return cnn3d_ranks_sizes (t->s.layout, t->s.net->n_weights, t->trained, &params);
 }
@@ -137,7 +144,8 @@ cnn3d_ranks_new (Cnn3dTrainer *t, GError **error)
 
   g_mutex_init (&k->lock);
   g_cond_init (&k->completed);
-  k->overlaps = cnn3d_ranks_overlap (t->s.backend->stream != NULL, t->fit.sums);
+  k->overlaps =
+      cnn3d_ranks_overlap (cnn3d_ranks_offload (t->s.backend, t->fit.recompute), t->fit.sums);
   k->comm = t->params.comm;
   k->rank = cnn3d_comm_rank (k->comm);
   k->size = cnn3d_comm_size (k->comm);
@@ -205,7 +213,8 @@ gboolean
 cnn3d_ranks_gather (Cnn3dTrainer *t, const gfloat *slice, GError **error)
 {
   /* what does not train is in no slice */
-  return t->s.backend->add (t->s.device, t->gradients, NULL, t->s.layout->trained, FALSE, error)
+  return t->s.backend->add (
+             t->s.device, t->gradients, NULL, t->s.layout->trained, FALSE, FALSE, error)
       && gather (t, slice, t->gradients, FALSE, error);
 }
 
@@ -217,8 +226,8 @@ cnn3d_ranks_take_slice (Cnn3dTrainer *t, gfloat *slice, GError **error)
   for (guint b = 0; b < slices->n_buckets; b++) {
     const RankSegment *own = cnn3d_rank_segment (slices, b, t->ranks->rank);
 
-    if (!t->s.backend->add (
-            t->s.device, slice + own->at, t->gradients + own->from, own->count, FALSE, error))
+    if (!t->s.backend->add (t->s.device, slice + own->at, t->gradients + own->from, own->count,
+            FALSE, FALSE, error))
       return FALSE;
   }
   return TRUE;

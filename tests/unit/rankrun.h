@@ -48,10 +48,10 @@ take_progress (
   save_if_due (t, progress);
 }
 
+/* sent: bytes, before the last batch. */
 static inline void
-close_groups (Cnn3dTrainer *t, const Cnn3dTrainerParams *p, const Cnn3dBatch *next)
+close_groups (Cnn3dTrainer *t, const Cnn3dTrainerParams *p, const Cnn3dBatch *next, guint64 sent)
 {
-  const guint64 sent = sent_by (p);
   g_autoptr (GError) error = NULL;
   Cnn3dProgress progress;
 
@@ -79,7 +79,7 @@ run_pass (Cnn3dTrainer *t, const Cnn3dTrainerParams *p, const Job *job, guint64 
   gint32 labels[BATCH];
   Cnn3dPassResult result;
   Cnn3dProgress progress;
-  guint64 sent;
+  guint64 sent = 0;
 
   begin (t, position);
   for (guint64 begins = first; begins < end; begins += BATCH) {
@@ -96,13 +96,13 @@ run_pass (Cnn3dTrainer *t, const Cnn3dTrainerParams *p, const Job *job, guint64 
       continue;
     cnn3d_trainer_stage (t, &batch, &error);
     g_assert_no_error (error);
-    close_groups (t, p, &batch);
+    close_groups (t, p, &batch, sent);
     sent = sent_by (p);
     cnn3d_trainer_start (t, &progress, &error);
     g_assert_no_error (error);
     take_progress (t, p, &progress, sent);
   }
-  close_groups (t, p, NULL);
+  close_groups (t, p, NULL, sent);
   cnn3d_trainer_end_pass (t, end, &result, &error);
   g_assert_no_error (error);
   if (result.checkpoint_due)

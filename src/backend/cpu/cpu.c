@@ -369,7 +369,8 @@ square_pieces (Cnn3dModel *m, const Cnn3dArrays *a, gdouble *pieces, GError **er
 }
 
 static gboolean
-add (Cnn3dDevice *d, gfloat *to, const gfloat *from, gsize n, gboolean adds, GError **error)
+add (Cnn3dDevice *d, gfloat *to, const gfloat *from, gsize n, gboolean adds, gboolean beside,
+    GError **error)
 {
   if (!from)
     memset (to, 0, adds ? 0 : n * sizeof *to);

@@ -42,8 +42,8 @@ gboolean cuda_update_all (Cnn3dModel *m, const Cnn3dArrays *arrays, const Cnn3dU
     gdouble *squares, GError **error);
 gboolean cuda_square_slice (
     Cnn3dModel *m, const Cnn3dArrays *arrays, gdouble *pieces, GError **error);
-gboolean cuda_add (
-    Cnn3dDevice *d, gfloat *to, const gfloat *from, gsize n, gboolean adds, GError **error);
+gboolean cuda_add (Cnn3dDevice *d, gfloat *to, const gfloat *from, gsize n, gboolean adds,
+    gboolean beside, GError **error);
 gpointer cuda_stream (Cnn3dDevice *d, GError **error);
 gboolean cuda_busy (Cnn3dDevice *d, gboolean *busy, GError **error);
 

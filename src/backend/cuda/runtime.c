@@ -235,6 +235,8 @@ cuda_here_close (Cnn3dDevice *d)
     cudaStreamSynchronize (h->work);
   if (h->copies)
     cudaStreamSynchronize (h->copies);
+  if (h->others)
+    cudaStreamSynchronize (h->others);
   cuda_dnn_gpu_free (&d->dnn);
   for (guint i = 0; i < CUDA_BOUNCES; i++) {
     if (h->bounces[i].memory)
@@ -252,6 +254,10 @@ cuda_here_close (Cnn3dDevice *d)
     cudaEventDestroy (h->begin);
   if (h->staged)
     cudaEventDestroy (h->staged);
+  if (h->reached)
+    cudaEventDestroy (h->reached);
+  if (h->others)
+    cudaStreamDestroy (h->others);
   if (h->copies)
     cudaStreamDestroy (h->copies);
   if (h->work)
@@ -494,16 +500,26 @@ cuda_finish (Cnn3dDevice *d, GError **error)
 gpointer
 cuda_stream (Cnn3dDevice *d, GError **error)
 {
-  if (!cuda_enter (d, error))
+  CudaHere *h = d->here;
+
+  if (!cuda_enter (d, error)
+      || (!h->others
+          && !cuda_ok (cudaStreamCreateWithFlags (&h->others, cudaStreamNonBlocking),
+              "cannot create the stream of exchanges", error))
+      || (!h->reached
+          && !cuda_ok (cudaEventCreateWithFlags (&h->reached, cudaEventDisableTiming),
+              "cannot create an event", error))
+      || !cuda_ok (cudaEventRecord (h->reached, h->work), "an exchange failed", error)
+      || !cuda_ok (cudaStreamWaitEvent (h->others, h->reached, 0), "an exchange failed", error))
     return NULL;
-  d->here->shared = TRUE;
-  return d->here->work;
+  h->shared = TRUE;
+  return h->others;
 }
 
 gboolean
 cuda_busy (Cnn3dDevice *d, gboolean *busy, GError **error)
 {
-  const cudaError_t status = cudaStreamQuery (d->here->work);
+  const cudaError_t status = cudaStreamQuery (d->here->others);
 
   *busy = status == cudaErrorNotReady;
   return *busy || cuda_ok (status, "the GPU failed while it computed", error);

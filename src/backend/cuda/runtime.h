@@ -1,6 +1,7 @@
 /* runtime.h: a GPU of this machine: its memory, and the order of its work.
  *
- * All computation is put on one stream, and copies of batches on another, which runs concurrently.
+ * All computation is put on one stream; copies of batches, and what ranks exchange, on two others, which
+ * run concurrently.
  * The host waits for the work only in cuda_finish(). Small buffers that live as long as the device
  * are in one piece of memory, part of what Cnn3dDeviceMemory's `context` bounds.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
@@ -40,6 +41,8 @@ struct _CudaHere {
   guint8 uuid[CUDA_UUID_BYTES];
   gchar *gpu; /* its name, without more */
   cudaStream_t work, copies;
+  cudaStream_t others;    /* what ranks exchange; NULL: nobody has asked for it */
+  cudaEvent_t reached;    /* by the work, before others' */
   CudaSmall *small;       /* on the device */
   cudaEvent_t staged;     /* after the last copy */
   gboolean stages;        /* one was made since the last run */
@@ -57,7 +60,7 @@ struct _CudaHere {
   } bounces[CUDA_BOUNCES];
   guint next_bounce;
 
-  gboolean shared;   /* its stream was given to others, who take memory, too */
+  gboolean shared;   /* a stream was given to others, who take memory, too */
   gboolean *trained; /* what small->segments says of each parameter of `model` */
   const Cnn3dModel *model;
   guint n_segments;

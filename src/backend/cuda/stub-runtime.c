@@ -146,7 +146,8 @@ cuda_square_slice (Cnn3dModel *m, const Cnn3dArrays *arrays, gdouble *pieces, GE
 }
 
 gboolean
-cuda_add (Cnn3dDevice *d, gfloat *to, const gfloat *from, gsize n, gboolean adds, GError **error)
+cuda_add (Cnn3dDevice *d, gfloat *to, const gfloat *from, gsize n, gboolean adds, gboolean beside,
+    GError **error)
 {
   return cuda_runs_nothing (d, error);
 }

@@ -244,14 +244,17 @@ cuda_square_slice (Cnn3dModel *m, const Cnn3dArrays *a, gdouble *pieces, GError 
 }
 
 gboolean
-cuda_add (Cnn3dDevice *d, gfloat *to, const gfloat *from, gsize n, gboolean adds, GError **error)
+cuda_add (Cnn3dDevice *d, gfloat *to, const gfloat *from, gsize n, gboolean adds, gboolean beside,
+    GError **error)
 {
+  const cudaStream_t stream = beside ? d->here->others : d->here->work;
+
   if (!cuda_enter (d, error))
     return FALSE;
   if (from)
-    return cuda_ok (cuda_add_gradient (d->here->work, CUDA_TYPE_F32, n, from, to, adds),
+    return cuda_ok (cuda_add_gradient (stream, CUDA_TYPE_F32, n, from, to, adds),
         "gradients cannot be added up", error);
   return adds
-      || cuda_ok (cudaMemsetAsync (to, 0, n * sizeof *to, d->here->work),
-          "memory cannot be cleared", error);
+      || cuda_ok (
+          cudaMemsetAsync (to, 0, n * sizeof *to, stream), "memory cannot be cleared", error);
 }

@@ -279,12 +279,16 @@ static void run_wait (gpointer data);
 static void
 run_first (struct CUstream_st *s)
 {
-  Work *w = g_queue_pop_head (&s->queue);
+  Work *w = g_queue_peek_head (&s->queue);
 
+  /* what is behind a wait stays there meanwhile */
+  if (w->run == run_wait)
+    run_wait (w->data);
+  g_assert (g_queue_pop_head (&s->queue) == w);
   if (w->ready)
     while (!w->ready (w->data))
       g_usleep (50);
-  else
+  else if (w->run != run_wait)
     w->run (w->data);
   work_unref (w);
 }
@@ -298,7 +302,7 @@ run_others (const struct CUstream_st *than)
     const Work *w;
 
     while (s != than && (w = g_queue_peek_head (&s->queue))
-        && (w->run != run_wait || ((const Mark *) w->data)->done))
+        && (w->ready ? w->ready (w->data) : w->run != run_wait || ((const Mark *) w->data)->done))
       run_first (s);
   }
 }

@@ -38,7 +38,8 @@ typedef struct {
    * late as anything waits for them. */
   gboolean eager;
   /* Whether a stream's wait for an event that another recorded is left out; streams are numbered in
-   * the order in which they were created: work, copies of batches, offloaded copies. NULL: none. */
+   * the order in which they were created: work, copies of batches, then offloaded copies or what ranks
+   * exchange. NULL: none. */
   gboolean (*ignores) (guint stream, guint other);
 } CudaDouble;
 

@@ -22,6 +22,16 @@ static guint port;
 
 /* --- processes --- */
 
+static gboolean
+same_contents (const gchar *a, const gchar *b)
+{
+  g_autoptr (GMappedFile) one = g_mapped_file_new (a, FALSE, NULL),
+                          other = g_mapped_file_new (b, FALSE, NULL);
+  g_autoptr (GBytes) x = g_mapped_file_get_bytes (one), y = g_mapped_file_get_bytes (other);
+
+  return g_bytes_equal (x, y);
+}
+
 /* In a process of its own; the parent never uses the doubles, whose threads a fork would lose. */
 static pid_t
 fork_rank (guint rank, guint size, void (*run) (gpointer data), gpointer data)
@@ -208,6 +218,147 @@ test_adamw (void)
   initial_scale = 0;
 }
 
+/* --- beside the computation --- */
+
+#define ROUNDS 3 /* of two batches: the second pass is recorded, the third one is replayed */
+
+/* Steps of a network whose gradients are in three buckets. */
+typedef struct {
+  const Cnn3dTrainerParams *params;
+  guint size, rank;
+  gboolean early; /* an exchange does not wait for its gradients */
+} Wide;
+
+static struct {
+  const Cnn3dBackend *backend;
+  const Cnn3dComm *comm;
+  guint64 sent; /* before the last part of a pass */
+  guint parts;  /* of the last pass */
+} watched;
+
+/* Something is sent before each part of a pass but the first. */
+static gboolean
+watched_run (Cnn3dProgram *program, const Cnn3dStep *steps, guint n_steps,
+    const Cnn3dBinding *binding, Cnn3dResults *results, GError **error)
+{
+  const guint64 sent = cnn3d_comm_sent (watched.comm);
+
+  watched.parts = steps[0].op == 0 ? 1 : watched.parts + 1;
+  g_assert_true (watched.parts == 1 || sent > watched.sent + sizeof (gfloat) * CNN3D_UPDATE_PIECE);
+  watched.sent = sent;
+  return watched.backend->run (program, steps, n_steps, binding, results, error);
+}
+
+static gboolean
+ignores_work (guint stream, guint other)
+{
+  return stream == 2 && other == 0;
+}
+
+static void
+run_wide (gpointer data)
+{
+  const Wide *w = data;
+  const Cnn3dPass pass = { 0, TRUE, 0, 0, ROUNDS * 2 * BATCH, 1, FALSE };
+  const guint parts = w->params->recompute == CNN3D_RECOMPUTE_OFFLOAD ? 1 : 3;
+  Cnn3dTrainerParams p = *w->params;
+  Cnn3dBackend backend;
+  guint8 frames[BATCH * CLIP_BYTES];
+  gint32 labels[BATCH];
+  g_autoptr (GError) error = NULL;
+  Cnn3dProgress progress;
+  Cnn3dDevicePasses passes;
+  Cnn3dPassResult result;
+  Cnn3dTrainer *t;
+
+  doubles_init ();
+  cuda->eager = TRUE;
+  if (w->size > 1)
+    watched.comm = p.comm = join (SECONDS, &error);
+  g_assert_no_error (error);
+  t = start (&p);
+  watched.backend = t->s.backend;
+  backend = *t->s.backend;
+  backend.run = watched_run;
+  if (w->size > 1)
+    t->s.backend = &backend;
+  cnn3d_trainer_begin_pass (t, &pass, &error);
+  g_assert_no_error (error);
+  cuda->ignores = w->early ? ignores_work : NULL;
+  for (guint i = w->rank; i < 2 * ROUNDS; i += w->size) {
+    const Cnn3dBatch batch = { frames, CNN3D_TYPE_UINT8, labels, BATCH, (i + 1) * BATCH };
+
+    for (guint k = 0; k < BATCH; k++)
+      draw_clip (i * BATCH + k, frames + k * CLIP_BYTES, labels + k);
+    cnn3d_trainer_run (t, &batch, &progress, &error);
+    g_assert_no_error (error);
+  }
+  cnn3d_trainer_wait (t, &progress, &error);
+  g_assert_no_error (error);
+  cuda->ignores = NULL;
+  cnn3d_trainer_end_pass (t, pass.clips, &result, &error);
+  g_assert_no_error (error);
+  cnn3d_trainer_save (t, NULL, &error);
+  g_assert_no_error (error);
+  g_assert_cmpuint (watched.parts, ==, w->size > 1 ? parts : 0);
+  t->s.backend->passes (t->s.device, &passes);
+  g_assert_cmpuint (passes.failed, ==, 0);
+  g_assert_cmpuint (passes.replayed, ==, w->size > 1 ? 2 * parts : 4);
+  cnn3d_comm_leave (&p.comm, FALSE);
+  cnn3d_trainer_free (&t);
+  assert_nothing_left ();
+}
+
+/* In a folder of its own. */
+static gchar *
+run_wides (Cnn3dTrainerParams *params, guint size, gboolean early)
+{
+  gchar *dir = make_dir ();
+  pid_t pids[2];
+
+  params->checkpoint_dir = dir;
+  params->accumulate = 2 / size;
+  next_port ();
+  for (guint r = 0; r < size; r++) {
+    Wide w = { params, size, r, early };
+
+    pids[r] = fork_rank (r, size, run_wide, &w);
+  }
+  for (guint r = 0; r < size; r++)
+    wait_for (pids[r]);
+  return dir;
+}
+
+/* Gradients are sent when they are complete, before the rest of them is started, whatever the GPU does
+ * first. */
+static void
+test_beside (void)
+{
+  g_autofree gchar *weights = NULL, *early_weights = NULL;
+  Cnn3dTrainerParams p;
+  gchar *alone, *dir, *early;
+
+  cuda_params_init (&p);
+  p.network.base_width = 24;
+  p.monitor = CNN3D_MONITOR_TRAIN_LOSS;
+  alone = run_wides (&p, 1, FALSE);
+  dir = run_wides (&p, 2, FALSE);
+  assert_same_runs (alone, dir);
+  remove_dir (dir);
+  /* recorded as a whole, and sent after that */
+  p.recompute = CNN3D_RECOMPUTE_OFFLOAD;
+  dir = run_wides (&p, 2, FALSE);
+  assert_same_runs (alone, dir);
+  p.recompute = CNN3D_RECOMPUTE_NONE;
+  early = run_wides (&p, 2, TRUE);
+  weights = path_in (alone, "last.safetensors");
+  early_weights = path_in (early, "last.safetensors");
+  g_assert_false (same_contents (weights, early_weights));
+  remove_dir (alone);
+  remove_dir (dir);
+  remove_dir (early);
+}
+
 /* --- what goes wrong --- */
 
 typedef struct {
@@ -373,6 +524,7 @@ main (int argc, char **argv)
   port = 20000 + getpid () % 10000 * 2;
   g_test_add_func ("/cuda-ranks/sgd", test_sgd);
   g_test_add_func ("/cuda-ranks/adamw", test_adamw);
+  g_test_add_func ("/cuda-ranks/beside", test_beside);
   g_test_add_func ("/cuda-ranks/words", test_words);
   g_test_add_func ("/cuda-ranks/calls", test_calls);
   status = g_test_run ();
