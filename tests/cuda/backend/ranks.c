@@ -367,6 +367,8 @@ typedef struct {
   const gchar *in;    /* the function of NCCL that fails; NULL: none */
   guint64 after;      /* its calls that do not */
   const gchar *cuda;  /* the function of the CUDA run time or of kernels.h; NULL: none */
+  guint64 cuda_after; /* its calls that do not fail, from when the ranks have joined, */
+  gboolean opening;   /* or before */
   gboolean later;     /* an exchange fails while it is under way */
   gboolean stalls;    /* the rank hangs */
   gint version;       /* of NCCL; 0: a new one */
@@ -391,6 +393,7 @@ train_some (Cnn3dTrainer *t, const Wrong *w, GError **error)
     nccl->tells = w->later;
     nccl->stalls = w->stalls;
     cuda->fail_in = w->cuda;
+    cuda->fail_after = w->cuda_after;
   }
   for (guint round = 0; round < 2; round++) {
     const guint64 first = (round * 2 + w->own) * BATCH;
@@ -437,6 +440,10 @@ run_wrong (gpointer data)
   }
   /* one who fails before they meet does not come: the other need not wait long */
   p.comm = join (w->later ? SECONDS : 2, &error);
+  if (w->rank == w->own && w->opening) {
+    cuda->fail_in = w->cuda;
+    cuda->fail_after = w->cuda_after;
+  }
   ok = p.comm && (t = cnn3d_trainer_new (&p, BATCH, &error));
   ok = ok && train_some (t, w, &error);
   if (!ok && (!error || strlen (error->message) < 20))
@@ -497,6 +504,13 @@ test_words (void)
     { 1, .cuda = "cudaStreamQuery", .says = "CUDA: the GPU failed while it computed: " },
     { 1, .cuda = "cuda_square_pieces", .says = "CUDA: the gradient's norm failed: " },
     { 1, .cuda = "cuda_add_gradient", .says = "CUDA: gradients cannot be added up: " },
+    { 1, .cuda = "cudaStreamCreateWithFlags", .cuda_after = 2, .opening = TRUE,
+        .says = "CUDA: cannot create the stream of exchanges: " },
+    { 1, .cuda = "event_new", .cuda_after = 7, .opening = TRUE,
+        .says = "CUDA: cannot create an event: " },
+    /* after those of a batch that is staged */
+    { 1, .cuda = "cudaEventRecord", .cuda_after = 4, .says = "CUDA: an exchange failed: " },
+    { 1, .cuda = "cudaStreamWaitEvent", .cuda_after = 1, .says = "CUDA: an exchange failed: " },
   };
 
   for (guint i = 0; i < G_N_ELEMENTS (table); i++)
