@@ -189,7 +189,8 @@ def mpirun(*options):
         raise Skip("built without MPI")
     for name in "OMPI", "PRTE":
         os.environ.update({name + "_ALLOW_RUN_AS_ROOT": "1", name + "_ALLOW_RUN_AS_ROOT_CONFIRM": "1"})
-    return ["mpirun", "--oversubscribe", "--bind-to", "none", *options]
+    # Open MPI 5 takes an option once only
+    return ["mpirun", "--oversubscribe", *(() if "--bind-to" in options else ("--bind-to", "none")), *options]
 
 
 def launch(line, folder=None, options="-m", seconds=60, **more):
