@@ -210,8 +210,8 @@ for part in $parts; do
         *" pipelines "*) "$build/pipelines/demo/make-demo-videos" "$CNN3D_DEMO" \
           || give_up "cannot make the demonstration set" ;;
       esac
-      # Both parts together, two tests at a time, the longest first. Waiting threads
-      # must not spin, as the other test needs the cores
+      # Both parts together, three tests at a time, as they wait for a third of their time,
+      # the longest first. Waiting threads must not spin, as other tests need the cores
       export OMP_WAIT_POLICY=passive
       for file in tests/pipelines/{learns,keypoints-learn}.py tests/parity/{parity,memory}.py \
         tests/pipelines/{frames,install,plan,gpu-script,docs}.py tests/parity/*.py \
@@ -224,7 +224,7 @@ for part in $parts; do
           *) continue ;;
         esac
         [ "$of" != parity ] || command=("$python" "$file" "$build/tests/parity/trainer-tool")
-        [ "$(jobs -pr | wc -l)" -lt 2 ] || wait -n
+        [ "$(jobs -pr | wc -l)" -lt 3 ] || wait -n
         GST_PLUGIN_PATH=$build/plugins tap_test "$of" "$file" "${command[@]}" &
       done
       wait
