@@ -131,6 +131,7 @@ static gboolean
 gst_cnn3d_train_pad_event (GstPad *pad, GstObject *parent, GstEvent *event)
 {
   GstCnn3dTrain *self = GST_CNN3D_TRAIN (parent);
+  TensorLayout layout;
   GstCaps *caps;
   gboolean ret;
 
@@ -138,7 +139,8 @@ gst_cnn3d_train_pad_event (GstPad *pad, GstObject *parent, GstEvent *event)
     return self->base_event (pad, parent, event);
 
   gst_event_parse_caps (event, &caps);
-  ret = gst_cnn3d_train_set_caps (GST_BASE_SINK (self), caps);
+  /* what does not fit is no error any more */
+  ret = tensor_layout_from_caps (&layout, caps, NULL) && train_run_set_layout (self->run, &layout);
   gst_event_unref (event);
 
   return ret;

@@ -311,8 +311,11 @@ train_run_set_layout (TrainRun *self, const TensorLayout *layout)
 {
   gchar *was, *is;
 
-  if (self->stream.known && !tensor_layout_same_clips (layout, &self->stream.layout))
+  if (self->stream.known && !tensor_layout_same_clips (layout, &self->stream.layout)) {
+    if (train_run_ends_stream (self))
+      return FALSE;
     goto other_clips;
+  }
 
   self->stream.layout = *layout;
   self->stream.known = TRUE;

@@ -41,7 +41,7 @@ void train_run_free (TrainRun **run);
 /* Its place among the processes that train one model: 0 of 1 if it is alone. */
 void train_run_place (const TrainRun *run, guint *rank, guint *ranks);
 
-/* FALSE if an earlier clip had another shape; an error is posted. */
+/* FALSE if an earlier clip had another shape; an error is posted, unless the stream is to end. */
 gboolean train_run_set_layout (TrainRun *run, const TensorLayout *layout);
 /* Whether the stream is to end now, because training is complete, patience has run out or another rank was
  * stopped, and nothing else uses the stream. */

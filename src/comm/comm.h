@@ -119,7 +119,7 @@ CNN3D_API guint cnn3d_comm_size (const Cnn3dComm *comm);
 CNN3D_API gboolean cnn3d_comm_share (
     Cnn3dComm *comm, gconstpointer own, gsize bytes, gpointer all, GError **error);
 /* See Cnn3dTransport. On GPUs it is done when cnn3d_comm_settle() has returned, before which nothing
- * else may wait for the GPU's work: it could wait forever. */
+ * else may wait for the stream's work, or all of the GPU's: it could wait forever. */
 CNN3D_API gboolean cnn3d_comm_exchange (Cnn3dComm *comm, const gconstpointer *from,
     const gsize *sent, const gpointer *to, const gsize *received, GError **error);
 CNN3D_API gboolean cnn3d_comm_settle (Cnn3dComm *comm, GError **error);

@@ -434,7 +434,9 @@ collect (Cnn3dTrainer *t, Cnn3dProgress *progress, GError **error)
   };
 
   t->pending.active = FALSE;
-  if (!t->s.backend->finish (t->s.device, error))
+  /* with a time limit, which finish() has not */
+  if ((t->ranks && !cnn3d_ranks_end_exchange (t, error))
+      || !t->s.backend->finish (t->s.device, error))
     return FALSE;
   for (guint i = 0; i < t->n_results; i++) {
     share.loss += t->results[i].loss_sum;

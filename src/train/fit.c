@@ -109,7 +109,7 @@ measure_within (const Cnn3dBackend *backend, Cnn3dDevice *device, const Cnn3dTra
   if (params->ranks > 1) {
     const TrainerRanksParams place = { 0, params->ranks,
       cnn3d_ranks_need_norms (backend, &resolved), !norm_frozen, backend->stream != NULL,
-      cnn3d_ranks_offload (backend, recompute), program.syncs ? cnn3d_ranks_most_sums (net) : 0,
+      program.syncs ? cnn3d_ranks_most_sums (net) : 0,
       program.syncs ? cnn3d_ranks_sums (net, training, &fit->sum_calls) : 0 };
     const TrainerRanksSizes sizes = cnn3d_ranks_sizes (layout, net->n_weights, trained, &place);
 

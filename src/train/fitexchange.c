@@ -70,7 +70,7 @@ cnn3d_fit_exchange (const Cnn3dBackend *backend, Cnn3dDevice *device,
   x->ranks = params->ranks;
   x->accumulate = params->accumulate;
   x->sent = fit->sent;
-  if (cnn3d_ranks_overlap (cnn3d_ranks_offload (backend, fit->recompute), fit->sums)) {
+  if (cnn3d_ranks_overlap (fit->sums) && !cnn3d_ranks_run_whole (backend, fit->recompute)) {
     backend->speed (device, fit->precision, &speed);
     slices = cnn3d_rank_slices_new (layout, net->n_weights, trained, params->ranks, FALSE);
     add_buckets (x, slices, layout, net, plan, &speed,

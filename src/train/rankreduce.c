@@ -199,8 +199,9 @@ cnn3d_ranks_end_exchange (Cnn3dTrainer *t, GError **error)
   return FALSE;
 }
 
-gboolean
-cnn3d_ranks_run (Cnn3dTrainer *t, const Cnn3dSessionProgram *p, const Cnn3dBinding *binding,
+/* Up to the steps that complete a bucket. */
+static gboolean
+run_parts (Cnn3dTrainer *t, const Cnn3dSessionProgram *p, const Cnn3dBinding *binding,
     Cnn3dResults *results, GError **error)
 {
   const Cnn3dBackend *backend = t->s.backend;
@@ -208,8 +209,6 @@ cnn3d_ranks_run (Cnn3dTrainer *t, const Cnn3dSessionProgram *p, const Cnn3dBindi
   TrainerRanks *k = t->ranks;
   guint done = 0;
 
-  if (!k->thread && !k->posts)
-    return backend->run (p->program, plan->steps, plan->n_steps, binding, results, error);
   for (guint b = k->slices->n_buckets; b-- > 0;) {
     const guint end = cnn3d_rank_bucket_steps (k->slices, t->s.layout, t->s.net, plan, b);
 
@@ -227,4 +226,25 @@ cnn3d_ranks_run (Cnn3dTrainer *t, const Cnn3dSessionProgram *p, const Cnn3dBindi
   }
   return done == plan->n_steps
       || backend->run (p->program, plan->steps + done, plan->n_steps - done, binding, NULL, error);
+}
+
+/* On a GPU, whether a pass is not run in parts: the first one of a program, too, as its setup may wait for
+ * all of the GPU's work, and for other ranks without a time limit if an exchange were a part of that. */
+static gboolean
+runs_whole (Cnn3dTrainer *t, const Cnn3dSessionProgram *p)
+{
+  return g_hash_table_add (t->ranks->started, p->program)
+      || cnn3d_ranks_run_whole (t->s.backend, t->fit.recompute);
+}
+
+gboolean
+cnn3d_ranks_run (Cnn3dTrainer *t, const Cnn3dSessionProgram *p, const Cnn3dBinding *binding,
+    Cnn3dResults *results, GError **error)
+{
+  const TrainerRanks *k = t->ranks;
+
+  if (k->thread || (k->posts && !runs_whole (t, p)))
+    return run_parts (t, p, binding, results, error);
+  /* if there is an exchange, its end posts what this leaves */
+  return t->s.backend->run (p->program, p->plan->steps, p->plan->n_steps, binding, results, error);
 }

@@ -45,9 +45,10 @@ struct _TrainerRanks {
   guint sum_calls;      /* of this round so far */
   gboolean sums_follow; /* of this round */
   Cnn3dSync sync;
-  gboolean overlaps; /* gradients are exchanged beside the computation: rankreduce.c */
-  GThread *thread;   /* on CPUs; NULL: no batch is under way, or they are not */
-  gboolean posts;    /* on GPUs: a batch is under way, and they are */
+  gboolean overlaps;   /* gradients are exchanged beside the computation: rankreduce.c */
+  GThread *thread;     /* on CPUs; NULL: no batch is under way, or they are not */
+  gboolean posts;      /* on GPUs: a batch is under way, and they are */
+  GHashTable *started; /* likewise: programs that have run */
   GMutex lock;
   GCond completed;
   guint incomplete;    /* buckets whose gradients are not complete, from the first on */

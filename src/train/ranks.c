@@ -8,15 +8,15 @@
 #define CHUNK ((gsize) 1 << 18)
 
 gboolean
-cnn3d_ranks_offload (const Cnn3dBackend *backend, Cnn3dRecompute recompute)
+cnn3d_ranks_overlap (gsize sums)
 {
-  return backend->stream && recompute == CNN3D_RECOMPUTE_OFFLOAD;
+  return !sums;
 }
 
 gboolean
-cnn3d_ranks_overlap (gboolean offloads, gsize sums)
+cnn3d_ranks_run_whole (const Cnn3dBackend *backend, Cnn3dRecompute recompute)
 {
-  return !offloads && !sums;
+  return backend->stream && recompute == CNN3D_RECOMPUTE_OFFLOAD;
 }
 
 TrainerRanksSizes
@@ -24,7 +24,7 @@ cnn3d_ranks_sizes (const Cnn3dWeightLayout *layout, guint n_params, const gboole
     const TrainerRanksParams *params)
 {
   const guint size = params->size;
-  const gboolean overlaps = cnn3d_ranks_overlap (params->offloads, params->sums);
+  const gboolean overlaps = cnn3d_ranks_overlap (params->sums);
   g_autoptr (RankSlices) slices =
       cnn3d_rank_slices_new (layout, n_params, trained, size, !overlaps);
   const gsize statistics = layout->total - layout->trained;
@@ -98,8 +98,7 @@ cnn3d_ranks_sizes_of (const Cnn3dTrainer *t)
 {
   const TrainerRanksParams params = { cnn3d_comm_rank (t->params.comm), t->params.ranks,
     cnn3d_ranks_need_norms (t->s.backend, &t->params), !t->norm_frozen,
-    t->s.backend->stream != NULL, cnn3d_ranks_offload (t->s.backend, t->fit.recompute),
-    t->fit.most_sums, t->fit.sums };
+    t->s.backend->stream != NULL, t->fit.most_sums, t->fit.sums };
 
   return cnn3d_ranks_sizes (t->s.layout, t->s.net->n_weights, t->trained, &params);
 }
@@ -142,10 +141,10 @@ cnn3d_ranks_new (Cnn3dTrainer *t, GError **error)
 {
   TrainerRanks *k = g_new0 (TrainerRanks, 1);
 
+  k->started = g_hash_table_new (NULL, NULL);
   g_mutex_init (&k->lock);
   g_cond_init (&k->completed);
-  k->overlaps =
-      cnn3d_ranks_overlap (cnn3d_ranks_offload (t->s.backend, t->fit.recompute), t->fit.sums);
+  k->overlaps = cnn3d_ranks_overlap (t->fit.sums);
   k->comm = t->params.comm;
   k->rank = cnn3d_comm_rank (k->comm);
   k->size = cnn3d_comm_size (k->comm);
@@ -168,6 +167,7 @@ cnn3d_ranks_free (TrainerRanks *k)
 {
   if (!k)
     return;
+  g_hash_table_unref (k->started);
   g_mutex_clear (&k->lock);
   g_cond_clear (&k->completed);
   cnn3d_wire_clear (&k->wire);

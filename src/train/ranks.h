@@ -9,8 +9,7 @@
  *
  * The ranks meet at the beginning of a round, too, and exchange the gradients in buckets, from the last
  * layer's on, while the others are computed. With sync_batch_norm, those with a batch add up batch norm's
- * sums, in rank order, while they compute, and exchange gradients after the backward pass; so do ranks
- * whose GPUs offload, which do not meet before a round then.
+ * sums, in rank order, while they compute, and exchange gradients after the backward pass.
  *
  * Source: slices as in Rajbhandari et al., "ZeRO: Memory optimizations toward training trillion
  * parameter models" (2020), stage 2. Private to this folder.
@@ -38,17 +37,18 @@ typedef struct {
   gsize round, step;
 } TrainerRanksSizes;
 /* norms: the norm of the gradient is needed; statistics: batches change running statistics; gpu: each
- * rank has one; offloads: and copies activations from and to it. */
+ * rank has one. */
 typedef struct {
   guint rank, size;
-  gboolean norms, statistics, gpu, offloads;
+  gboolean norms, statistics, gpu;
   /* numbers that batch norm adds to other ranks': the most at once, and in a round; 0: none */
   gsize most_sums, sums;
 } TrainerRanksParams;
-/* Whether a GPU's passes copy activations: then a pass can be recorded only as a whole. */
-gboolean cnn3d_ranks_offload (const Cnn3dBackend *backend, Cnn3dRecompute recompute);
 /* Whether gradients are exchanged beside the computation. Sums would use the link at the same time. */
-gboolean cnn3d_ranks_overlap (gboolean offloads, gsize sums);
+gboolean cnn3d_ranks_overlap (gsize sums);
+/* Whether a pass of this rank runs as a whole all the same, and its gradients are exchanged after it:
+ * where a GPU offloads, its copies are recorded with all of the pass. Other ranks may differ. */
+gboolean cnn3d_ranks_run_whole (const Cnn3dBackend *backend, Cnn3dRecompute recompute);
 TrainerRanksSizes cnn3d_ranks_sizes (const Cnn3dWeightLayout *layout, guint n_params,
     const gboolean *trained, const TrainerRanksParams *params);
 /* Of TrainerRanksParams, for a training pass over a whole batch. */

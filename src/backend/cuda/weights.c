@@ -252,8 +252,9 @@ cuda_add (Cnn3dDevice *d, gfloat *to, const gfloat *from, gsize n, gboolean adds
   if (!cuda_enter (d, error))
     return FALSE;
   if (from)
-    return cuda_ok (cuda_add_gradient (stream, CUDA_TYPE_F32, n, from, to, adds),
-        "gradients cannot be added up", error);
+    return !n
+        || cuda_ok (cuda_add_gradient (stream, CUDA_TYPE_F32, n, from, to, adds),
+            "gradients cannot be added up", error);
   return adds
       || cuda_ok (
           cudaMemsetAsync (to, 0, n * sizeof *to, stream), "memory cannot be cleared", error);

@@ -121,18 +121,18 @@ run_rank (gpointer data)
   assert_nothing_left ();
 }
 
-/* A run in a folder of its own. */
-static gchar *
-run_ranks (const Cnn3dTrainerParams *params, guint size, const gint *skipped)
+/* What is left of the run in that folder, up to where it stops (see Job). */
+static void
+run_ranks_in (gchar *dir, const Cnn3dTrainerParams *params, guint size, const gint *skipped,
+    guint64 resume_at)
 {
   Cnn3dTrainerParams p = *params;
-  gchar *dir = make_dir ();
   pid_t pids[MOST_RANKS];
 
   p.checkpoint_dir = dir;
   next_port ();
   for (guint r = 0; r < size; r++) {
-    Job job = { &p, size, r, { -1, -1, -1, -1, -1, -1 }, 0 };
+    Job job = { &p, size, r, { -1, -1, -1, -1, -1, -1 }, resume_at };
 
     if (skipped)
       memcpy (job.skipped, skipped, sizeof job.skipped);
@@ -140,6 +140,15 @@ run_ranks (const Cnn3dTrainerParams *params, guint size, const gint *skipped)
   }
   for (guint r = 0; r < size; r++)
     wait_for (pids[r]);
+}
+
+/* A run in a folder of its own. */
+static gchar *
+run_ranks (const Cnn3dTrainerParams *params, guint size, const gint *skipped)
+{
+  gchar *dir = make_dir ();
+
+  run_ranks_in (dir, params, size, skipped, 0);
   return dir;
 }
 
@@ -218,9 +227,28 @@ test_adamw (void)
   initial_scale = 0;
 }
 
+/* A run that is resumed, of a network so little of which trains that a rank has no share of it. */
+static void
+test_resume (void)
+{
+  Cnn3dTrainerParams p;
+  gchar *alone, *dir = make_dir ();
+
+  cuda_params_init (&p);
+  p.freeze = "backbone";
+  p.accumulate = MOST_RANKS;
+  alone = run_ranks (&p, 1, NULL);
+  p.accumulate = 1;
+  run_ranks_in (dir, &p, MOST_RANKS, NULL, EPOCH_POSITIONS);
+  run_ranks_in (dir, &p, MOST_RANKS, NULL, 0);
+  assert_same_runs (alone, dir);
+  remove_dir (alone);
+  remove_dir (dir);
+}
+
 /* --- beside the computation --- */
 
-#define ROUNDS 3 /* of two batches: the second pass is recorded, the third one is replayed */
+#define ROUNDS 4 /* of two batches: the first pass runs whole, the third one is recorded */
 
 /* Steps of a network whose gradients are in three buckets. */
 typedef struct {
@@ -303,25 +331,28 @@ run_wide (gpointer data)
   g_assert_cmpuint (watched.parts, ==, w->size > 1 ? parts : 0);
   t->s.backend->passes (t->s.device, &passes);
   g_assert_cmpuint (passes.failed, ==, 0);
-  g_assert_cmpuint (passes.replayed, ==, w->size > 1 ? 2 * parts : 4);
+  g_assert_cmpuint (passes.replayed, ==, w->size > 1 ? 2 * parts + (parts == 1) : 6);
   cnn3d_comm_leave (&p.comm, FALSE);
   cnn3d_trainer_free (&t);
   assert_nothing_left ();
 }
 
-/* In a folder of its own. */
+/* In a folder of its own. last_recompute: the last rank's. */
 static gchar *
-run_wides (Cnn3dTrainerParams *params, guint size, gboolean early)
+run_wides (
+    const Cnn3dTrainerParams *params, guint size, gboolean early, Cnn3dRecompute last_recompute)
 {
   gchar *dir = make_dir ();
   pid_t pids[2];
 
-  params->checkpoint_dir = dir;
-  params->accumulate = 2 / size;
   next_port ();
   for (guint r = 0; r < size; r++) {
-    Wide w = { params, size, r, early };
+    Cnn3dTrainerParams p = *params;
+    Wide w = { &p, size, r, early };
 
+    p.checkpoint_dir = dir;
+    p.accumulate = 2 / size;
+    p.recompute = r + 1 == size ? last_recompute : CNN3D_RECOMPUTE_NONE;
     pids[r] = fork_rank (r, size, run_wide, &w);
   }
   for (guint r = 0; r < size; r++)
@@ -341,16 +372,14 @@ test_beside (void)
   cuda_params_init (&p);
   p.network.base_width = 24;
   p.monitor = CNN3D_MONITOR_TRAIN_LOSS;
-  alone = run_wides (&p, 1, FALSE);
-  dir = run_wides (&p, 2, FALSE);
+  alone = run_wides (&p, 1, FALSE, CNN3D_RECOMPUTE_NONE);
+  dir = run_wides (&p, 2, FALSE, CNN3D_RECOMPUTE_NONE);
   assert_same_runs (alone, dir);
   remove_dir (dir);
-  /* recorded as a whole, and sent after that */
-  p.recompute = CNN3D_RECOMPUTE_OFFLOAD;
-  dir = run_wides (&p, 2, FALSE);
+  /* one rank records its passes as a whole, and sends after them */
+  dir = run_wides (&p, 2, FALSE, CNN3D_RECOMPUTE_OFFLOAD);
   assert_same_runs (alone, dir);
-  p.recompute = CNN3D_RECOMPUTE_NONE;
-  early = run_wides (&p, 2, TRUE);
+  early = run_wides (&p, 2, TRUE, CNN3D_RECOMPUTE_NONE);
   weights = path_in (alone, "last.safetensors");
   early_weights = path_in (early, "last.safetensors");
   g_assert_false (same_contents (weights, early_weights));
@@ -538,6 +567,7 @@ main (int argc, char **argv)
   port = 20000 + getpid () % 10000 * 2;
   g_test_add_func ("/cuda-ranks/sgd", test_sgd);
   g_test_add_func ("/cuda-ranks/adamw", test_adamw);
+  g_test_add_func ("/cuda-ranks/resume", test_resume);
   g_test_add_func ("/cuda-ranks/beside", test_beside);
   g_test_add_func ("/cuda-ranks/words", test_words);
   g_test_add_func ("/cuda-ranks/calls", test_calls);
