@@ -537,8 +537,8 @@ test_words (void)
         .says = "CUDA: cannot create the stream of exchanges: " },
     { 1, .cuda = "event_new", .cuda_after = 7, .opening = TRUE,
         .says = "CUDA: cannot create an event: " },
-    /* after those of a batch that is staged */
-    { 1, .cuda = "cudaEventRecord", .cuda_after = 4, .says = "CUDA: an exchange failed: " },
+    /* after those of two batches that are staged */
+    { 1, .cuda = "cudaEventRecord", .cuda_after = 8, .says = "CUDA: an exchange failed: " },
     { 1, .cuda = "cudaStreamWaitEvent", .cuda_after = 1, .says = "CUDA: an exchange failed: " },
   };
 
