@@ -110,6 +110,21 @@ EXPORTED void (gst_mini_object_unref) (GstMiniObject *object)
   real (object);
 }
 
+/* GStreamer's own drops its reference without the function above. */
+EXPORTED
+GstMiniObject *(gst_mini_object_make_writable) (GstMiniObject *object)
+{
+  GstMiniObject *copy;
+
+  if (gst_mini_object_is_writable (object)) {
+    __tsan_acquire (object);
+    return object;
+  }
+  copy = gst_mini_object_copy (object);
+  gst_mini_object_unref (object);
+  return copy;
+}
+
 /* --- initialization, once --- */
 
 EXPORTED void (g_once_init_leave) (volatile void *location, gsize result)
