@@ -110,7 +110,7 @@ EXPORTED void (gst_mini_object_unref) (GstMiniObject *object)
   real (object);
 }
 
-/* GStreamer's own drops its reference without the function above. */
+/* GStreamer's own of these two drop references without the function above. */
 EXPORTED
 GstMiniObject *(gst_mini_object_make_writable) (GstMiniObject *object)
 {
@@ -123,6 +123,19 @@ GstMiniObject *(gst_mini_object_make_writable) (GstMiniObject *object)
   copy = gst_mini_object_copy (object);
   gst_mini_object_unref (object);
   return copy;
+}
+
+EXPORTED
+gboolean (gst_mini_object_replace) (GstMiniObject **place, GstMiniObject *object)
+{
+  GstMiniObject *old = *place ? gst_mini_object_ref (*place) : NULL;
+  gboolean replaced;
+  REAL (gst_mini_object_replace);
+
+  replaced = real (place, object);
+  if (old)
+    gst_mini_object_unref (old);
+  return replaced;
 }
 
 /* --- initialization, once --- */
