@@ -13,10 +13,11 @@
 
 /* Symbols of the executable take precedence over all libraries'. */
 #define EXPORTED __attribute__ ((visibility ("default"), no_sanitize ("thread")))
-#define REAL(function)                \
-  static __typeof__ (function) *real; \
-  if (!real)                          \
-  real = (__typeof__ (function) *) dlsym (RTLD_NEXT, #function)
+#define FIND(variable, function)          \
+  static __typeof__ (function) *variable; \
+  if (!variable)                          \
+  variable = (__typeof__ (function) *) dlsym (RTLD_NEXT, #function)
+#define REAL(function) FIND (real, function)
 
 /* from the sanitizer's run time, without a header in GCC */
 void __tsan_acquire (void *address);
@@ -114,24 +115,28 @@ EXPORTED void (gst_mini_object_unref) (GstMiniObject *object)
 EXPORTED
 GstMiniObject *(gst_mini_object_make_writable) (GstMiniObject *object)
 {
-  GstMiniObject *copy;
+  GstMiniObject *new_object;
+  FIND (is_writable, gst_mini_object_is_writable);
+  FIND (copy, gst_mini_object_copy);
 
-  if (gst_mini_object_is_writable (object)) {
+  if (is_writable (object)) {
     __tsan_acquire (object);
     return object;
   }
-  copy = gst_mini_object_copy (object);
+  new_object = copy (object);
   gst_mini_object_unref (object);
-  return copy;
+  return new_object;
 }
 
 EXPORTED
 gboolean (gst_mini_object_replace) (GstMiniObject **place, GstMiniObject *object)
 {
-  GstMiniObject *old = *place ? gst_mini_object_ref (*place) : NULL;
+  GstMiniObject *old;
   gboolean replaced;
   REAL (gst_mini_object_replace);
+  FIND (ref, gst_mini_object_ref);
 
+  old = *place ? ref (*place) : NULL;
   replaced = real (place, object);
   if (old)
     gst_mini_object_unref (old);
