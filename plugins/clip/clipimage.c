@@ -138,7 +138,8 @@ find_codestream (const guint8 *data, gsize size, const gchar **name)
 {
   static const guint8 start[] = { 0xff, 0x4f, 0xff, 0x51 };
   const gboolean bare = size >= sizeof start && !memcmp (data, start, sizeof start);
-  const gboolean box = size >= 8 && !memcmp (data + 4, "jp2c", 4);
+  /* a box of the codestream, whose type GStreamer's muxer writes backwards */
+  const gboolean box = size >= 8 + sizeof start && !memcmp (data + 8, start, sizeof start);
 
   *name = bare ? "image/x-jpc" : box ? "image/x-j2c" : "image/jp2";
   for (gsize at = 0; at + SIZ_COMPONENT + 4 * 3 <= size; at++)
