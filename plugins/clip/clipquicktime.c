@@ -88,30 +88,64 @@ find_samples_end (const Box *media)
   return end + later;
 }
 
-/* A duration of 0 is unknown, as that of a fragmented file. TRUE: it was changed. */
+/* 8.2.2: all ones */
+static gboolean
+is_unknown (const guint8 *duration, gboolean is_long)
+{
+  return is_long ? clip_read_64_be (duration) == G_MAXUINT64
+                 : clip_read_32_be (duration) == G_MAXUINT32;
+}
+
+/* 0: unknown, as in a fragmented file */
+static guint64
+read_duration (const guint8 *duration, gboolean is_long)
+{
+  if (is_unknown (duration, is_long))
+    return 0;
+
+  return is_long ? clip_read_64_be (duration) : clip_read_32_be (duration);
+}
+
+static void
+write_duration (guint8 *duration, gboolean is_long, guint64 value)
+{
+  if (is_long)
+    clip_write_64_be (duration, value);
+  else
+    clip_write_32_be (duration, value);
+}
+
+/* Unknown durations are kept. TRUE: it was changed. */
 static gboolean
 lengthen (guint8 *duration, gboolean is_long, guint64 end)
 {
-  const guint64 declared = is_long ? clip_read_64_be (duration) : clip_read_32_be (duration);
+  const guint64 declared = read_duration (duration, is_long);
 
   if (declared == 0 || declared >= end || (!is_long && end >= G_MAXUINT32))
     return FALSE;
-  if (is_long)
-    clip_write_64_be (duration, end);
-  else
-    clip_write_32_be (duration, end);
+  write_duration (duration, is_long, end);
 
   return TRUE;
 }
 
-/* 8.6.6: the end of a track's edit list by the track's clock, in the movie's timescale. Empty
- * edits, whose media_time is negative, come first. Without a list the track is lengthened to the
- * end of its samples. *changed is set if it was. */
-static guint64
-find_end (const Box *track, guint32 movie_scale, gboolean *changed)
+/* 8.6.5, 8.6.6: a track's edit list; FALSE: there is none, or an empty one. */
+static gboolean
+find_edits (const Box *track, Box *list)
 {
-  Box media, header, edits, list;
-  guint64 shown = 0, end = 0;
+  Box edits;
+
+  return find_box (track, "edts", &edits) && find_box (&edits, "elst", list) && list->size >= 8
+      && clip_read_32_be (list->data + 4) > 0;
+}
+
+/* The end of a track's edit list by the track's clock, in the movie's timescale. Empty edits,
+ * whose media_time is negative, come first. Without a list the track is lengthened to the end of
+ * its samples, as one whose duration is missing. *changed is set if it was. */
+static guint64
+find_end (const Box *track, guint32 movie_scale, gboolean is_fragmented, gboolean *changed)
+{
+  Box media, header, list;
+  guint64 shown = 0, end = 0, samples;
   guint32 scale;
   guint8 *duration;
   gboolean is_long;
@@ -119,15 +153,18 @@ find_end (const Box *track, guint32 movie_scale, gboolean *changed)
   if (!find_box (track, "mdia", &media) || !find_box (&media, "mdhd", &header)
       || !read_clock (&header, &scale, &duration, &is_long))
     return 0;
-  if (!find_box (track, "edts", &edits)) {
-    end = find_samples_end (&media);
-    if (end > MAX_TICKS)
-      return 0;
-    *changed |= lengthen (duration, is_long, end);
-    return gst_util_uint64_scale_ceil (end, movie_scale, scale);
-  }
-  if (!find_box (&edits, "elst", &list) || list.size < 8)
+  samples = find_samples_end (&media);
+  if (samples > MAX_TICKS)
     return 0;
+  if (read_duration (duration, is_long) == 0 && samples > 0 && samples < G_MAXUINT32
+      && !is_fragmented) {
+    write_duration (duration, is_long, samples);
+    *changed = TRUE;
+  }
+  if (!find_edits (track, &list)) {
+    *changed |= lengthen (duration, is_long, samples);
+    return gst_util_uint64_scale_ceil (samples, movie_scale, scale);
+  }
   is_long = list.data[0] == 1;
   for (gsize at = 8, n = is_long ? 20 : 12; at + n <= list.size; at += n) {
     const guint8 *edit = list.data + at;
@@ -163,15 +200,19 @@ find_video_entry (const Box *track)
 }
 
 /* qtdemux takes a video track of less than a fifth of the movie for a preview and leaves it out. A
- * file's only one, which is as short if it starts late or the sound is longer, is lengthened. TRUE:
- * it was. */
+ * file's only one, which is as short if it starts late or the sound is longer, is lengthened. Where
+ * its duration is unknown, or has too few bits, the movie's becomes unknown. TRUE: one of them was
+ * changed. */
 static gboolean
-lengthen_short (const Box *movie, guint32 movie_scale, guint64 movie_duration)
+lengthen_short (
+    const Box *movie, guint32 movie_scale, guint8 *movie_duration, gboolean movie_is_long)
 {
+  const guint64 whole = read_duration (movie_duration, movie_is_long);
   Box box, track, media, header;
   guint n_tracks = 0;
   guint32 scale;
   guint8 *duration;
+  guint64 quarter;
   gboolean is_long;
 
   for (gsize at = 0; next_box (movie, &at, &box);)
@@ -179,12 +220,16 @@ lengthen_short (const Box *movie, guint32 movie_scale, guint64 movie_duration)
       track = box;
       n_tracks++;
     }
-  if (n_tracks != 1 || movie_duration > MAX_TICKS || !find_box (&track, "mdia", &media)
-      || !find_box (&media, "mdhd", &header) || !read_clock (&header, &scale, &duration, &is_long))
+  if (n_tracks != 1 || !find_box (&track, "mdia", &media) || !find_box (&media, "mdhd", &header)
+      || !read_clock (&header, &scale, &duration, &is_long))
     return FALSE;
+  quarter = gst_util_uint64_scale_ceil (whole, scale, (guint64) movie_scale * 4);
+  if (read_duration (duration, is_long) >= quarter)
+    return FALSE;
+  if (whole > MAX_TICKS || quarter > MAX_TICKS || !lengthen (duration, is_long, quarter))
+    write_duration (movie_duration, movie_is_long, 0);
 
-  return lengthen (duration, is_long,
-      gst_util_uint64_scale_ceil (movie_duration, scale, (guint64) movie_scale * 4));
+  return TRUE;
 }
 
 gboolean
@@ -194,21 +239,24 @@ clip_quicktime_lengthen (guint8 *data, gsize size)
   guint64 end = 0;
   guint32 scale;
   guint8 *duration;
-  gboolean is_long, changed = FALSE;
+  gboolean is_long, is_fragmented, changed = FALSE;
   gsize at = 0;
 
   if (!next_box (&file, &at, &movie) || movie.type != clip_read_32_be ("moov")
       || !find_box (&movie, "mvhd", &header) || !read_clock (&header, &scale, &duration, &is_long))
     return FALSE;
+  is_fragmented = find_box (&movie, "mvex", &box);
   for (at = 0; next_box (&movie, &at, &box);)
     if (box.type == clip_read_32_be ("trak"))
-      end = MAX (end, find_end (&box, scale, &changed));
+      end = MAX (end, find_end (&box, scale, is_fragmented, &changed));
 
   changed |= lengthen (duration, is_long, end);
+  if (is_unknown (duration, is_long)) {
+    write_duration (duration, is_long, 0);
+    changed = TRUE;
+  }
 
-  return lengthen_short (
-             &movie, scale, is_long ? clip_read_64_be (duration) : clip_read_32_be (duration))
-      || changed;
+  return lengthen_short (&movie, scale, duration, is_long) || changed;
 }
 
 gboolean
@@ -232,17 +280,17 @@ clip_quicktime_is_encrypted (guint8 *data, gsize size)
   return encrypted;
 }
 
-/* Whether no track has an edit box, 8.6.5, as far as the movie's box is not compressed. */
+/* Whether no track has an edit list, as far as the movie's box is not compressed. */
 static gboolean
 is_unedited (guint8 *data, gsize size)
 {
-  Box file = { .data = data, .size = size }, movie, box, edits;
+  Box file = { .data = data, .size = size }, movie, box, list;
   gsize at = 0;
 
   if (!next_box (&file, &at, &movie) || find_box (&movie, "cmov", &box))
     return FALSE;
   for (at = 0; next_box (&movie, &at, &box);)
-    if (box.type == clip_read_32_be ("trak") && find_box (&box, "edts", &edits))
+    if (box.type == clip_read_32_be ("trak") && find_edits (&box, &list))
       return FALSE;
 
   return TRUE;

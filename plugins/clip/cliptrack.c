@@ -211,9 +211,8 @@ describe_packet (ClipTrack *track, GstBuffer *buffer, ClipPacket *packet)
     track->segment_length += GST_BUFFER_DURATION (buffer);
 }
 
-/* Called at the end of a segment. If the segment is as long as all of its packets together, its
- * end does not cut anything off: without an edit list the segment has their total duration,
- * wherever they start. */
+/* Called at the end of a segment. In a fragmented file, whose segment grows, its end does not cut
+ * anything off if it is as long as all of its packets together. */
 static void
 settle_segment (ClipTrack *track)
 {
@@ -224,7 +223,9 @@ settle_segment (ClipTrack *track)
   if (n == 0)
     return;
   cuts = GST_CLOCK_TIME_IS_VALID (segment->stop)
-      && segment->stop - segment->start + track->segment_length / n / 2 < track->segment_length;
+      && (!g_atomic_int_get (&track->chain->quicktime.fragmented)
+          || segment->stop - segment->start + track->segment_length / n / 2
+              < track->segment_length);
   for (guint i = track->segment_packets; i < track->packets->len; i++) {
     ClipPacket *packet = &g_array_index (track->packets, ClipPacket, i);
 

@@ -12,6 +12,8 @@ import json
 import os
 import random
 import re
+import shutil
+import struct
 import subprocess
 import sys
 
@@ -63,13 +65,18 @@ def pictures_alone(folder):
 
 
 def edited(folder):
-    """Parts of an edit list that share a group of pictures, and a video that starts late in the movie"""
-    whole, part, late = made("--edited", folder)
+    """Parts of an edit list that share a group of pictures, edits without frames, videos that start late in the
+    movie, and durations that are unknown"""
+    whole, part, early, late, *same = made("--edited", folder)
     raw, size = "videoconvert ! video/x-raw,format=RGB", 96 * 64 * 3
     whole = frames.play(folder, whole, raw)
     assert len(whole) == 30 * size
     assert frames.play(folder, part, raw) == whole[:10 * size] + whole[15 * size:28 * size]
+    # the edit begins before the first frame, and ends before the last ones
+    assert frames.play(folder, early, raw) == whole[:28 * size]
     assert len(frames.play(folder, late, raw)) == 30 * size
+    for path in same:
+        assert frames.play(folder, path, raw) == whole, path
 
 
 def refused(folder):
@@ -178,6 +185,9 @@ def make_pictures(folder):
                                 ("rgb.mxf", "j2k", "rgb24"), ("bare.mov", "j2k", "rgb24")):
         shown.append(path(name))
         frames.encode(shown[-1], "jpeg2000", {"format": form}, pix_fmt, count=5)
+    # as GStreamer writes it: in a box whose type is reversed
+    shown.append(path("reversed.mov"))
+    enclose(path("bare.mov"), shown[-1])
     # two pictures are equal, so that a seek to them is not exact
     shown.append(path("prores.mkv"))
     frames.encode(shown[-1], "prores_ks", {}, "yuv422p10le", count=12, place=lambda i: i * i,
@@ -187,14 +197,46 @@ def make_pictures(folder):
     print(json.dumps(rows(shown) + rows(early, [i * i / 25 for i in range(12)])))
 
 
+def enclose(path, enclosed):
+    """Each picture of JPEG 2000 in a box."""
+    import av
+
+    with av.open(path) as source, av.open(enclosed, "w") as target:
+        stream = source.streams.video[0]
+        copy = target.add_stream_from_template(stream)
+        for packet in source.demux(stream):
+            if packet.size:
+                boxed = av.Packet(struct.pack(">I4s", packet.size + 8, b"c2pj") + bytes(packet))
+                boxed.stream, boxed.time_base, boxed.is_keyframe = copy, packet.time_base, True
+                boxed.pts, boxed.dts = packet.pts, packet.dts
+                target.mux(boxed)
+
+
 def make_edited(folder):
-    whole, part, late = (os.path.join(folder, name) for name in ("whole.mov", "part.mov", "late.mp4"))
-    for path in (whole, part):
-        encode_groups(path)
+    path = lambda name: os.path.join(folder, name)
+    whole, part, early, late = (path(name) for name in ("whole.mov", "part.mov", "early.mov", "late.mp4"))
+    encode_groups(whole)
+    shutil.copy(whole, part)
     frames.edit(part, ((0.4, 0), (0.5, 0.6)))
+    shutil.copy(whole, early)
+    frames.edit(early, ((1.2, -0.08),))
     # with an empty edit of 20 s
     frames.encode(late, "h264", cuts.options("h264"), place=lambda i: i + 500, count=30)
-    print(json.dumps([whole, part, late]))
+    # with one of 1000 h, for a quarter of which the track's duration has too few bits; and durations that are unknown
+    changes = {"later.mov": ((b"elst", 16, b"\xff" * 4), (b"mvhd", 20, struct.pack(">I", 3600001200))),
+               "movie.mov": ((b"mvhd", 20, b"\xff" * 4),), "media.mov": ((b"mdhd", 20, bytes(4)),),
+               "no-edits.mov": ((b"elst", 8, bytes(4)),)}
+    for name, values in changes.items():
+        shutil.copy(whole, path(name))
+        if name == "later.mov":
+            frames.edit(path(name), ((3600000, 0), (1.2, 0)))
+        data = bytearray(launch.read(path(name)))
+        for box, at, value in values:
+            at += data.rindex(box)
+            data[at:at + 4] = value
+        with open(path(name), "wb") as file:
+            file.write(data)
+    print(json.dumps([whole, part, early, late, *map(path, changes)]))
 
 
 def make_refused(folder):
