@@ -8,6 +8,7 @@
 
 #include <gst/video/video.h>
 
+#include "clipavi.h"
 #include "clipchain.h"
 #include "clipclock.h"
 #include "clipflv.h"
@@ -78,6 +79,7 @@ struct _ClipChain {
   gboolean libav;     /* the demuxer is libavformat's */
   ClipClocks *clocks; /* owned by the demuxer's streaming thread */
   ClipQuicktime quicktime;
+  ClipAvi avi;
   ClipProgram program;
   ClipFlv flv;
   ClipIndex *index;                  /* NULL: read the file to make one */

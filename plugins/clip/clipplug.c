@@ -449,6 +449,12 @@ is_program (const GstCaps *caps)
       && gst_structure_get_boolean (s, "systemstream", &system) && system;
 }
 
+static gboolean
+is_avi (const GstCaps *caps)
+{
+  return gst_structure_has_name (gst_caps_get_structure (caps, 0), "video/x-msvideo");
+}
+
 static GstCaps *
 find_type (ClipChain *self)
 {
@@ -465,8 +471,7 @@ find_type (ClipChain *self)
   if (!caps)
     caps = gst_type_find_helper_get_range (GST_OBJECT (self), NULL, read_range, self->size,
         dot && !strchr (dot, '/') ? dot + 1 : NULL, &probability);
-  if (caps && gst_structure_has_name (gst_caps_get_structure (caps, 0), "video/x-msvideo")
-      && is_joined_avi (self)) {
+  if (caps && is_avi (caps) && is_joined_avi (self)) {
     clip_chain_set_error (self,
         g_strdup ("it is several AVI files in one, of which GStreamer reads the first one only"),
         FALSE);
@@ -484,6 +489,8 @@ find_type (ClipChain *self)
     gst_clear_caps (&caps);
   if (caps && is_program (caps))
     clip_program_find (&self->program, self->file);
+  if (caps && is_avi (caps))
+    clip_avi_find (&self->avi, self->file, self->size);
   close (self->file);
   if (!caps)
     clip_chain_set_error (self, g_strdup ("its file type is not recognised"), FALSE);
@@ -515,6 +522,8 @@ clip_chain_plug (ClipChain *self, GstPad *src)
   } else if (g_str_equal (name, "video/x-msvideo") || g_str_equal (name, "video/x-ms-asf")
       || g_str_equal (name, "application/mxf"))
     self->container = CLIP_CONTAINER_UNORDERED;
+  if (is_avi (caps))
+    clip_avi_watch (&self->avi, src);
   if (is_other (name)) {
     clip_chain_set_error (self, g_strdup_printf ("there is no video in it: it is %s", name), FALSE);
   } else if (!plug (self, src, caps, NULL)) {

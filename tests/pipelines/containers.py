@@ -32,6 +32,46 @@ def add_cluster(data, *blocks):
     return data[:at] + (1 << 56 | len(data) - at - 8).to_bytes(8, "big") + data[at + 8:]
 
 
+def riff(kind, *contents):
+    """A chunk of AVI; lists begin with their type."""
+    data = b"".join(contents)
+    return kind + struct.pack("<I", len(data)) + data + bytes(len(data) % 2)
+
+
+def avi(parts, width, height, n_super=0):
+    """A file of JPEG pictures at 25 a second in parts, of which only the first is in the index at its end.
+    n_super: parts in a super index, 0 or 1; it precedes that index then"""
+    count = sum(map(len, parts))
+    movies = [riff(b"LIST", b"movi", *(riff(b"00dc", picture) for picture in part)) for part in parts]
+    rate = struct.pack("<IIIIIIII", 0, 1, 25, 0, count, 0, 0, 0)
+    entry = b""
+    header = lambda: riff(b"LIST", b"hdrl", riff(
+        b"avih", struct.pack("<14I", 40000, 0, 0, 16, len(parts[0]), 0, 1, 0, width, height, 0, 0, 0, 0)), riff(
+            b"LIST", b"strl", riff(b"strh", b"vidsMJPG", bytes(8), rate, bytes(16)), riff(
+                b"strf", struct.pack("<IiiHH4sIIIII", 40, width, height, 1, 24, b"MJPG", 0, 0, 0, 0, 0)), *(
+                    [riff(b"indx", struct.pack("<HBBI4s12x", 4, 0, 0, n_super, b"00dc"), entry)] if n_super else [])))
+    # the entry does not change the header's size
+    entry = bytes(16)
+    begin = 12 + len(header())
+    at, places, standard = 12, [], []
+    for picture in parts[0]:
+        places.append(struct.pack("<4sIII", b"00dc", 16, at - 8, len(picture)))
+        standard.append(struct.pack("<II", at, len(picture)))
+        at += 8 + len(picture) + len(picture) % 2
+    index = riff(b"ix00", struct.pack("<HBBI4sQ4x", 2, 0, 1, len(parts[0]), b"00dc", begin), *(
+        struct.pack("<II", int.from_bytes(one[:4], "little") + 8, int.from_bytes(one[4:], "little")) for one in standard))
+    entry = struct.pack("<QII", begin + len(movies[0]), len(index), len(parts[0]))
+    return riff(b"RIFF", b"AVI ", header(), movies[0], index if n_super else b"", riff(b"idx1", *places)) + b"".join(
+        riff(b"RIFF", b"AVIX", movie) for movie in movies[1:])
+
+
+def cut_index(data, count):
+    """An AVI file's data with `count` entries of its index, at the end."""
+    at = data.rindex(b"idx1")
+    return data[:4] + struct.pack("<I", at + 16 * count) + data[8:at] + b"idx1" + struct.pack("<I", 16 * count) + data[
+        at + 8:at + 8 + 16 * count]
+
+
 def flv_tag(kind, body, time):
     """kind: 8 audio, 9 video; time: in milliseconds"""
     return bytes([kind]) + len(body).to_bytes(3, "big") + time.to_bytes(3, "big") + bytes(4) + body + (

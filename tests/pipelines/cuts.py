@@ -11,6 +11,7 @@ import random
 import subprocess
 import sys
 
+import containers
 import frames
 import launch
 
@@ -261,13 +262,25 @@ def make_shown(folder):
     for pix_fmt in ("rgb24", "yuv422p"):
         files.append(path(pix_fmt + (".mxf" if pix_fmt == "rgb24" else ".mov")))
         frames.encode(files[-1], "jpeg2000", {}, pix_fmt, count=12, size=(256, 128))
+    # indices that do not reach the end: of a repaired file, and of one with several parts
+    add("index.avi", "mpeg4")
+    data = containers.cut_index(launch.read(files[-1]), 20)
+    with open(files[-1], "wb") as file:
+        file.write(data)
+    frames.encode(path("mjpeg.avi"), "mjpeg", {"qscale": "3"}, "yuvj420p", count=12)
+    with av.open(path("mjpeg.avi")) as container:
+        pictures = [bytes(packet) for packet in container.demux(container.streams.video[0]) if packet.size]
+    for n_super in (0, 1):
+        files.append(path("parts-%d.avi" % n_super))
+        with open(files[-1], "wb") as file:
+            file.write(containers.avi((pictures[:5], pictures[5:9], pictures[9:]), 96, 64, n_super))
     rows = []
     for name in files:
         with av.open(name) as container:
             times = [frame.time for frame in container.decode(container.streams.best("video"))]
         # FFmpeg has wrong times, or only some
         if os.path.basename(name) in ("h264.mxf", "two.ts", "pause.mpg", "early.mpg", "middle.mpg", "decoded.mkv",
-                                      "early.mkv", "decoded-hevc.mkv", "rgb24.mxf"):
+                                      "early.mkv", "decoded-hevc.mkv", "rgb24.mxf", "index.avi"):
             times = [i / 25 + (LATER if "pause" in name and i >= 60 else 0) for i in range(len(times))]
         elif name.endswith(".webm"):
             times = [(i + i * i // 7) / 25 for i in range(len(times))]
