@@ -84,6 +84,14 @@ is_animated (const guint8 *data, gsize size)
   return FALSE;
 }
 
+/* PNG specification 11.2.2: after the signature IHDR, with the size, the depth and the colour type,
+ * 2: RGB without alpha. */
+static gboolean
+is_deep_rgb (const guint8 *data, gsize size)
+{
+  return size > 25 && data[24] == 16 && data[25] == 2;
+}
+
 /* JPEG 2000 */
 
 /* ISO/IEC 15444-1 I.5: boxes are a length, a type and data. The first colour specification in
@@ -232,13 +240,13 @@ clip_image_describe (GstCaps *caps, GstBuffer *picture)
     return caps;
   }
   sampling = jpeg ? find_sampling (map.data, map.size) : NULL;
-  if (sampling || (png && is_animated (map.data, map.size))) {
-    caps = gst_caps_make_writable (caps);
-    if (sampling)
-      gst_caps_set_simple (caps, "sampling", G_TYPE_STRING, sampling, NULL);
-    else
-      gst_caps_set_simple (caps, CLIP_IMAGE_ANIMATED, G_TYPE_BOOLEAN, TRUE, NULL);
-  }
+  caps = gst_caps_make_writable (caps);
+  if (sampling)
+    gst_caps_set_simple (caps, "sampling", G_TYPE_STRING, sampling, NULL);
+  if (png && is_animated (map.data, map.size))
+    gst_caps_set_simple (caps, CLIP_IMAGE_ANIMATED, G_TYPE_BOOLEAN, TRUE, NULL);
+  if (png && is_deep_rgb (map.data, map.size))
+    gst_caps_set_simple (caps, CLIP_IMAGE_SHIFTED, G_TYPE_BOOLEAN, TRUE, NULL);
   gst_buffer_unmap (picture, &map);
 
   return caps;

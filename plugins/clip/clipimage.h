@@ -12,12 +12,15 @@ G_BEGIN_DECLS
 /* Likewise: JPEG 2000 of a digital cinema, whose colours are XYZ */
 #define CLIP_IMAGE_CINEMA "cinema"
 
+/* Likewise: a PNG of 16-bit RGB, whose samples GStreamer's decoder shifts by one */
+#define CLIP_IMAGE_SHIFTED "shifted"
+
 /* Marks caps (taken) of JPEG as parsed, for packets that are whole pictures. Returns other caps
  * unchanged. */
 GstCaps *clip_image_frame (GstCaps *caps);
 
 /* Adds to the caps (taken) what the picture's header declares: the sampling of a JPEG, as
- * jpegparse does, whether a PNG is animated, and the colours of JPEG 2000, of which demuxers guess
+ * jpegparse does, whether a PNG is animated or of 16-bit RGB, and the colours of JPEG 2000, of which demuxers guess
  * one. */
 GstCaps *clip_image_describe (GstCaps *caps, GstBuffer *picture);
 

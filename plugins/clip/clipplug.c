@@ -654,6 +654,14 @@ clip_chain_add_decoder (ClipChain *self, GstCaps *caps)
         FALSE);
     return FALSE;
   }
+  if (gst_structure_has_field (s, CLIP_IMAGE_SHIFTED)) {
+    clip_chain_set_error (self,
+        g_strdup (
+            "it is PNG with 16 bits a component and no alpha, which GStreamer's decoder shows in "
+            "wrong colours; convert it: ffmpeg -i FILE -c:v ffv1 -pix_fmt gbrp FILE.mkv"),
+        FALSE);
+    return FALSE;
+  }
   /* decoders do not reject it, and some crash */
   if (gst_structure_has_field (s, "chroma-format") && !g_strcmp0 (chroma, "4:4:0")) {
     clip_chain_set_error (

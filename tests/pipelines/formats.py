@@ -252,6 +252,7 @@ def make_refused(folder):
         rows.append((path("%s.%s" % (codec, suffix)), "GStreamer has no format for its pixels"))
         frames.encode(rows[-1][0], codec, {"x265-params": "log-level=none"} if codec == "hevc" else {}, pix_fmt, count=5)
     for name, codec, pix_fmt, reason in (
+            ("deep.mov", "png", "rgb48be", "it is PNG with 16 bits a component and no alpha"),
             ("dpx.mov", "dpx", "gray", re.escape("GStreamer does not know its codec (dpx_)")),
             ("dpx.nut", "dpx", "gray", "it is truncated, or GStreamer does not know its codec"),
             ("jpegls.avi", "jpegls", "bgr24", re.escape("GStreamer does not know its codec (MJLS)")),
