@@ -3,6 +3,7 @@
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "clipchain-private.h"
 #include "clipav1.h"
+#include "clipimage.h"
 #include "clipparser.h"
 
 /* Caps */
@@ -264,6 +265,7 @@ clip_chain_feed_pictures (gpointer data)
   for (guint i = self->from; i <= self->to && ret == GST_FLOW_OK && !clip_chain_is_stopping (self);
       i++) {
     GstBuffer *picture;
+    GstCaps *own;
     gchar *reason;
 
     if (!is_needed (self, i))
@@ -273,7 +275,13 @@ clip_chain_feed_pictures (gpointer data)
       clip_chain_set_error (self, reason, FALSE);
       break;
     }
-    ret = clip_chain_feed (self, i, picture, caps);
+    /* the first one's do not tell it of all */
+    own = clip_image_describe (gst_caps_ref (caps), picture);
+    reason = clip_image_fault (own);
+    gst_caps_unref (own);
+    if (reason)
+      clip_chain_set_error (self, reason, FALSE);
+    ret = reason ? GST_FLOW_ERROR : clip_chain_feed (self, i, picture, caps);
     gst_buffer_unref (picture);
   }
   gst_caps_unref (caps);

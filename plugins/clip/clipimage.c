@@ -252,6 +252,26 @@ clip_image_describe (GstCaps *caps, GstBuffer *picture)
   return caps;
 }
 
+gchar *
+clip_image_fault (GstCaps *caps)
+{
+  const GstStructure *s = gst_caps_get_structure (caps, 0);
+
+  if (gst_structure_has_field (s, CLIP_IMAGE_ANIMATED))
+    return g_strdup ("it is an animated picture, of which GStreamer decodes the first frame only; "
+                     "convert it: ffmpeg -i FILE -c:v ffv1 FILE.mkv");
+  if (gst_structure_has_field (s, CLIP_IMAGE_CINEMA))
+    return g_strdup (
+        "its colours are XYZ, as in cinemas, for which GStreamer has no format; convert it: ffmpeg "
+        "-i FILE -c:v ffv1 -pix_fmt gbrp10 FILE.mkv");
+  if (gst_structure_has_field (s, CLIP_IMAGE_SHIFTED))
+    return g_strdup (
+        "it is PNG with 16 bits a component and no alpha, which GStreamer's decoder shows in "
+        "wrong colours; convert it: ffmpeg -i FILE -c:v ffv1 -pix_fmt gbrp FILE.mkv");
+
+  return NULL;
+}
+
 /* Decoders */
 
 const gchar *

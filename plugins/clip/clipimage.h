@@ -23,6 +23,8 @@ GstCaps *clip_image_frame (GstCaps *caps);
  * jpegparse does, whether a PNG is animated or of 16-bit RGB, and the colours of JPEG 2000, of which demuxers guess
  * one. */
 GstCaps *clip_image_describe (GstCaps *caps, GstBuffer *picture);
+/* Why decoders would not show right what that has added; NULL: they do. Free with g_free(). */
+gchar *clip_image_fault (GstCaps *caps);
 
 /* Whether these are caps of JPEG 2000 whose packets are whole pictures, as those of demuxers are. No
  * parser is needed, and GStreamer's rejects bare codestreams. */

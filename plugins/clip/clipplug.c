@@ -637,29 +637,12 @@ clip_chain_add_decoder (ClipChain *self, GstCaps *caps)
   const GstStructure *s = gst_caps_get_structure (caps, 0);
   const gchar *name = gst_structure_get_name (s);
   const gchar *chroma = clip_image_chroma (caps), *format;
+  gchar *fault = clip_image_fault (caps);
   GList *fitting;
   gboolean ok = FALSE;
 
-  if (gst_structure_has_field (s, CLIP_IMAGE_ANIMATED)) {
-    clip_chain_set_error (self,
-        g_strdup ("it is an animated picture, of which GStreamer decodes the first frame only; "
-                  "convert it: ffmpeg -i FILE -c:v ffv1 FILE.mkv"),
-        FALSE);
-    return FALSE;
-  }
-  if (gst_structure_has_field (s, CLIP_IMAGE_CINEMA)) {
-    clip_chain_set_error (self,
-        g_strdup ("its colours are XYZ, as in cinemas, for which GStreamer has no format; convert "
-                  "it: ffmpeg -i FILE -c:v ffv1 -pix_fmt gbrp10 FILE.mkv"),
-        FALSE);
-    return FALSE;
-  }
-  if (gst_structure_has_field (s, CLIP_IMAGE_SHIFTED)) {
-    clip_chain_set_error (self,
-        g_strdup (
-            "it is PNG with 16 bits a component and no alpha, which GStreamer's decoder shows in "
-            "wrong colours; convert it: ffmpeg -i FILE -c:v ffv1 -pix_fmt gbrp FILE.mkv"),
-        FALSE);
+  if (fault) {
+    clip_chain_set_error (self, fault, FALSE);
     return FALSE;
   }
   /* decoders do not reject it, and some crash */

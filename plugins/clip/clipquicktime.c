@@ -68,24 +68,28 @@ read_clock (const Box *header, guint32 *scale, guint8 **duration, gboolean *is_l
 }
 
 /* 8.6.1.2, 8.6.1.3: the sum of the samples' durations, and the farthest time that one of them is
- * presented after its decoding time; in the track's timescale. */
+ * presented after its decoding time; in the track's timescale. A last sample without a duration is
+ * before the end, too. */
 static guint64
 find_samples_end (const Box *media)
 {
   Box information, table, times, offsets;
   guint64 end = 0;
+  guint32 last = 1;
   gint32 later = 0;
 
   if (!find_box (media, "minf", &information) || !find_box (&information, "stbl", &table)
       || !find_box (&table, "stts", &times))
     return 0;
-  for (gsize at = 8; at + 8 <= times.size && end <= MAX_TICKS; at += 8)
-    end += (guint64) clip_read_32_be (times.data + at) * clip_read_32_be (times.data + at + 4);
+  for (gsize at = 8; at + 8 <= times.size && end <= MAX_TICKS; at += 8) {
+    last = clip_read_32_be (times.data + at + 4);
+    end += (guint64) clip_read_32_be (times.data + at) * last;
+  }
   if (find_box (&table, "ctts", &offsets))
     for (gsize at = 8; at + 8 <= offsets.size; at += 8)
       later = MAX (later, (gint32) clip_read_32_be (offsets.data + at + 4));
 
-  return end + later;
+  return end + later + (last == 0);
 }
 
 /* 8.2.2: all ones */
@@ -256,7 +260,7 @@ clip_quicktime_lengthen (guint8 *data, gsize size)
     changed = TRUE;
   }
 
-  return lengthen_short (&movie, scale, duration, is_long) || changed;
+  return (!is_fragmented && lengthen_short (&movie, scale, duration, is_long)) || changed;
 }
 
 gboolean
@@ -306,6 +310,18 @@ is_fragmented (guint8 *data, gsize size)
   return next_box (&file, &at, &movie) && find_box (&movie, "mvex", &box);
 }
 
+/* Whether clip_quicktime_lengthen() has seen all samples: no box is compressed, and there are no
+ * fragments. */
+static gboolean
+is_exact (guint8 *data, gsize size)
+{
+  Box file = { .data = data, .size = size }, movie, box;
+  gsize at = 0;
+
+  return next_box (&file, &at, &movie) && !find_box (&movie, "cmov", &box)
+      && !find_box (&movie, "mvex", &box);
+}
+
 GstPadProbeReturn
 clip_quicktime_watch (GstPad *pad, GstPadProbeInfo *info, gpointer data)
 {
@@ -324,6 +340,8 @@ clip_quicktime_watch (GstPad *pad, GstPadProbeInfo *info, gpointer data)
       g_atomic_int_set (&file->encrypted, 1);
     if (is_fragmented (map.data, map.size))
       g_atomic_int_set (&file->fragmented, 1);
+    if (is_exact (map.data, map.size))
+      g_atomic_int_set (&file->exact, 1);
     if (is_unedited (map.data, map.size))
       g_atomic_int_set (&file->unedited, 1);
     gst_buffer_unmap (buffer, &map);

@@ -21,9 +21,10 @@ gboolean clip_quicktime_is_encrypted (guint8 *data, gsize size);
 /* Properties of a file, 1 once they are known. Atomic.
  * encrypted:  its video is encrypted
  * fragmented: its samples are in fragments
- * unedited:   no track has an edit list */
+ * unedited:   no track has an edit list
+ * exact:      no sample is behind the end of its track that an edit list does not cut off */
 typedef struct {
-  gint encrypted, fragmented, unedited;
+  gint encrypted, fragmented, unedited, exact;
 } ClipQuicktime;
 
 /* A probe for GST_PAD_PROBE_TYPE_PULL | GST_PAD_PROBE_TYPE_BUFFER that does both with what is

@@ -211,8 +211,8 @@ describe_packet (ClipTrack *track, GstBuffer *buffer, ClipPacket *packet)
     track->segment_length += GST_BUFFER_DURATION (buffer);
 }
 
-/* Called at the end of a segment. In a fragmented file, whose segment grows, its end does not cut
- * anything off if it is as long as all of its packets together. */
+/* Called at the end of a segment. Where that end may be one that only a header declares, it does not
+ * cut anything off if the segment is as long as all of its packets together. */
 static void
 settle_segment (ClipTrack *track)
 {
@@ -223,7 +223,7 @@ settle_segment (ClipTrack *track)
   if (n == 0)
     return;
   cuts = GST_CLOCK_TIME_IS_VALID (segment->stop)
-      && (!g_atomic_int_get (&track->chain->quicktime.fragmented)
+      && (g_atomic_int_get (&track->chain->quicktime.exact)
           || segment->stop - segment->start + track->segment_length / n / 2
               < track->segment_length);
   for (guint i = track->segment_packets; i < track->packets->len; i++) {

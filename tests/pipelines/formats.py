@@ -16,6 +16,7 @@ import shutil
 import struct
 import subprocess
 import sys
+import zlib
 
 import containers
 import cuts
@@ -236,7 +237,16 @@ def make_edited(folder):
             data[at:at + 4] = value
         with open(path(name), "wb") as file:
             file.write(data)
-    print(json.dumps([whole, part, early, late, *map(path, changes)]))
+    # the header is compressed, and has no edit list
+    data = bytearray(launch.read(whole))
+    at, header = data.rindex(b"moov") - 4, data.rindex(b"edts")
+    data[header:header + 4] = b"free"
+    box = lambda name, content: struct.pack(">I", 8 + len(content)) + name + content
+    packed = box(b"dcom", b"zlib") + box(b"cmvd", struct.pack(">I", len(data) - at) + zlib.compress(data[at:]))
+    compressed = path("compressed.mov")
+    with open(compressed, "wb") as file:
+        file.write(data[:at] + box(b"moov", box(b"cmov", packed)))
+    print(json.dumps([whole, part, early, late, *map(path, changes), compressed]))
 
 
 def make_refused(folder):
@@ -259,6 +269,14 @@ def make_refused(folder):
             ("screen.flv", "flashsv2", "bgr24", re.escape("GStreamer does not know its codec (number 6 of FLV)"))):
         rows.append((path(name), reason))
         frames.encode(rows[-1][0], codec, {}, pix_fmt, count=3)
+    # only the second of a folder's pictures
+    rows.append((path("deep"), "it is PNG with 16 bits a component and no alpha"))
+    os.mkdir(rows[-1][0])
+    for i, pix_fmt in enumerate(("rgb24", "rgb48be")):
+        frames.encode(path("one.mov"), "png", {}, pix_fmt, count=1)
+        data = launch.read(path("one.mov"))
+        with open(os.path.join(rows[-1][0], "%d.png" % i), "wb") as file:
+            file.write(data[data.index(b"\x89PNG"):data.index(b"IEND") + 8])
     for name, numbers, reason in (
             ("zero.flv", (0,), re.escape("GStreamer does not know its codec (number 0 of FLV)")),
             # a known codec, with a tag that is damaged
