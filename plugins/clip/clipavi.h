@@ -1,5 +1,6 @@
 /* clipavi.h: hides the indices of an AVI file that do not reach its end from avidemux, which would
- * lose what is behind: without an index it reads the chunks themselves.
+ * lose what is behind: without an index it reads the chunks themselves, that is the header of each
+ * chunk of the file before the first frame.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #ifndef CLIP_AVI_H
 #define CLIP_AVI_H
@@ -10,8 +11,10 @@ G_BEGIN_DECLS
 
 #define CLIP_AVI_INDICES 16
 
-/* at: [n] where the indices to hide begin in the file */
+/* scans: the demuxer reads the chunks, and marks all of them as key frames
+ * at: [n] where the indices to hide begin in the file */
 typedef struct {
+  gboolean scans;
   guint n;
   guint64 at[CLIP_AVI_INDICES];
 } ClipAvi;

@@ -173,6 +173,15 @@ is_timed (const ClipChain *chain)
       || chain->container == CLIP_CONTAINER_FLV;
 }
 
+/* avidemux marks all packets as key frames if the file has no index, which has the flags: then
+ * decoding starts at the first packet. */
+static gboolean
+is_key (const ClipTrack *track, GstBuffer *buffer)
+{
+  return track->chain->avi.scans ? track->packets->len == 0
+                                 : !GST_BUFFER_FLAG_IS_SET (buffer, GST_BUFFER_FLAG_DELTA_UNIT);
+}
+
 static void
 describe_packet (ClipTrack *track, GstBuffer *buffer, ClipPacket *packet)
 {
@@ -185,8 +194,8 @@ describe_packet (ClipTrack *track, GstBuffer *buffer, ClipPacket *packet)
   packet->size = gst_buffer_get_size (buffer);
   packet->flags = 0;
   if (gst_buffer_map (buffer, &map, GST_MAP_READ)) {
-    packet->flags = clip_packet_parse (&track->format, map.data, map.size,
-        !GST_BUFFER_FLAG_IS_SET (buffer, GST_BUFFER_FLAG_DELTA_UNIT), &layer);
+    packet->flags =
+        clip_packet_parse (&track->format, map.data, map.size, is_key (track, buffer), &layer);
     gst_buffer_unmap (buffer, &map);
   }
   packet->layer = layer;

@@ -1,4 +1,4 @@
-/* AVI files: which of their indices are hidden.
+/* AVI files: which of their indices are hidden, and whether another remains.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "plugins/clip/clipavi.h"
 
@@ -22,6 +22,8 @@ LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
     if (avi.at[i] + 8 > size
         || (memcmp (data + avi.at[i], "idx1", 4) && memcmp (data + avi.at[i], "indx", 4)))
       fuzz_fail ("not an index", NULL);
+    else if (!memcmp (data + avi.at[i], "idx1", 4) && !avi.scans)
+      fuzz_fail ("no index is left, but none is missed", NULL);
 
   return 0;
 }

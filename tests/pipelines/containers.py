@@ -38,38 +38,74 @@ def riff(kind, *contents):
     return kind + struct.pack("<I", len(data)) + data + bytes(len(data) % 2)
 
 
-def avi(parts, width, height, n_super=0):
-    """A file of JPEG pictures at 25 a second in parts, of which only the first is in the index at its end.
-    n_super: parts in a super index, 0 or 1; it precedes that index then"""
-    count = sum(map(len, parts))
-    movies = [riff(b"LIST", b"movi", *(riff(b"00dc", picture) for picture in part)) for part in parts]
-    rate = struct.pack("<IIIIIIII", 0, 1, 25, 0, count, 0, 0, 0)
-    entry = b""
-    header = lambda: riff(b"LIST", b"hdrl", riff(
-        b"avih", struct.pack("<14I", 40000, 0, 0, 16, len(parts[0]), 0, 1, 0, width, height, 0, 0, 0, 0)), riff(
-            b"LIST", b"strl", riff(b"strh", b"vidsMJPG", bytes(8), rate, bytes(16)), riff(
-                b"strf", struct.pack("<IiiHH4sIIIII", 40, width, height, 1, 24, b"MJPG", 0, 0, 0, 0, 0)), *(
-                    [riff(b"indx", struct.pack("<HBBI4s12x", 4, 0, 0, n_super, b"00dc"), entry)] if n_super else [])))
-    # the entry does not change the header's size
-    entry = bytes(16)
-    begin = 12 + len(header())
-    at, places, standard = 12, [], []
-    for picture in parts[0]:
-        places.append(struct.pack("<4sIII", b"00dc", 16, at - 8, len(picture)))
-        standard.append(struct.pack("<II", at, len(picture)))
-        at += 8 + len(picture) + len(picture) % 2
-    index = riff(b"ix00", struct.pack("<HBBI4sQ4x", 2, 0, 1, len(parts[0]), b"00dc", begin), *(
-        struct.pack("<II", int.from_bytes(one[:4], "little") + 8, int.from_bytes(one[4:], "little")) for one in standard))
-    entry = struct.pack("<QII", begin + len(movies[0]), len(index), len(parts[0]))
-    return riff(b"RIFF", b"AVI ", header(), movies[0], index if n_super else b"", riff(b"idx1", *places)) + b"".join(
-        riff(b"RIFF", b"AVIX", movie) for movie in movies[1:])
+def avi(parts, width, height, n_super=0, n_audio=0, n_empty=0):
+    """A file of JPEG pictures at 25 a second in parts, of which only the first is in the index idx1.
+    n_super: parts in the super index of video
+    n_audio: if any, the first stream is audio, at the end of that many parts, all in its super index
+    n_empty: more streams, with empty super indices"""
+    video, audio = (b"01", b"00") if n_audio else (b"00", b"01")
+    movies = [riff(b"LIST", b"movi", *(riff(video + b"dc", picture) for picture in part), *(
+        [riff(audio + b"wb", bytes(800))] if i < n_audio else [])) for i, part in enumerate(parts)]
+    supers = {video: [], audio: []}
+
+    def stream(name, kind, codec, rate, form, suffix):
+        places = supers.get(name, [])
+        return riff(b"LIST", b"strl", riff(b"strh", kind + codec, bytes(8), struct.pack("<8I", *rate), bytes(16)), riff(
+            b"strf", form), *([riff(b"indx", struct.pack("<HBBI4s12x", 4, 0, 0, len(places), name + suffix), *places, bytes(
+                16 * (len(parts) - len(places))))] if n_super or n_audio or n_empty else []))
+
+    def header():
+        pcm = lambda name: stream(name, b"auds", bytes(4), (0, 1, 8000, 0, 800 * n_audio, 0, 0, 1), struct.pack(
+            "<HHIIHH", 1, 1, 8000, 8000, 1, 8), b"wb")
+        pictures = stream(video, b"vids", b"MJPG", (0, 1, 25, 0, sum(map(len, parts)), 0, 0, 0), struct.pack(
+            "<IiiHH4sIIIII", 40, width, height, 1, 24, b"MJPG", 0, 0, 0, 0, 0), b"dc")
+        return riff(b"LIST", b"hdrl", riff(b"avih", struct.pack(
+            "<14I", 40000, 0, 0, 16, len(parts[0]), 0, 1 + (n_audio > 0) + n_empty, 0, width, height, 0, 0, 0, 0)), *(
+                [pcm(audio)] if n_audio else []), pictures, *(pcm(b"%02d" % (i + 1)) for i in range(n_empty)))
+
+    # entries do not change the header's size
+    bodies, end = [], 0
+    for i, movie in enumerate(movies):
+        begin = end + 12 + (0 if i else len(header()))
+        at, chunks = 12, []
+        while at < len(movie):
+            size = int.from_bytes(movie[at + 4:at + 8], "little")
+            chunks.append((movie[at:at + 4], at, size))
+            at += 8 + size + size % 2
+        body = movie + (b"" if i else riff(
+            b"idx1", *(struct.pack("<4sIII", kind, 16, at - 8, size) for kind, at, size in chunks)))
+        for name, suffix, count in ((video, b"dc", n_super), (audio, b"wb", n_audio)):
+            if i < count:
+                places = [struct.pack("<II", at + 8, size) for kind, at, size in chunks if kind[:2] == name]
+                index = riff(b"ix" + name, struct.pack("<HBBI4sQ4x", 2, 0, 1, len(places), name + suffix, begin), *places)
+                supers[name].append(struct.pack("<QII", begin + len(body), len(index), len(places)))
+                body += index
+        bodies.append(body)
+        end = begin + len(body)
+    return riff(b"RIFF", b"AVI ", header(), bodies[0]) + b"".join(riff(b"RIFF", b"AVIX", body) for body in bodies[1:])
 
 
-def cut_index(data, count):
-    """An AVI file's data with `count` entries of its index, at the end."""
+def cut_index(data, entries, base=0):
+    """An AVI file's data with these entries, by number, of its index, which is at the end; base: added to offsets."""
     at = data.rindex(b"idx1")
-    return data[:4] + struct.pack("<I", at + 16 * count) + data[8:at] + b"idx1" + struct.pack("<I", 16 * count) + data[
-        at + 8:at + 8 + 16 * count]
+    kept = [struct.unpack_from("<4sIII", data, at + 8 + 16 * i) for i in entries]
+    index = riff(b"idx1", *(struct.pack("<4sIII", kind, flags, base + place, size) for kind, flags, place, size in kept))
+    return data[:4] + struct.pack("<I", at + len(index) - 8) + data[8:at] + index
+
+
+def interrupt(data, n):
+    """An AVI file's data without its last n bytes, and with no sizes in its last part."""
+    part = data.rindex(b"AVIX")
+    movie = data.index(b"movi", part)
+    return data[:part - 4] + bytes(4) + data[part:movie - 4] + bytes(4) + data[movie:-n]
+
+
+def fill(data, n):
+    """An AVI file's data with chunks before the movi list of its last part, and n at that list's start."""
+    part = data.rindex(b"AVIX") + 4
+    movie = data.index(b"movi", part) + 4
+    return data[:part - 12] + riff(b"RIFF", b"AVIX", riff(b"JUNK", b"abcd"), riff(
+        b"LIST", b"movi", riff(b"JUNK", b"abcd") * n, data[movie:]))
 
 
 def flv_tag(kind, body, time):

@@ -262,25 +262,52 @@ def make_shown(folder):
     for pix_fmt in ("rgb24", "yuv422p"):
         files.append(path(pix_fmt + (".mxf" if pix_fmt == "rgb24" else ".mov")))
         frames.encode(files[-1], "jpeg2000", {}, pix_fmt, count=12, size=(256, 128))
-    # indices that do not reach the end: of a repaired file, and of one with several parts
+    # indices that do not reach the end: of a repaired file, and of ones with several parts
+    def surgery(name, data):
+        files.append(path(name))
+        with open(files[-1], "wb") as file:
+            file.write(data)
+
     add("index.avi", "mpeg4")
-    data = containers.cut_index(launch.read(files[-1]), 20)
-    with open(files[-1], "wb") as file:
-        file.write(data)
+    surgery("index.avi", containers.cut_index(launch.read(files.pop()), range(20)))
     frames.encode(path("mjpeg.avi"), "mjpeg", {"qscale": "3"}, "yuvj420p", count=12)
     with av.open(path("mjpeg.avi")) as container:
         pictures = [bytes(packet) for packet in container.demux(container.streams.video[0]) if packet.size]
+    parts = pictures[:5], pictures[5:9], pictures[9:]
     for n_super in (0, 1):
-        files.append(path("parts-%d.avi" % n_super))
-        with open(files[-1], "wb") as file:
-            file.write(containers.avi((pictures[:5], pictures[5:9], pictures[9:]), 96, 64, n_super))
+        surgery("parts-%d.avi" % n_super, containers.avi(parts, 96, 64, n_super))
+    # a scan does not find key frames
+    for codec, pix_fmt in (("msmpeg4", "yuv420p"), ("zmbv", "bgr0"), ("ffv1", "yuv420p")):
+        frames.encode(path(codec + ".avi"), codec, {"g": "12"}, pix_fmt, count=30)
+        data = launch.read(path(codec + ".avi"))
+        surgery("index-%s.avi" % codec, containers.cut_index(data, range(20)))
+        surgery("no-index-%s.avi" % codec, data[:data.rindex(b"idx1")])
+        # the header does not declare its index
+        at = data.index(b"avih") + 20
+        surgery("undeclared-%s.avi" % codec, data[:at] + bytes(4) + data[at + 4:])
+    # audio in fewer parts than video; avidemux needs the first stream's super index; or audio in more parts
+    surgery("audio.avi", containers.avi(parts, 96, 64, 3, 2))
+    data = bytearray(containers.avi(parts, 96, 64, 3, 2))
+    at = data.index(b"indx")
+    data[at:at + 4] = b"JUNK"
+    surgery("first.avi", bytes(data))
+    surgery("short-audio.avi", containers.avi(parts, 96, 64, 2, 3))
+    surgery("streams.avi", containers.avi(parts, 96, 64, 0, 0, 16))
+    # the last entry is audio's at the end, and the farthest of video precedes two others
+    surgery("order.avi", containers.cut_index(containers.avi((pictures,), 96, 64, 0, 1), [0, 1, 4, 2, 3, 12]))
+    data = containers.avi((pictures,), 96, 64)
+    surgery("absolute.avi", containers.cut_index(data, range(5), data.index(b"movi")))
+    # a recording that was interrupted, in the last pictures or before their index
+    for n_super in (0, 1, 2):
+        surgery("interrupted-%d.avi" % n_super, containers.interrupt(containers.avi(parts[:2], 96, 64, n_super), 50))
+    surgery("fill.avi", containers.fill(containers.avi(parts[:2], 96, 64), 200))
     rows = []
     for name in files:
         with av.open(name) as container:
             times = [frame.time for frame in container.decode(container.streams.best("video"))]
         # FFmpeg has wrong times, or only some
         if os.path.basename(name) in ("h264.mxf", "two.ts", "pause.mpg", "early.mpg", "middle.mpg", "decoded.mkv",
-                                      "early.mkv", "decoded-hevc.mkv", "rgb24.mxf", "index.avi"):
+                                      "early.mkv", "decoded-hevc.mkv", "rgb24.mxf") or name.endswith(".avi"):
             times = [i / 25 + (LATER if "pause" in name and i >= 60 else 0) for i in range(len(times))]
         elif name.endswith(".webm"):
             times = [(i + i * i // 7) / 25 for i in range(len(times))]
