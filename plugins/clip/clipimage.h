@@ -20,8 +20,8 @@ G_BEGIN_DECLS
 GstCaps *clip_image_frame (GstCaps *caps);
 
 /* Adds to the caps (taken) what the picture's header declares: the sampling of a JPEG, as
- * jpegparse does, whether a PNG is animated or of 16-bit RGB, and the colours of JPEG 2000, of which demuxers guess
- * one. */
+ * jpegparse does, whether a PNG is animated or of 16-bit RGB, and the colours of JPEG 2000, of which
+ * demuxers guess one. */
 GstCaps *clip_image_describe (GstCaps *caps, GstBuffer *picture);
 /* Why decoders would not show right what that has added; NULL: they do. Free with g_free(). */
 gchar *clip_image_fault (GstCaps *caps);
