@@ -16,6 +16,8 @@
 struct _CpuFindings {
   gchar *machine;
   gchar *path;
+  gchar *text;        /* the file; its keys are keys of known */
+  GStringChunk *own;  /* known's other keys */
   GHashTable *known;  /* key -> CpuFinding; NULL: the file is not read yet */
   GHashTable *passed; /* key -> ways */
 };
@@ -62,6 +64,7 @@ cpu_findings_new (void)
       cpu, sysconf (_SC_LEVEL2_CACHE_SIZE), sysconf (_SC_LEVEL3_CACHE_SIZE));
   sum = g_compute_checksum_for_string (G_CHECKSUM_SHA256, f->machine, -1);
   name = g_strdup_printf ("convolutions-cpu-%.16s.tsv", sum);
+  f->own = g_string_chunk_new (4096);
   f->passed = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
   f->path = g_build_filename (g_get_user_cache_dir (), "cnn3d", name, NULL);
   return f;
@@ -74,6 +77,8 @@ cpu_findings_free (CpuFindings *f)
     return;
   g_clear_pointer (&f->known, g_hash_table_destroy);
   g_hash_table_destroy (f->passed);
+  g_string_chunk_free (f->own);
+  g_free (f->text);
   g_free (f->machine);
   g_free (f->path);
   g_free (f);
@@ -81,30 +86,31 @@ cpu_findings_free (CpuFindings *f)
 
 /* finding, key, and a dot, which is missing if the writer was killed. */
 static void
-read_line (CpuFindings *f, const gchar *line)
+read_line (CpuFindings *f, gchar *line)
 {
-  g_auto (GStrv) fields = g_strsplit (line, "\t", -1);
+  gchar *key = strchr (line, '\t'), *dot = key ? strchr (key + 1, '\t') : NULL;
 
-  if (g_strv_length (fields) != 3 || strcmp (fields[2], "."))
+  if (!dot || strcmp (dot, "\t."))
     return;
+  *key++ = *dot = 0;
   for (gint i = CPU_FINDING_RIGHT; i <= CPU_FINDING_WRONG; i++)
-    if (!strcmp (fields[0], words[i]))
-      g_hash_table_insert (f->known, g_strdup (fields[1]), GINT_TO_POINTER (i));
+    if (!strcmp (line, words[i]))
+      g_hash_table_insert (f->known, key, GINT_TO_POINTER (i));
 }
 
 static void
 read_once (CpuFindings *f)
 {
-  g_autofree gchar *text = NULL;
   gsize size;
 
   if (f->known)
     return;
-  f->known = g_hash_table_new_full (g_str_hash, g_str_equal, g_free, NULL);
-  if (!g_file_get_contents (f->path, &text, &size, NULL))
+  f->known = g_hash_table_new (g_str_hash, g_str_equal);
+  if (!g_file_get_contents (f->path, &f->text, &size, NULL))
     return;
   /* a NUL, as a crash of the system leaves it, spoils one line */
-  for (gchar *line = text, *end; (end = memchr (line, '\n', text + size - line)); line = end + 1) {
+  for (gchar *line = f->text, *end; (end = memchr (line, '\n', f->text + size - line));
+      line = end + 1) {
     *end = 0;
     read_line (f, line);
   }
@@ -139,7 +145,7 @@ cpu_findings_set (CpuFindings *f, const gchar *key, CpuFinding finding)
   g_autofree gchar *line = g_strdup_printf ("\n%s\t%s\t.\n", words[finding], key);
 
   read_once (f);
-  g_hash_table_insert (f->known, g_strdup (key), GINT_TO_POINTER (finding));
+  g_hash_table_insert (f->known, g_string_chunk_insert (f->own, key), GINT_TO_POINTER (finding));
   if (g_mkdir_with_parents (folder, 0777) < 0)
     return;
   append (f->path, O_CREAT | O_EXCL, head); /* describes the file for readers */
