@@ -155,12 +155,17 @@ declare -A seen=()
 for part in $parts; do
   part_starts "$part"
   case $part in
-    unit | long)
-      meson_part "$part" "$build" 2 "$part"
-      ;;
-    elements)
-      # they wait more than they compute
-      meson_part "$part" "$build" 3 "$part"
+    unit | long | elements)
+      [ -z "${seen[meson]:-}" ] || continue
+      seen[meson]=yes
+      suites=()
+      for suite in unit long elements; do
+        case " $parts " in
+          *" $suite "*) suites+=("$suite") ;;
+        esac
+      done
+      # together, three tests at a time: some wait more than they compute
+      meson_part tests "$build" 3 "${suites[@]}"
       ;;
     sanitizers)
       # without kernels for a GPU: tests run them on the CPU
@@ -205,12 +210,13 @@ for part in $parts; do
         tap_test "$part" libfuzzer tests/fuzz/run.sh "$build_fuzz" "$fuzz_seconds"
       ;;
     pipelines | parity)
-      [ ${#seen[@]} = 0 ] || continue
+      [ -z "${seen[pipelines]:-}" ] || continue
+      seen[pipelines]=yes
       case " $parts " in
         *" pipelines "*) "$build/pipelines/demo/make-demo-videos" "$CNN3D_DEMO" \
           || give_up "cannot make the demonstration set" ;;
       esac
-      # Both parts together, three tests at a time, as they wait for a third of their time,
+      # Both parts together, four tests at a time, as they wait for a third of their time,
       # the longest first. Waiting threads must not spin, as other tests need the cores
       export OMP_WAIT_POLICY=passive
       for file in tests/pipelines/{learns,keypoints-learn}.py tests/parity/{parity,memory}.py \
@@ -224,7 +230,7 @@ for part in $parts; do
           *) continue ;;
         esac
         [ "$of" != parity ] || command=("$python" "$file" "$build/tests/parity/trainer-tool")
-        [ "$(jobs -pr | wc -l)" -lt 3 ] || wait -n
+        [ "$(jobs -pr | wc -l)" -lt 4 ] || wait -n
         GST_PLUGIN_PATH=$build/plugins tap_test "$of" "$file" "${command[@]}" &
       done
       wait
