@@ -161,12 +161,25 @@ move_zeros (Parser *self, GstBuffer *buffer)
   return buffer;
 }
 
+/* Encoders of DivX and Xvid write a byte where they output no picture. A parser takes it for a part
+ * of the picture before, which libavcodec then decodes wrongly. Only the remainder of a split
+ * picture has no timestamp. */
+static gboolean
+is_placeholder (GstBuffer *buffer)
+{
+  return gst_buffer_get_size (buffer) == 1
+      && GST_CLOCK_TIME_IS_VALID (GST_BUFFER_DTS_OR_PTS (buffer));
+}
+
 static GstPadProbeReturn
 take (GstPad *pad, GstPadProbeInfo *info, gpointer data)
 {
   Parser *self = data;
 
-  if (info->type & GST_PAD_PROBE_TYPE_BUFFER && self->codes) {
+  if (info->type & GST_PAD_PROBE_TYPE_BUFFER && !self->codes) {
+    if (is_placeholder (GST_PAD_PROBE_INFO_BUFFER (info)))
+      return GST_PAD_PROBE_DROP;
+  } else if (info->type & GST_PAD_PROBE_TYPE_BUFFER) {
     if (self->headers)
       info->data = prepend (g_steal_pointer (&self->headers), GST_PAD_PROBE_INFO_BUFFER (info));
     info->data = move_zeros (self, GST_PAD_PROBE_INFO_BUFFER (info));

@@ -5,9 +5,11 @@ frames, or are rejected with the reason.
 
 The child, which has PyAV: cuts.py --shown FOLDER
                            cuts.py --refused FOLDER"""
+import fractions
 import json
 import os
 import random
+import re
 import subprocess
 import sys
 
@@ -21,6 +23,8 @@ OPEN, CLOSED = ({name: "keyint=12:min-keyint=12:bframes=2:b-adapt=0:b-pyramid=0:
 VP8 = {"g": "12", "b": "1000000", "deadline": "realtime", "cpu-used": "8"}
 # Pause between two parts in seconds, by the muxer's clock
 LATER = 97.06
+# Pictures in decoding order that such a byte follows
+PLACEHOLDERS = 0, 20, 21
 
 
 def made(kind, folder):
@@ -82,8 +86,6 @@ def in_pairs(packet):
 
 def join_packets(source, path, count, change=lambda data: data):
     """A transport stream with this many pictures per PES packet."""
-    import fractions
-
     import av
 
     with av.open(source) as file, av.open(path, "w", format="mpegts") as target:
@@ -132,6 +134,27 @@ def split_headers(path, split, draw):
         file.write(out)
 
 
+def add_placeholders(source, path):
+    """An AVI file as Xvid's encoder for Windows writes it: a byte where it has no picture to output."""
+    import av
+
+    with av.open(source) as file, av.open(path, "w") as target:
+        stream = file.streams.video[0]
+        copy = target.add_stream_from_template(stream)
+        n = 0
+        for i, picture in enumerate(file.demux(stream)):
+            # libavcodec expects the byte of the encoders that it knows
+            data = re.sub(rb"Lavc[\d.]+", lambda name: b"XviD0050".ljust(len(name[0])), bytes(picture))
+            for one in (data, b"\x7f") if i in PLACEHOLDERS else (data,):
+                packet = av.Packet(one)
+                packet.stream, packet.time_base = copy, fractions.Fraction(1, 25)
+                packet.pts = packet.dts = n
+                packet.is_keyframe = one is data and picture.is_keyframe
+                n += 1
+                if one:
+                    target.mux(packet)
+
+
 def understate(path):
     """An MP4 file tells nine tenths of its durations."""
     data = bytearray(launch.read(path))
@@ -144,8 +167,6 @@ def understate(path):
 
 def full_range_av1(path):
     """Only the stream's own header has the full-range flag."""
-    import fractions
-
     import av
 
     with av.open(path, "w") as container:
@@ -300,6 +321,10 @@ def make_shown(folder):
     # a recording that was interrupted, in the last pictures or before their index
     for n_super in (0, 1, 2):
         surgery("interrupted-%d.avi" % n_super, containers.interrupt(containers.avi(parts[:2], 96, 64, n_super), 50))
+    for b_frames in (0, 2):
+        frames.encode(path("xvid.avi"), "mpeg4", frames.encoder_options("mpeg4", 12, b_frames, None), count=30)
+        files.append(path("placeholders-%d.avi" % b_frames))
+        add_placeholders(path("xvid.avi"), files[-1])
     surgery("fill.avi", containers.fill(containers.avi(parts[:2], 96, 64), 200))
     rows = []
     for name in files:
@@ -309,6 +334,8 @@ def make_shown(folder):
         if os.path.basename(name) in ("h264.mxf", "two.ts", "pause.mpg", "early.mpg", "middle.mpg", "decoded.mkv",
                                       "early.mkv", "decoded-hevc.mkv", "rgb24.mxf") or name.endswith(".avi"):
             times = [i / 25 + (LATER if "pause" in name and i >= 60 else 0) for i in range(len(times))]
+            if "placeholders" in name:
+                times = [time + sum(place < i for place in PLACEHOLDERS) / 25 for i, time in enumerate(times)]
         elif name.endswith(".webm"):
             times = [(i + i * i // 7) / 25 for i in range(len(times))]
         times = [time - times[0] for time in times]
