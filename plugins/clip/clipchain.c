@@ -211,6 +211,7 @@ clip_chain_finalize (GObject *object)
 
   g_ptr_array_unref (self->tracks);
   clip_clocks_free (self->clocks);
+  clip_quicktime_clear (&self->quicktime);
   g_clear_pointer (&self->index, clip_index_unref);
   g_clear_pointer (&self->pictures, clip_pictures_unref);
   gst_clear_caps (&self->fed_caps);

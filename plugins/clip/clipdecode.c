@@ -78,11 +78,13 @@ is_done (ClipChain *self)
 
 /* Rotation */
 
-/* The orientation from the file's metadata. matroskademux has no tag for it; the IDs of its
- * streams start with the track's number. */
+/* The orientation from the file's metadata. matroskademux has no tag for it, and qtdemux takes a
+ * picture that is scaled for one that is mirrored or upside down. The IDs of their streams start
+ * with the track's number. */
 static GstVideoOrientationMethod
 find_orientation (ClipChain *self)
 {
+  const guint64 track = g_ascii_strtoull (self->index->stream, NULL, 10);
   GstVideoOrientationMethod method = GST_VIDEO_ORIENTATION_IDENTITY, declared;
   GstEvent *event;
   gint file;
@@ -95,10 +97,13 @@ find_orientation (ClipChain *self)
       method = declared;
     gst_event_unref (event);
   }
+  if (self->container == CLIP_CONTAINER_QUICKTIME
+      && clip_quicktime_orientation (&self->quicktime, track, &declared))
+    method = declared;
   if (self->container != CLIP_CONTAINER_MATROSKA
       || (file = g_open (self->job->path, O_RDONLY | O_CLOEXEC, 0)) < 0)
     return method;
-  if (clip_matroska_orientation (file, g_ascii_strtoull (self->index->stream, NULL, 10), &declared))
+  if (clip_matroska_orientation (file, track, &declared))
     method = declared;
   close (file);
 

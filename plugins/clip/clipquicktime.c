@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "clipquicktime.h"
+
+#include <math.h>
+
 #include "clipbytes.h"
 
 /* Limit on the duration of a movie */
@@ -322,6 +325,122 @@ is_exact (guint8 *data, gsize size)
       && !find_box (&movie, "mvex", &box);
 }
 
+/* A, b, c and d of a matrix (6.2.2), which turns (x, y) into (ax + cy, bx + dy) */
+typedef struct {
+  gdouble a, b, c, d;
+} Matrix;
+
+typedef struct {
+  guint32 track;
+  GstVideoOrientationMethod method;
+} Turn;
+
+/* 8.2.2, 8.3.2; long_at: where it is in a header with long times. One of zeros means nothing. */
+static gboolean
+read_matrix (const Box *header, gsize at, gsize long_at, Matrix *m)
+{
+  const guint8 *data;
+
+  if (header->size > 0 && header->data[0] == 1)
+    at = long_at;
+  if (header->size < at + 36)
+    return FALSE;
+  data = header->data + at;
+  m->a = (gint32) clip_read_32_be (data);
+  m->b = (gint32) clip_read_32_be (data + 4);
+  m->c = (gint32) clip_read_32_be (data + 12);
+  m->d = (gint32) clip_read_32_be (data + 16);
+  if (m->a == 0 && m->b == 0 && m->c == 0 && m->d == 0)
+    m->a = m->d = 1;
+
+  return TRUE;
+}
+
+static Matrix
+multiply (const Matrix *first, const Matrix *then)
+{
+  return (Matrix) {
+    .a = first->a * then->a + first->b * then->c,
+    .b = first->a * then->b + first->b * then->d,
+    .c = first->c * then->a + first->d * then->c,
+    .d = first->c * then->b + first->d * then->d,
+  };
+}
+
+/* Like FFmpeg, about a degree off counts as a quarter turn. Other angles are not turned. */
+static GstVideoOrientationMethod
+orientation_of (const Matrix *m)
+{
+  const gdouble straight = fabs (m->a) + fabs (m->d), across = fabs (m->b) + fabs (m->c);
+
+  if (across < straight / 64 && m->a != 0 && m->d != 0)
+    return m->a > 0 ? (m->d > 0 ? GST_VIDEO_ORIENTATION_IDENTITY : GST_VIDEO_ORIENTATION_VERT)
+                    : (m->d > 0 ? GST_VIDEO_ORIENTATION_HORIZ : GST_VIDEO_ORIENTATION_180);
+  if (straight < across / 64 && m->b != 0 && m->c != 0)
+    return m->b > 0 ? (m->c > 0 ? GST_VIDEO_ORIENTATION_UL_LR : GST_VIDEO_ORIENTATION_90R)
+                    : (m->c > 0 ? GST_VIDEO_ORIENTATION_90L : GST_VIDEO_ORIENTATION_UR_LL);
+
+  return GST_VIDEO_ORIENTATION_IDENTITY;
+}
+
+GArray *
+clip_quicktime_turns (guint8 *data, gsize size)
+{
+  Box file = { .data = data, .size = size }, movie, box, header;
+  GArray *turns;
+  Matrix whole, own;
+  gsize at = 0;
+
+  if (!next_box (&file, &at, &movie) || !find_box (&movie, "mvhd", &header)
+      || !read_matrix (&header, 36, 48, &whole))
+    return NULL;
+  turns = g_array_new (FALSE, FALSE, sizeof (Turn));
+  for (at = 0; next_box (&movie, &at, &box);)
+    if (box.type == clip_read_32_be ("trak") && find_box (&box, "tkhd", &header)
+        && read_matrix (&header, 40, 52, &own)) {
+      const Matrix both = multiply (&own, &whole);
+      const Turn turn = {
+        .track = clip_read_32_be (header.data + (header.data[0] == 1 ? 20 : 12)),
+        .method = orientation_of (&both),
+      };
+
+      g_array_append_val (turns, turn);
+    }
+
+  return turns;
+}
+
+gboolean
+clip_quicktime_orientation (ClipQuicktime *file, guint64 track, GstVideoOrientationMethod *method)
+{
+  const GArray *turns = g_atomic_pointer_get (&file->turns);
+
+  for (guint i = 0; turns && i < turns->len; i++) {
+    const Turn *turn = &g_array_index (turns, Turn, i);
+
+    if (turn->track == track) {
+      *method = turn->method;
+      return TRUE;
+    }
+  }
+
+  return FALSE;
+}
+
+void
+clip_quicktime_clear (ClipQuicktime *file)
+{
+  g_clear_pointer (&file->turns, g_array_unref);
+}
+
+/* Only the first movie's are kept. */
+static void
+set_turns (ClipQuicktime *file, GArray *turns)
+{
+  if (turns && !g_atomic_pointer_compare_and_exchange (&file->turns, NULL, turns))
+    g_array_unref (turns);
+}
+
 GstPadProbeReturn
 clip_quicktime_watch (GstPad *pad, GstPadProbeInfo *info, gpointer data)
 {
@@ -344,6 +463,7 @@ clip_quicktime_watch (GstPad *pad, GstPadProbeInfo *info, gpointer data)
       g_atomic_int_set (&file->exact, 1);
     if (is_unedited (map.data, map.size))
       g_atomic_int_set (&file->unedited, 1);
+    set_turns (file, clip_quicktime_turns (map.data, map.size));
     gst_buffer_unmap (buffer, &map);
   }
 

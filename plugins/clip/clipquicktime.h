@@ -5,6 +5,7 @@
 #define CLIP_QUICKTIME_H
 
 #include <gst/gst.h>
+#include <gst/video/video.h>
 
 G_BEGIN_DECLS
 
@@ -22,10 +23,22 @@ gboolean clip_quicktime_is_encrypted (guint8 *data, gsize size);
  * encrypted:  its video is encrypted
  * fragmented: its samples are in fragments
  * unedited:   no track has an edit list
- * exact:      no sample is behind the end of its track that an edit list does not cut off */
+ * exact:      no sample is behind the end of its track that an edit list does not cut off
+ * turns:      how its tracks are turned, see clip_quicktime_turns() */
 typedef struct {
   gint encrypted, fragmented, unedited, exact;
+  GArray *turns;
 } ClipQuicktime;
+
+/* How each track of a `moov` box is turned by the matrices of the track and the movie, of any scale.
+ * NULL: it cannot be read, or is compressed. Free with g_array_unref(). */
+GArray *clip_quicktime_turns (guint8 *data, gsize size);
+
+/* How a track, by its ID, is turned; FALSE: not known. */
+gboolean clip_quicktime_orientation (
+    ClipQuicktime *file, guint64 track, GstVideoOrientationMethod *method);
+
+void clip_quicktime_clear (ClipQuicktime *file);
 
 /* A probe for GST_PAD_PROBE_TYPE_PULL | GST_PAD_PROBE_TYPE_BUFFER that does both with what is
  * read from a file. data: ClipQuicktime */

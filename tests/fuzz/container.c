@@ -49,6 +49,7 @@ LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
   /* exactly this size, so that reads past the end are detected */
   guint8 *movie = malloc (MAX (size, 1));
   GstVideoOrientationMethod method;
+  GArray *turns;
 
   if (!gst_is_initialized ()) {
     /* plug-ins are not needed */
@@ -63,6 +64,8 @@ LLVMFuzzerTestOneInput (const uint8_t *data, size_t size)
   if (clip_quicktime_lengthen (movie, size) && clip_quicktime_lengthen (movie, size))
     fuzz_fail ("a movie that is lengthened twice", NULL);
   clip_quicktime_is_encrypted (movie, size);
+  turns = clip_quicktime_turns (movie, size);
+  g_clear_pointer (&turns, g_array_unref);
   free (movie);
   return 0;
 }

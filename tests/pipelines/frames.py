@@ -254,17 +254,19 @@ def is_kept(folder, path):
 
 
 def turned(folder):
-    """Matroska's pictures are rotated according to their projection"""
-    launch.launch("videotestsrc num-buffers=5 ! video/x-raw,width=64,height=48 ! jpegenc ! multifilesink location=%d.jpg",
+    """Matroska's pictures are rotated according to their projection, and MP4's according to the matrices of their track
+    and the movie, of any scale"""
+    launch.launch("videotestsrc num-buffers=5 ! video/x-raw,width=64,height=48,framerate=25/1 ! jpegenc ! tee name=t "
+                  "t. ! queue ! multifilesink location=%d.jpg t. ! queue ! qtmux ! filesink location=straight.mov",
                   folder).fine()
     images = [launch.read(os.path.join(folder, "%d.jpg" % i)) for i in range(5)]
     raw = "videoconvert ! videoflip video-direction=%s ! videoconvert ! video/x-raw,format=RGB"
-    path = os.path.join(folder, "turned.mkv")
+    matroska = os.path.join(folder, "turned.mkv")
 
     def show(direction, *form):
-        with open(path, "wb") as file:
+        with open(matroska, "wb") as file:
             file.write(containers.matroska(b"V_MJPEG", images, 64, 48, *form))
-        return play(folder, path, raw % direction)
+        return play(folder, matroska, raw % direction)
 
     for yaw, roll, direction in ((0, 90, "90l"), (0, -90, "90r"), (0, 270, "90r"), (0, 180, "180"), (180, 0, "horiz"),
                                  (180, 180, "vert"), (180, 90, "ul-lr"), (180, 270, "ur-ll"), (0, 0.5, "identity"),
@@ -273,6 +275,23 @@ def turned(folder):
         assert len(expected) == 5 * 64 * 48 * 3
         for last in (False, True):
             assert show("identity", float(yaw), float(roll), last) == expected, (yaw, roll, last)
+    straight, path = launch.read(os.path.join(folder, "straight.mov")), os.path.join(folder, "turned.mov")
+    # clockwise in the track, and by other values in the movie
+    for movie, track, direction in (
+            ((1, 0, 0, 1), (0, 1, -1, 0), "90r"), ((1, 0, 0, 1), (0, -1, 1, 0), "90l"), ((0, 1, -1, 0), (0, 1, -1, 0), "180"),
+            ((1, 0, 0, 1), (-1, 0, 0, 1), "horiz"), ((1, 0, 0, 1), (1, 0, 0, -1), "vert"),
+            ((1, 0, 0, 1), (0, 1, 1, 0), "ul-lr"), ((1, 0, 0, 1), (0, -1, -1, 0), "ur-ll"),
+            ((1, 0, 0, 1), (2, 0, 0, 2), "identity"), ((1.5, 0, 0, 1), (1, 0, 0, 1), "identity"),
+            ((1, 0, 0, 1), (0, 1.25, -2, 0.001), "90r"), ((-1, 0, 0, 1), (0, 1, -1, 0), "ul-lr"),
+            ((0, 0, 0, 0), (-0.5, 0, 0, -1), "180"), ((1, 0, 0, 1), (0.7, 0.7, -0.7, 0.7), "identity")):
+        data = bytearray(straight)
+        for at, matrix in ((data.index(b"mvhd") + 40, movie), (data.index(b"tkhd") + 44, track)):
+            a, b, c, d = (round(value * 65536) for value in matrix)
+            data[at:at + 36] = struct.pack(">9i", a, b, 0, c, d, 0, 0, 0, 1 << 30)
+        expected = show(direction)
+        with open(path, "wb") as file:
+            file.write(data)
+        assert play(folder, path, raw % "identity") == expected, (movie, track)
 
 
 def left_out(folder):
