@@ -235,6 +235,14 @@ parse_theora (const guint8 *data, gsize size)
   return data[0] & 0x40 ? 0 : CLIP_PACKET_START | CLIP_PACKET_RESET;
 }
 
+/* RFC 9043 3.8.1 and 4.4: the first bit that the range coder codes, with equal odds, says whether
+ * it is a key frame. matroskademux loses the container's flag where it decompresses packets. */
+static ClipPacketFlags
+parse_ffv1 (const guint8 *data, gsize size)
+{
+  return size >= 2 && (data[0] << 8 | data[1]) >= 0xff00 / 2 ? CLIP_PACKET_START : 0;
+}
+
 /* Codecs */
 
 static ClipCodec
@@ -249,6 +257,7 @@ codec_of (const GstStructure *s)
     { "video/x-vp8", CLIP_CODEC_VP8 },
     { "video/x-vp9", CLIP_CODEC_VP9 },
     { "video/x-theora", CLIP_CODEC_THEORA },
+    { "video/x-ffv", CLIP_CODEC_FFV1 },
     { "video/x-xvid", CLIP_CODEC_MPEG4 },
     { "video/x-av1", CLIP_CODEC_REORDERED },
     { "video/x-wmv", CLIP_CODEC_REORDERED },
@@ -341,6 +350,8 @@ clip_packet_parse (
       return parse_vp9 (data, size);
     case CLIP_CODEC_THEORA:
       return parse_theora (data, size);
+    case CLIP_CODEC_FFV1:
+      return parse_ffv1 (data, size);
     default:
       return key ? CLIP_PACKET_START : 0;
   }

@@ -56,6 +56,7 @@ typedef enum {
   CLIP_CODEC_VP8,
   CLIP_CODEC_VP9,
   CLIP_CODEC_THEORA,
+  CLIP_CODEC_FFV1,
   CLIP_N_CODECS
 } ClipCodec;
 

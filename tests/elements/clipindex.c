@@ -97,6 +97,9 @@ test_packets (void)
     { "video/x-theora", "\x20x", 2, START | RESET },
     { "video/x-theora", "\x60x", 2, 0 },
     { "video/x-theora", "", 0, 0 },
+    { "video/x-ffv", "\x7f\x80", 2, START },
+    { "video/x-ffv", "\x7f\x7f", 2, 0 },
+    { "video/x-ffv", "\xff", 1, 0 },
   };
 
   for (guint i = 0; i < G_N_ELEMENTS (cases); i++) {

@@ -306,6 +306,10 @@ def make_shown(folder):
         # the header does not declare its index
         at = data.index(b"avih") + 20
         surgery("undeclared-%s.avi" % codec, data[:at] + bytes(4) + data[at + 4:])
+    # the index declares all pictures as key frames
+    data = launch.read(path("ffv1.avi"))
+    surgery("keys.avi", data[:data.rindex(b"idx1")] + data[data.rindex(b"idx1"):].replace(
+        b"00dc\0\0\0\0", b"00dc\x10\0\0\0"))
     # audio in fewer parts than video; avidemux needs the first stream's super index; or audio in more parts
     surgery("audio.avi", containers.avi(parts, 96, 64, 3, 2))
     data = bytearray(containers.avi(parts, 96, 64, 3, 2))
