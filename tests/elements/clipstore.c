@@ -35,11 +35,12 @@ run_mix (const gchar *location, guint seed)
   return full ? 3 : 0;
 }
 
-/* Adds until it is killed. */
+/* Adds, and waits until it is killed. */
 static gint
 run_endless (const gchar *location, guint first)
 {
   ClipStore *store = open_store (location, G_MAXUINT64);
+  const pid_t parent = getppid ();
 
   for (guint n = first; n < first + 1000; n++) {
     if (add (store, n, KILL_SIZE) != CLIP_STORE_ADDED)
@@ -47,6 +48,8 @@ run_endless (const gchar *location, guint first)
     if (n == first && write (STDOUT_FILENO, "", 1) != 1)
       return 1;
   }
+  while (getppid () == parent)
+    g_usleep (1000);
   clip_store_unref (store);
 
   return 0;
