@@ -275,7 +275,7 @@ def turned(folder):
         assert len(expected) == 5 * 64 * 48 * 3
         for last in (False, True):
             assert show("identity", float(yaw), float(roll), last) == expected, (yaw, roll, last)
-    straight, path = launch.read(os.path.join(folder, "straight.mov")), os.path.join(folder, "turned.mov")
+    straight, path = os.path.join(folder, "straight.mov"), os.path.join(folder, "turned.mov")
     # clockwise in the track, and by other values in the movie
     for movie, track, direction in (
             ((1, 0, 0, 1), (0, 1, -1, 0), "90r"), ((1, 0, 0, 1), (0, -1, 1, 0), "90l"), ((0, 1, -1, 0), (0, 1, -1, 0), "180"),
@@ -284,11 +284,11 @@ def turned(folder):
             ((1, 0, 0, 1), (2, 0, 0, 2), "identity"), ((1.5, 0, 0, 1), (1, 0, 0, 1), "identity"),
             ((1, 0, 0, 1), (0, 1.25, -2, 0.001), "90r"), ((-1, 0, 0, 1), (0, 1, -1, 0), "ul-lr"),
             ((0, 0, 0, 0), (-0.5, 0, 0, -1), "180"), ((1, 0, 0, 1), (0.7, 0.7, -0.7, 0.7), "identity")):
-        data = bytearray(straight)
+        data = bytearray(launch.read(straight))
         for at, matrix in ((data.index(b"mvhd") + 40, movie), (data.index(b"tkhd") + 44, track)):
             a, b, c, d = (round(value * 65536) for value in matrix)
             data[at:at + 36] = struct.pack(">9i", a, b, 0, c, d, 0, 0, 0, 1 << 30)
-        expected = show(direction)
+        expected = play(folder, straight, raw % direction)
         with open(path, "wb") as file:
             file.write(data)
         assert play(folder, path, raw % "identity") == expected, (movie, track)
