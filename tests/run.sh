@@ -205,7 +205,7 @@ for part in $parts; do
       meson configure "$build_fuzz" -Doptimization=$((fuzz_seconds > 10)) \
         || give_up "cannot set up $build_fuzz"
       ninja -C "$build_fuzz" fuzz || give_up "cannot build $build_fuzz"
-      # there are fewer than 20 targets
+      # there are fewer than 40 targets, and two run at a time
       limit=$((limit + 20 * fuzz_seconds)) CNN3D_BACKEND_PATH=$build/src/backend/cpu \
         tap_test "$part" libfuzzer tests/fuzz/run.sh "$build_fuzz" "$fuzz_seconds"
       ;;

@@ -132,6 +132,9 @@ CNN3D_API gchar *cnn3d_dataset_manifest (const Cnn3dDataset *dataset, const gcha
 /* A path as a manifest in any folder has it: absolute, and as a file:// address where it is
  * not UTF-8. An address stays. g_free(). */
 CNN3D_API gchar *cnn3d_manifest_file (const gchar *path);
+/* Appends a label of a manifest's row as a field. One that would be taken for a path beside its own
+ * gets an apostrophe in front, which is taken off where manifests are read. */
+CNN3D_API void cnn3d_manifest_label (GString *text, const gchar *label, const gchar *path);
 
 /* The row's file: its path, also where the manifest has a file:// address;
  * another address as it is written. Free with g_free(). */

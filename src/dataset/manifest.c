@@ -316,10 +316,19 @@ unguard (Cnn3dField *own, const Cnn3dField **field)
   *field = own;
 }
 
+/* As unguard(), of what keeps a label from being taken for a path. FALSE: it is taken for one */
 static gboolean
-is_video (const Cnn3dField *field)
+unguard_label (Cnn3dField *own, const Cnn3dField **label, const Cnn3dField *path)
 {
-  return cnn3d_video_name (field->text, field->size);
+  if (!cnn3d_label_like_path ((*label)->text, (*label)->size, path->text, path->size))
+    return TRUE;
+  if (*(*label)->text != '\'')
+    return FALSE;
+  *own = **label;
+  own->text++;
+  own->size--;
+  *label = own;
+  return TRUE;
 }
 
 static gboolean
@@ -334,7 +343,7 @@ add_row (Manifest *manifest, GError **error)
                    };
   static const Cnn3dColumn guarded[] = { CNN3D_COLUMN_LABEL, CNN3D_COLUMN_GROUP, CNN3D_COLUMN_FOLD,
     CNN3D_COLUMN_VIEW };
-  Cnn3dField own[G_N_ELEMENTS (guarded)];
+  Cnn3dField own[G_N_ELEMENTS (guarded)], label;
   Cnn3dClip clip = CNN3D_CLIP_WHOLE;
 
   if (table->n_fields != manifest->n_columns)
@@ -351,12 +360,12 @@ add_row (Manifest *manifest, GError **error)
   clip.path = cnn3d_reading_path (reading, field->text, field->size, field->at, error);
   if (clip.path == CNN3D_ARENA_FULL)
     return FALSE;
+  if (!unguard_label (&label, &by[CNN3D_COLUMN_LABEL], field))
+    goto swapped;
   field = by[CNN3D_COLUMN_LABEL];
   clip.label = field->text;
   clip.label_size = field->size;
   clip.label_at = field->at;
-  if (is_video (by[CNN3D_COLUMN_LABEL]) && !is_video (by[CNN3D_COLUMN_PATH]))
-    goto swapped;
   if (!read_window (manifest, by, &clip, error))
     return FALSE;
   field = by[CNN3D_COLUMN_GROUP];
@@ -387,6 +396,7 @@ add_row (Manifest *manifest, GError **error)
 
   /* ERRORS */
 swapped:
+  field = by[CNN3D_COLUMN_LABEL];
   cnn3d_reading_error (reading, field->at, error,
       "the label \"%.*s\" is the name of a video, and the path \"%.*s\" is not: are the columns "
       "swapped? %s",

@@ -1,7 +1,7 @@
 /* manifestfile.c: a data set's rows, written as a manifest.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "src/csv.h"
-#include "src/dataset/dataset-private.h"
+#include "src/dataset/finder.h"
 #include "src/settings/settings.h"
 
 #include <math.h>
@@ -59,22 +59,27 @@ cnn3d_manifest_file (const gchar *path)
   return address;
 }
 
+void
+cnn3d_manifest_label (GString *text, const gchar *label, const gchar *path)
+{
+  const gboolean guarded = cnn3d_label_like_path (label, strlen (label), path, strlen (path));
+  g_autofree gchar *field = g_strconcat (guarded ? "'" : "", label, NULL);
+
+  cnn3d_csv_field (text, field);
+}
+
 /* A path in the root stays as it is where the manifest lies there. */
-static void
-add_path (
-    GString *text, const Cnn3dDataset *dataset, guint row, guint32 written, const gchar *folder)
+static gchar *
+path_in (const Cnn3dDataset *dataset, guint row, guint32 written, const gchar *folder)
 {
   const Cnn3dRow *r = &g_array_index (dataset->rows, Cnn3dRow, row);
   g_autofree gchar *root = g_canonicalize_filename (dataset->roots[r->source], NULL);
-  g_autofree gchar *here = g_canonicalize_filename (folder, NULL), *path = NULL, *file = NULL;
+  g_autofree gchar *here = g_canonicalize_filename (folder, NULL), *path = NULL;
 
-  if (strcmp (root, here) == 0 && is_plain (dataset->arena.data + written)) {
-    cnn3d_csv_path (text, dataset->arena.data + written);
-    return;
-  }
+  if (strcmp (root, here) == 0 && is_plain (dataset->arena.data + written))
+    return g_strdup (dataset->arena.data + written);
   path = cnn3d_dataset_file (dataset->roots[r->source], dataset->arena.data + written);
-  file = cnn3d_manifest_file (path);
-  cnn3d_csv_path (text, file);
+  return cnn3d_manifest_file (path);
 }
 
 static Needed
@@ -112,15 +117,17 @@ cnn3d_dataset_manifest (const Cnn3dDataset *dataset, const gchar *folder)
       needed.fps ? ",fps" : "", needed.keypoints ? ",keypoints" : "");
   for (guint i = 0; i < dataset->rows->len; i++) {
     const Cnn3dRow *r = &g_array_index (dataset->rows, Cnn3dRow, i);
+    g_autofree gchar *path = NULL, *keypoints = NULL;
     gchar rate[G_ASCII_DTOSTR_BUF_SIZE];
     Cnn3dDatasetRow row;
 
     if (!cnn3d_dataset_wants (dataset, i))
       continue;
     cnn3d_dataset_row (dataset, i, &row);
-    add_path (text, dataset, i, r->path, folder);
+    path = path_in (dataset, i, r->path, folder);
+    cnn3d_csv_path (text, path);
     g_string_append_c (text, ',');
-    cnn3d_csv_field (text, dataset->classes[row.label]);
+    cnn3d_manifest_label (text, dataset->classes[row.label], path);
     if (needed.seconds) {
       add_number (text, !row.in_frames && row.start > 0, row.start);
       add_number (text, !row.in_frames && isfinite (row.end), row.end);
@@ -139,8 +146,10 @@ cnn3d_dataset_manifest (const Cnn3dDataset *dataset, const gchar *folder)
           text, ",%s", row.fps > 0 ? g_ascii_formatd (rate, sizeof rate, "%.7g", row.fps) : "");
     if (needed.keypoints) {
       g_string_append_c (text, ',');
-      if (row.keypoints)
-        add_path (text, dataset, i, r->keypoints, folder);
+      if (row.keypoints) {
+        keypoints = path_in (dataset, i, r->keypoints, folder);
+        cnn3d_csv_path (text, keypoints);
+      }
     }
     g_string_append_c (text, '\n');
   }

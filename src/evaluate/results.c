@@ -11,6 +11,7 @@
 
 #include "src/draw/confusion.h"
 #include "src/csv.h"
+#include "src/dataset/dataset.h"
 #include "src/escape.h"
 #include "src/model/atomicfile.h"
 #include "src/secrets.h"
@@ -166,24 +167,19 @@ find_columns (const Cnn3dModelInfo *info, const Cnn3dPredictions *predictions)
 }
 
 static void
-append_address (GString *line, const gchar *file)
-{
-  g_autofree gchar *address = as_address (file);
-
-  cnn3d_csv_path (line, address);
-}
-
-static void
 append_wrong (GString *line, const Cnn3dPrediction *p, const Cnn3dClipFile *file,
     const Cnn3dModelInfo *info, WrongColumns columns)
 {
   /* what clipsrc would take for pictures */
   const gboolean pictures =
       strchr (file->path, '%') || g_file_test (file->path, G_FILE_TEST_IS_DIR);
+  g_autofree gchar *address = as_address (file->path),
+                   *keypoints = file->keypoints ? as_address (file->keypoints) : NULL;
 
-  append_address (line, file->path);
+  cnn3d_csv_path (line, address);
   g_string_append_c (line, ',');
-  append_field (line, info->classes[p->label], ',');
+  cnn3d_manifest_label (line, info->classes[p->label], address);
+  g_string_append_c (line, ',');
   append_seconds (line, file->start, file->start > 0);
   append_seconds (line, file->end, isfinite (file->end));
   append_seconds (line, file->fps, pictures && file->fps > 0);
@@ -196,8 +192,8 @@ append_wrong (GString *line, const Cnn3dPrediction *p, const Cnn3dClipFile *file
   }
   if (columns.keypoints) {
     g_string_append_c (line, ',');
-    if (file->keypoints)
-      append_address (line, file->keypoints);
+    if (keypoints)
+      cnn3d_csv_path (line, keypoints);
   }
   g_string_append_c (line, '\n');
 }

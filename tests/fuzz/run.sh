@@ -6,10 +6,12 @@
 #
 # BUILD was set up by clang with -Dlibfuzzer=true (tests/run.sh fuzz does that),
 # and each target, or each of those named, runs for so many seconds, two at a
-# time. Inputs that reach something new are kept in BUILD/fuzz/corpus from
-# run to run, without what others reach, too; those that show a defect are
-# BUILD/fuzz/findings/TARGET-*: `BUILD/tests/fuzz/fuzz-TARGET FILE` runs one
-# again. A mended defect's input goes to tests/fuzz/corpus/TARGET.
+# time. Up to 10 seconds begin with the same inputs in each run, so that a suite
+# fails for a change and not by chance; longer runs choose others. Inputs that
+# reach something new are kept in BUILD/fuzz/corpus from run to run, without what
+# others reach, too; those that show a defect are BUILD/fuzz/findings/TARGET-*:
+# `BUILD/tests/fuzz/fuzz-TARGET FILE` runs one again. A mended defect's input goes
+# to tests/fuzz/corpus/TARGET.
 #
 # CNN3D_BACKEND_PATH is a folder with libcnn3d-cpu.so, which target checkpoint
 # needs and clang does not compile; the target is skipped without it.
@@ -23,6 +25,8 @@ shift 2
 here=$(realpath "$(dirname "${BASH_SOURCE[0]}")")
 [ $# -gt 0 ] || set -- $(cd "$here/corpus" && echo *)
 
+# 0: by chance
+seed=$((seconds > 10 ? 0 : 1))
 # Limits of an input: MiB, bytes, and seconds on a fast machine, as in tests/limits.h
 seconds_limit=$(LC_ALL=C awk -v f="${CNN3D_TEST_TIME_FACTOR:-1}" \
   'BEGIN { printf "%d", 5 * (f > 1 ? f : 1) }')
@@ -49,7 +53,7 @@ fuzz () {
   fi
   [ ! -e "$here/$target.dict" ] || words=(-dict="$here/$target.dict")
   mkdir -p "$corpus"
-  if ! "$program" "${limits[@]}" "${words[@]}" -max_total_time="$seconds" -print_final_stats=1 \
+  if ! "$program" "${limits[@]}" "${words[@]}" -seed=$seed -max_total_time="$seconds" -print_final_stats=1 \
     -artifact_prefix="$build/fuzz/findings/$target-" "$corpus" "$here/corpus/$target" \
     >"$log" 2>&1 </dev/null; then
     grep -a -m 8 -A 12 -E '^==|runtime error|^SUMMARY|^[a-z][a-z ]*: ' "$log" | tail -n 30 | cut -c1-200 \

@@ -743,6 +743,10 @@ test_written (void)
   }
   /* only another program wrote these apostrophes */
   g_string_append (text, "x.mp4,'=1+1,'=1+1,'=1+1\n");
+  /* labels that look like paths, beside paths that do not */
+  g_string_append (text,
+      "frames/1,'a.mp4,x.mp4,1\nframes/2,''a.mp4,'x.mp4,1\nframes/3,''=a.mp4,,1\n"
+      "frames/4.mp4,\"'b,c.mp4\",,1\na.mp4,'a.mp4,,1\n");
   first = load_rows ("first.csv", text->str);
   written = cnn3d_dataset_manifest (first, dir);
   for (const gchar *p = written; p; p = strchr (p, '\n') ? strchr (p, '\n') + 1 : NULL)
@@ -770,6 +774,11 @@ test_written (void)
   cnn3d_dataset_row (again, 0, &b);
   g_assert_cmpstr (cnn3d_dataset_classes (again)[b.label], ==, "=1+1");
   g_assert_cmpstr (b.group, ==, "=1+1");
+  cnn3d_dataset_row (again, cnn3d_dataset_num_rows (again) - 1, &b);
+  g_assert_cmpstr (cnn3d_dataset_classes (again)[b.label], ==, "'a.mp4");
+  cnn3d_dataset_row (again, cnn3d_dataset_num_rows (again) - 5, &b);
+  g_assert_cmpstr (cnn3d_dataset_classes (again)[b.label], ==, "a.mp4");
+  g_assert_cmpstr (b.group, ==, "x.mp4");
   g_free (written);
   cnn3d_dataset_free (first);
   cnn3d_dataset_free (again);

@@ -126,7 +126,7 @@ locate (Cnn3dPredictions *p, gchar *path, gdouble start, gdouble end, gdouble fp
 static void
 test_wrong (void)
 {
-  static gchar *names[] = { "a", "b, \"c\"", NULL };
+  static gchar *names[] = { "a", "b, \"c\".mp4", NULL };
   static const gfloat logits[2] = { 1, 0 };
   Cnn3dPredictions *p = cnn3d_predictions_new (2);
   gchar *dir = make_dir (), *pictures = g_build_filename (dir, "pictures", NULL), *csv, *wanted;
@@ -150,15 +150,16 @@ test_wrong (void)
   write_all (dir, "m", names, 2, p, TRUE);
 
   csv = contents (dir, "wrong.csv", NULL);
-#define LABEL ",\"b, \"\"c\"\"\","
+#define LABEL(guard) ",\"" guard "b, \"\"c\"\".mp4\","
   wanted = g_strconcat ("path,label,start,end,fps,clip,prediction\n"
-                        "\"file:///a%20b/%22q%22,%20'x'%0A%FF.mp4\"" LABEL ",,,4,a\n"
-                        "file:///c.mp4" LABEL "1.25,2.5,,5,a\n"
-                        "file://",
+                        "\"file:///a%20b/%22q%22,%20'x'%0A%FF.mp4\"" LABEL (
+                            "") ",,,4,a\n"
+                                "file:///c.mp4" LABEL ("") "1.25,2.5,,5,a\n"
+                                                           "file://",
       pictures,
-      LABEL ",,12.5,6,a\n"
-            "file:///p/img_%2505d.jpg" LABEL ",1,25,7,a\n"
-            "http://a/b.mp4" LABEL ",,,8,a\n",
+      LABEL ("'") ",,12.5,6,a\n"
+                  "file:///p/img_%2505d.jpg" LABEL ("'") ",1,25,7,a\n"
+                                                         "http://a/b.mp4" LABEL ("") ",,,8,a\n",
       NULL);
   g_assert_cmpstr (csv, ==, wanted);
   g_free (wanted);
