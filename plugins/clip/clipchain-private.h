@@ -17,6 +17,7 @@
 #include "clipprogram.h"
 #include "clipquicktime.h"
 #include "clipraw.h"
+#include "clipruns.h"
 
 G_BEGIN_DECLS
 
@@ -92,8 +93,8 @@ struct _ClipChain {
   gboolean cached;                   /* a clipcache has the frames */
   /* [window_last - window_first + 1] which of these; NULL: all, or unknown */
   gboolean *wanted;
-  guint from, to;   /* packets to decode */
-  gboolean runs_up; /* `from` precedes the packet from which decoding is exact */
+  guint from, to; /* packets to decode */
+  GArray *runs;   /* of ClipRun: these, without gaps in which nothing is needed */
 
   /* Used by the thread that pushes packets */
   gint64 at;                /* the next packet; -1: after a seek */
@@ -102,6 +103,7 @@ struct _ClipChain {
   gboolean has_matrix;      /* declared by the stream or the container */
   GstVideoColorRange range; /* as declared by the stream or the container */
   gboolean fed;
+  guint run; /* of `runs`: the current one */
   /* since the last keyframe, a picture that is presented before the one that precedes it */
   gboolean fed_backward;
   guint fed_frames; /* number of the last one, counted from 1 */

@@ -216,6 +216,7 @@ clip_chain_finalize (GObject *object)
   g_clear_pointer (&self->pictures, clip_pictures_unref);
   gst_clear_caps (&self->fed_caps);
   g_free (self->wanted);
+  g_clear_pointer (&self->runs, g_array_unref);
   g_clear_pointer (&self->plan, g_bytes_unref);
   gst_object_unref (self->feed);
   gst_object_unref (self->gate_sink);

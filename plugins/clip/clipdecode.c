@@ -352,14 +352,14 @@ decode_pictures (ClipChain *self)
   return OUTCOME_DONE;
 }
 
+/* Which packets are needed. Each picture is a start, so that it does not matter which are not. */
 static void
-run_up (ClipChain *self)
+plan_runs (ClipChain *self)
 {
-  const guint from =
-      clip_index_loses_frames () ? clip_index_run_up (self->index, self->from) : self->from;
-
-  self->runs_up = from != self->from;
-  self->from = from;
+  self->runs = clip_index_runs (self->index, self->first + self->window_first,
+      self->first + self->window_last, self->pictures ? NULL : self->wanted);
+  self->from = g_array_index (self->runs, ClipRun, 0).from;
+  self->to = g_array_index (self->runs, ClipRun, self->runs->len - 1).to;
 }
 
 /* Starts to decode the wanted frames of the chosen track. */
@@ -372,14 +372,12 @@ decode (ClipChain *self, gboolean may_seek)
 
   if (self->track && !add_flip (self))
     return OUTCOME_BAD;
-  clip_index_range (self->index, self->first + self->window_first, self->first + self->window_last,
-      &self->from, &self->to);
-  if (!self->pictures)
-    run_up (self);
+  plan_runs (self);
   GST_DEBUG_OBJECT (self,
-      "%s: frames %u + %" G_GUINT64_FORMAT " to %" G_GUINT64_FORMAT " of %u: packets %u to %u",
+      "%s: frames %u + %" G_GUINT64_FORMAT " to %" G_GUINT64_FORMAT
+      " of %u: packets %u to %u in %u runs",
       job->path, self->first, self->window_first, self->window_last, self->frames, self->from,
-      self->to);
+      self->to, self->runs->len);
   if (self->pictures)
     return decode_pictures (self);
   caps = clip_track_get_caps (self->track);

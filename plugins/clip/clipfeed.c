@@ -60,6 +60,24 @@ start_feed (ClipChain *self, GstBuffer *packet)
 
 /* Packets */
 
+/* The first packet of the current run. */
+static guint
+run_from (const ClipChain *self)
+{
+  return g_array_index (self->runs, ClipRun, self->run).from;
+}
+
+/* Goes on to the packet's run. FALSE: it is between two of them. */
+static gboolean
+find_run (ClipChain *self, guint number)
+{
+  while (self->run + 1 < self->runs->len
+      && number >= g_array_index (self->runs, ClipRun, self->run + 1).from)
+    self->run++;
+
+  return number <= g_array_index (self->runs, ClipRun, self->run).to;
+}
+
 /* The packet that represents a packet's frame: for a second field, the packet before it. A
  * second field that follows another one, as in a damaged file, represents itself. */
 static guint
@@ -67,7 +85,7 @@ frame_packet (const ClipChain *self, guint number)
 {
   const ClipPacket *packets = self->index->packets;
 
-  return number > self->from && packets[number].flags & CLIP_PACKET_SECOND
+  return number > run_from (self) && packets[number].flags & CLIP_PACKET_SECOND
           && !(packets[number - 1].flags & CLIP_PACKET_SECOND)
       ? number - 1
       : number;
@@ -78,17 +96,18 @@ static gboolean
 is_needed (const ClipChain *self, guint number)
 {
   const ClipIndex *index = self->index;
+  const guint from = run_from (self);
   const ClipPacket *packet;
   guint32 rank;
 
   number = frame_packet (self, number);
   packet = index->packets + number;
   rank = index->ranks[number];
-  if (index->counted || number == self->from || rank == G_MAXUINT32)
+  if (index->counted || number == from || rank == G_MAXUINT32)
     return TRUE;
   /* It depends on packets that were not decoded. From the start of the file on, the decoder
    * decides what can be output. */
-  if (self->from > 0 && rank < index->ranks[self->from] && !(packet->flags & CLIP_PACKET_START))
+  if (from > 0 && rank < index->ranks[from] && !(packet->flags & CLIP_PACKET_START))
     return FALSE;
 
   /* libavcodec takes the distance of MPEG-4's first B picture after a header from the preceding
@@ -174,17 +193,21 @@ close_group (GstBuffer *buffer)
   return buffer;
 }
 
-/* H.265's decoder outputs pictures by their POC. Where a part of an edit list begins with a CRA
+/* Between runs the decoder is drained, so that it decodes the next one as the start of a stream.
+ *
+ * H.265's decoder outputs pictures by their POC. Where a part of an edit list begins with a CRA
  * picture, POCs continue from the part before, or go back, so all pictures before it must be
  * output first. This also makes the decoder treat the CRA picture as the start of a stream and
  * drop its RASL pictures. */
 static void
-end_part (ClipChain *self, guint number)
+end_run (ClipChain *self, guint number)
 {
   const guint16 begins = CLIP_PACKET_PART | CLIP_PACKET_START;
   const guint16 flags = self->index->packets[number].flags;
 
-  if (self->fed && self->index->codec == CLIP_CODEC_H265 && (flags & begins) == begins)
+  if (self->fed
+      && (number == run_from (self)
+          || (self->index->codec == CLIP_CODEC_H265 && (flags & begins) == begins)))
     gst_pad_push_event (self->feed, gst_video_event_new_still_frame (TRUE));
 }
 
@@ -201,7 +224,7 @@ push_packet (ClipChain *self, guint number, GstBuffer *buffer, GstCaps *caps)
     else
       start_feed (self, buffer);
   }
-  end_part (self, number);
+  end_run (self, number);
   if (number == 0 && self->index->codec == CLIP_CODEC_MPEG2)
     buffer = close_group (buffer);
   if (GST_VIDEO_INFO_FORMAT (&self->raw) > GST_VIDEO_FORMAT_ENCODED) {
@@ -241,7 +264,7 @@ clip_chain_feed (ClipChain *self, guint number, GstBuffer *buffer, GstCaps *caps
     return GST_FLOW_OK;
   if (number > self->to)
     return GST_FLOW_EOS;
-  if (is_needed (self, number))
+  if (find_run (self, number) && is_needed (self, number))
     ret = push_packet (self, number, gst_buffer_copy (buffer), caps);
   if (ret == GST_FLOW_OK && number == self->to) {
     gst_pad_push_event (self->feed, gst_event_new_eos ());
@@ -268,7 +291,7 @@ clip_chain_feed_pictures (gpointer data)
     GstCaps *own;
     gchar *reason;
 
-    if (!is_needed (self, i))
+    if (!find_run (self, i) || !is_needed (self, i))
       continue;
     picture = clip_pictures_read (self->pictures, i, &reason);
     if (!picture) {

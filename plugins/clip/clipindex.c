@@ -634,45 +634,6 @@ clip_index_frames (
   return behind - *first;
 }
 
-void
-clip_index_range (const ClipIndex *self, guint first, guint last, guint *from, guint *to)
-{
-  const guint16 wanted = CLIP_PACKET_START | (self->counted ? CLIP_PACKET_RESET : 0);
-  guint32 start = self->frames[first], end = 0;
-
-  /* With `counted`, all that is known of a frame is that it does not precede the last RESET
-   * whose number is not greater than its own */
-  for (guint i = first; i <= last; i++) {
-    start = MIN (start, self->frames[i]);
-    end = MAX (end, self->frames[i]);
-  }
-  while (
-      start > 0 && ((self->packets[start].flags & wanted) != wanted || self->ranks[start] > first))
-    start--;
-  if (self->counted) {
-    while (end + 1 < self->n_packets && (self->packets[end + 1].flags & wanted) != wanted)
-      end++;
-  }
-  while (end + 1 < self->n_packets && self->packets[end + 1].flags & CLIP_PACKET_SECOND)
-    end++;
-  *from = start;
-  *to = end;
-}
-
-guint
-clip_index_run_up (const ClipIndex *self, guint from)
-{
-  /* as many frames, of two fields each, as a decoder may hold */
-  const guint least = 32;
-  guint start = from;
-
-  while (start > 0 && !(self->packets[start].flags & CLIP_PACKET_RESET)
-      && (start + least > from || !(self->packets[start].flags & CLIP_PACKET_START)))
-    start--;
-
-  return start;
-}
-
 guint
 clip_index_before (const ClipIndex *self, guint packet)
 {

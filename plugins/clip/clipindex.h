@@ -62,13 +62,6 @@ guint clip_index_segment (const ClipIndex *index, gdouble start, gdouble end, gu
 guint clip_index_frames (
     const ClipIndex *index, gdouble start, gdouble end, guint *first, gdouble *from, gdouble *to);
 
-/* The packets to decode for frames `first` to `last`: *from to *to. All ranges are inclusive. */
-void clip_index_range (const ClipIndex *index, guint first, guint last, guint *from, guint *to);
-
-/* A START before `from`, far enough that a decoder which corrupts the first frames after a start
- * without references does so before `from`. It is `from` itself if that is a RESET. */
-guint clip_index_run_up (const ClipIndex *index, guint from);
-
 /* Whether GStreamer's elements for libavcodec lose frames after a start in an open GOP. */
 gboolean clip_index_loses_frames (void);
 

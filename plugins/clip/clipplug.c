@@ -546,9 +546,11 @@ clip_chain_plug (ClipChain *self, GstPad *src)
 static void
 set_threads (ClipChain *self, GstElement *decoder)
 {
-  const gboolean clean = self->index->packets[self->from].flags & CLIP_PACKET_RESET || self->runs_up
-      || self->index->codec == CLIP_CODEC_MPEG4
-      || (self->from == 0 && (self->index->codec != CLIP_CODEC_H264 || clip_index_loses_frames ()));
+  const ClipCodec codec = self->index->codec;
+  /* where decoders lose frames, decoding begins early enough before */
+  const gboolean clean = self->index->packets[self->from].flags & CLIP_PACKET_RESET
+      || clip_index_loses_frames () || codec == CLIP_CODEC_MPEG4
+      || (self->from == 0 && codec != CLIP_CODEC_H264);
   static const gchar *const names[] = { "max-threads", "threads", "n-threads" };
 
   for (guint i = 0; i < G_N_ELEMENTS (names); i++) {

@@ -8,6 +8,7 @@
 #endif
 
 #include "plugins/clip/clipindexfile.h"
+#include "plugins/clip/clipruns.h"
 #include "tests/limits.h"
 
 #define NONE GST_CLOCK_TIME_NONE
@@ -746,6 +747,87 @@ assert_runs_up (const ClipIndex *index, guint from)
   }
 }
 
+/* Each wanted frame's own range is in one run, and runs begin where a decoder may. */
+static void
+assert_runs (const ClipIndex *index, guint first, guint last, GRand *rand)
+{
+  g_autofree gboolean *wanted = g_new (gboolean, last - first + 1);
+  g_autoptr (GArray) runs = NULL, whole = clip_index_runs (index, first, last, NULL);
+  const gint odds = g_rand_int_range (rand, 1, 8);
+  const ClipRun *run;
+  guint from, to, k;
+
+  for (guint i = first; i <= last; i++)
+    wanted[i - first] = i == first || i == last || g_rand_int_range (rand, 0, odds) == 0;
+  runs = clip_index_runs (index, first, last, wanted);
+  run = (const ClipRun *) runs->data;
+  g_assert_cmpuint (whole->len, ==, 1);
+  g_assert_cmpuint (run[0].from, ==, g_array_index (whole, ClipRun, 0).from);
+  g_assert_cmpuint (run[runs->len - 1].to, <=, g_array_index (whole, ClipRun, 0).to);
+  for (guint i = 0; i < runs->len; i++) {
+    g_assert_cmpuint (run[i].from, <=, run[i].to);
+    g_assert_cmpuint (run[i].to, <, index->n_packets);
+    if (i > 0) {
+      g_assert_cmpuint (run[i].from, >, run[i - 1].to + 1);
+      g_assert_true (index->packets[run[i].from].flags & START);
+      g_assert_false (index->counted);
+    }
+  }
+  for (guint i = first; i <= last; i++) {
+    if (!wanted[i - first])
+      continue;
+    clip_index_range (index, i, i, &from, &to);
+    for (k = 0; k < runs->len && run[k].to < to; k++)
+      ;
+    g_assert_cmpuint (k, <, runs->len);
+    g_assert_cmpuint (run[k].from, <=, from);
+  }
+}
+
+/* Groups of 10, of which each other picture is not referred to. */
+static void
+test_runs (void)
+{
+  static const struct {
+    ClipCodec codec;
+    guint16 start;
+    const gchar *runs;
+  } cases[] = {
+    { CLIP_CODEC_H264, START | RESET, "0-5 20-27 30-34" },
+    { CLIP_CODEC_VP9, START | RESET, "0-5 20-27 30-34" },
+    { CLIP_CODEC_MPEG2, START, NULL },
+    { CLIP_CODEC_H264, START, "0-34" },
+    { CLIP_CODEC_OTHER, START, "0-34" },
+  };
+  ClipPacket packets[40] = { { 0 } };
+  gboolean wanted[40] = { FALSE };
+
+  wanted[0] = wanted[5] = wanted[27] = wanted[34] = TRUE;
+  for (guint c = 0; c < G_N_ELEMENTS (cases); c++) {
+    g_autoptr (GString) text = g_string_new (NULL);
+    g_autoptr (GArray) runs = NULL;
+    ClipIndex *index;
+
+    for (guint i = 0; i < 40; i++)
+      packets[i] = (ClipPacket) { S (i), S (i), 1,
+        i % 10 == 0      ? cases[c].start | (i == 0 ? RESET : 0)
+            : i % 2 == 0 ? UNUSED
+                         : 0,
+        0 };
+    index = clip_index_new ("", cases[c].codec, packets, 40);
+    runs = clip_index_runs (index, 0, 34, wanted);
+    for (guint i = 0; i < runs->len; i++)
+      g_string_append_printf (text, "%s%u-%u", i ? " " : "", g_array_index (runs, ClipRun, i).from,
+          g_array_index (runs, ClipRun, i).to);
+    /* from 1.24 on, decoding begins early enough before a START that is no RESET */
+    g_assert_cmpstr (text->str, ==,
+        cases[c].runs                    ? cases[c].runs
+            : clip_index_loses_frames () ? "0-34"
+                                         : "0-5 20-27 30-34");
+    clip_index_unref (index);
+  }
+}
+
 static void
 test_ranges (void)
 {
@@ -780,6 +862,7 @@ test_ranges (void)
       g_assert_false (all && index->packets[i].flags & START && index->ranks[i] <= first);
     }
     assert_runs_up (index, from);
+    assert_runs (index, first, last, rand);
     g_assert_cmpint (
         clip_index_find (index, index->packets[to].pts, index->packets[to].dts), ==, to);
     g_assert_cmpint (clip_index_find (index, S (999), S (999)), ==, -1);
@@ -966,6 +1049,7 @@ main (int argc, char **argv)
   g_test_add_func ("/clipindex/again", test_again);
   g_test_add_func ("/clipindex/segments", test_segments);
   g_test_add_func ("/clipindex/ranges", test_ranges);
+  g_test_add_func ("/clipindex/runs", test_runs);
   g_test_add_func ("/clipindex/file", test_file);
   g_test_add_func ("/clipindex/memory", test_memory);
   g_test_add_func ("/clipindex/untimed", test_untimed);

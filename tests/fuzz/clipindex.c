@@ -2,12 +2,35 @@
  * bounds and survives writing and reading. The input is the codec, a byte, and ClipPackets.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "plugins/clip/clipindexfile.h"
+#include "plugins/clip/clipruns.h"
 
 #include <string.h>
 
 #include "tests/fuzz/target.h"
 
 #define MOST_PACKETS 2000
+
+/* Every third frame is wanted. */
+static void
+check_runs (const ClipIndex *index, guint first, guint n)
+{
+  gboolean *wanted = g_new (gboolean, n);
+  GArray *runs;
+
+  for (guint i = 0; i < n; i++)
+    wanted[i] = i % 3 == 0;
+  runs = clip_index_runs (index, first, first + n - 1, wanted);
+  for (guint i = 0; i < runs->len; i++) {
+    const ClipRun *run = &g_array_index (runs, ClipRun, i);
+
+    if (run->from > run->to || run->to >= index->n_packets || (i > 0 && run->from <= run[-1].to))
+      fuzz_fail ("a run out of range", index->stream);
+  }
+  if (runs->len == 0)
+    fuzz_fail ("no run", index->stream);
+  g_array_unref (runs);
+  g_free (wanted);
+}
 
 static void
 check_frames (const ClipIndex *index)
@@ -41,6 +64,7 @@ check_frames (const ClipIndex *index)
     clip_index_range (index, first, first + n - 1, &from, &to);
     if (from > to || to >= index->n_packets || clip_index_run_up (index, from) > from)
       fuzz_fail ("packets out of range", index->stream);
+    check_runs (index, first, n);
   }
 }
 

@@ -1,0 +1,80 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""Groups of pictures in which no frame is wanted, and what follows the last wanted frame of a group, are not
+decoded, and the other frames are the same to the bit.
+
+The child, which has PyAV: gaps.py --make FOLDER"""
+import os
+import random
+import re
+import subprocess
+import sys
+
+import frames
+import launch
+
+COUNT, SIZE, SEED = 90, 96 * 64 * 3 // 2, 4
+RAW = "videoconvert ! video/x-raw,format=I420"
+# Codec, group of pictures, suffix, and whether groups are left out
+MADE = (
+    ("h264", 12, "mp4", True), ("h264", 5, "ts", True), ("h264", 12, "flv", True),
+    # groups are counted where there are no times, and of open ones decoders lose frames
+    ("h264", 12, "avi", False), ("h264", "open", "mkv", False),
+    ("hevc", 12, "mkv", True), ("hevc", "open", "mp4", True), ("hevc", "open", "ts", True),
+    ("mpeg2", 12, "ts", True), ("mpeg2", 12, "mpg", True), ("mpeg2", 5, "mkv", True),
+    ("mpeg4", 12, "avi", True), ("mpeg4", 5, "mp4", True),
+    ("vp8", 12, "webm", True), ("vp9", 12, "webm", True), ("vp9", 5, "mp4", True),
+    # the container alone says where decoding may start; each picture is a group of its own
+    ("wmv", 12, "wmv", False), ("mjpeg", 1, "avi", False),
+)
+
+
+def name(codec, gop, suffix):
+    return "%s-%s.%s" % (codec, gop, suffix)
+
+
+def play(folder, path, sample=""):
+    """The frames, and the numbers of packets that the decoder got and of runs of packets"""
+    frames.table(folder, "one.csv", [path, "x", "val"], [path, "x", "train"])
+    raw = os.path.join(folder, "one.raw")
+    run = launch.launch('clipsrc location=one.csv passes=val on-error=stop clip-bin="%s%s" ! filesink location=%s' % (
+        sample, RAW, launch.gst_quote(raw)), folder, GST_DEBUG="videodecoder:6,clipchain:5", GST_DEBUG_NO_COLOR="1").fine()
+    data = launch.read(raw)
+    return ([data[at:at + SIZE] for at in range(0, len(data), SIZE)], run.err.count("gst_video_decoder_decode_frame:"),
+            int(re.findall(r"in (\d+) runs", run.err)[-1]))
+
+
+def exact(folder):
+    """Sampled frames are those of the whole file, from less than all packets"""
+    subprocess.run([launch.peer("av", "numpy"), os.path.abspath(__file__), "--make", folder], check=True)
+    version = subprocess.run(["gst-launch-1.0", "--version"], stdout=subprocess.PIPE, text=True, check=True).stdout
+    newer = [int(n) for n in re.search(r" (\d+)\.(\d+)", version).groups()] >= [1, 24]
+    draw, fed, needed = random.Random(SEED), 0, 0
+    for codec, gop, suffix, leaves in MADE:
+        path = os.path.join(folder, name(codec, gop, suffix))
+        whole, packets, runs = play(folder, path)
+        assert len(whole) == COUNT and runs == 1, (path, len(whole), runs)
+        for wanted in (3, draw.randrange(4, 9)):
+            sampled, few, runs = play(folder, path, "clipsample num-frames=%d frame-interval=0 ! " % wanted)
+            numbers = [round(i * (COUNT - 1) / (wanted - 1)) for i in range(wanted)]
+            assert sampled == [whole[k] for k in numbers], "seed %d: %s, frames %s" % (SEED, path, numbers)
+            # from 1.24 on, decoding begins 32 packets before a start that is not a reset
+            if leaves and not (newer and runs == 1 and (codec in ("mpeg2", "mpeg4") or gop == "open")):
+                assert runs > 1 and few < packets, (path, runs, few, packets)
+                needed, fed = needed + few, fed + packets
+            else:
+                assert runs == 1 or (newer and leaves), (path, runs)
+    return ["%d of %d packets decoded" % (needed, fed)]
+
+
+def make(folder):
+    for codec, gop, suffix, _ in MADE:
+        frames.encode(os.path.join(folder, name(codec, gop, suffix)), codec, frames.encoder_options(
+            codec, gop, 0 if suffix == "flv" else 2, random.Random(SEED)), "yuvj420p" if codec == "mjpeg" else "yuv420p", COUNT)
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["--make"]:
+        make(sys.argv[2])
+    else:
+        launch.main(exact)
