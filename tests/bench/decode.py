@@ -4,7 +4,7 @@
 processes. Rounds alternate, the best of three counts, and only the file system's cache is warm.
 
     uniform   16 frames, spread evenly over the clip
-    window    16 frames at interval 2, at a random position
+    window    16 frames at interval 2, at a random position, which both have in common
     cached    as uniform, from the second epoch on, with a clipcache
 
 usage: decode.py BUILD PEER-PYTHON MANIFEST [--workers 2] [--rounds 3]
@@ -26,6 +26,7 @@ import time
 SIDE = 112
 FRAMES = 16
 INTERVAL = 2
+LENGTH = (FRAMES - 1) * INTERVAL + 1
 ENCODERS = {
     "h264": "x264enc key-int-max=250 bframes=2 ! h264parse ! mp4mux",
     "hevc": "x265enc key-int-max=250 ! h265parse ! mp4mux",
@@ -62,31 +63,39 @@ def read_paths(manifest):
     return [os.path.join(folder, row[column]) for row in rows["path" in rows[0]:]]
 
 
-def peer_worker(sampling, paths):
-    """Imports and start of its process are not counted."""
+def peer_worker(paths):
+    """Of each path#FRAME a window from this frame on, of others frames over the whole file. Imports and start of its
+    process are not counted."""
     import torch
     from torchcodec.decoders import VideoDecoder
     from torchcodec.transforms import Resize
     torch.set_num_threads(1)
-    VideoDecoder(paths[0])
+    VideoDecoder(paths[0].partition("#")[0])
     print("ready", flush=True)
     sys.stdin.readline()
-    rng = random.Random(1)
-    for path in paths:
+    for path, _, start in (path.partition("#") for path in paths):
         decoder = VideoDecoder(path, transforms=[Resize((SIDE, SIDE))])
         n = decoder.metadata.num_frames
-        length = (FRAMES - 1) * INTERVAL + 1
-        if sampling != "window" or n < length:
-            wanted = [round(i * (n - 1) / (FRAMES - 1)) for i in range(FRAMES)]
+        if start:
+            wanted = list(range(int(start), int(start) + LENGTH, INTERVAL))
         else:
-            start = rng.randrange(n - length + 1)
-            wanted = list(range(start, start + length, INTERVAL))
+            wanted = [round(i * (n - 1) / (FRAMES - 1)) for i in range(FRAMES)]
         frames = decoder.get_frames_at(wanted).data
         assert frames.shape == (FRAMES, 3, SIDE, SIDE)
 
 
-def time_peer(args, sampling, paths):
-    command = [args.peer, os.path.abspath(__file__), "peer-worker", sampling]
+def peer_windows(paths):
+    """Prints a row of a manifest for each path: a window, or the whole of a shorter one."""
+    from torchcodec.decoders import VideoDecoder
+    rng = random.Random(1)
+    for i, path in enumerate(paths):
+        n = VideoDecoder(path).metadata.num_frames
+        start = rng.randrange(n - LENGTH + 1) if n >= LENGTH else ""
+        csv.writer(sys.stdout).writerow([path, "ab"[i % 2], start, start + LENGTH - 1 if n >= LENGTH else ""])
+
+
+def time_peer(args, paths):
+    command = [args.peer, os.path.abspath(__file__), "peer-worker"]
     workers = [subprocess.Popen(command + paths[i::args.workers], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                 text=True) for i in range(args.workers)]
     for worker in workers:
@@ -100,12 +109,11 @@ def time_peer(args, sampling, paths):
     return len(paths) / (time.perf_counter() - start)
 
 
-def time_ours(args, sampling, paths, epochs=1, cache=""):
+def time_ours(args, manifest, interval, paths, epochs=1, cache=""):
     """Counted from the start of the process to the last frame."""
-    interval = 0 if sampling == "uniform" else INTERVAL
     line = ('clipsrc location=%s num-workers=%d epochs=%d on-error=stop index-location=\'""\' clip-bin="clipsample num-frames=%d frame-interval=%d ! '
             'videoconvertscale add-borders=false ! video/x-raw,format=RGB,width=%d,height=%d%s" ! clipbatch batch-size=4 ! '
-            'fakesink' % (shlex.quote(args.manifest), args.workers, epochs, FRAMES, interval, SIDE, SIDE, cache))
+            'fakesink' % (shlex.quote(manifest), args.workers, epochs, FRAMES, interval, SIDE, SIDE, cache))
     env = dict(os.environ, GST_PLUGIN_PATH=os.path.join(args.build, "plugins"))
     start = time.perf_counter()
     subprocess.run(["gst-launch-1.0", "-q", *shlex.split(line)], env=env, check=True)
@@ -116,8 +124,8 @@ def time_cached(args, paths, epochs=20):
     """As a process that finds the cache filled: no epoch decodes."""
     with tempfile.TemporaryDirectory() as folder:
         cache = " ! clipcache location=" + shlex.quote(folder)
-        time_ours(args, "uniform", paths, 1, cache)
-        return time_ours(args, "uniform", paths, epochs, cache)
+        time_ours(args, args.manifest, 0, paths, 1, cache)
+        return time_ours(args, args.manifest, 0, paths, epochs, cache)
 
 
 def main():
@@ -129,11 +137,22 @@ def main():
     parser.add_argument("--rounds", type=int, default=3)
     args = parser.parse_args()
     paths = read_paths(args.manifest)
+    windows = subprocess.run([args.peer, os.path.abspath(__file__), "peer-windows", *paths], stdout=subprocess.PIPE,
+                             text=True, check=True).stdout
+    placed = ["%s#%s" % (row[0], row[2]) if row[2] else row[0] for row in csv.reader(windows.splitlines())]
     for sampling in ("uniform", "window", "cached"):
         ours, peers = [], []
         for _ in range(args.rounds):
-            ours.append(time_cached(args, paths) if sampling == "cached" else time_ours(args, sampling, paths))
-            peers.append(time_peer(args, sampling, paths))
+            if sampling == "cached":
+                ours.append(time_cached(args, paths))
+            elif sampling == "window":
+                with tempfile.NamedTemporaryFile("w", suffix=".csv") as manifest:
+                    manifest.write("path,label,start_frame,end_frame\n" + windows)
+                    manifest.flush()
+                    ours.append(time_ours(args, manifest.name, INTERVAL, paths))
+            else:
+                ours.append(time_ours(args, args.manifest, 0, paths))
+            peers.append(time_peer(args, placed if sampling == "window" else paths))
         print("%s, %d clips, %s: %.1f clips/s, torchcodec %.1f, ratio %.2f" % (
             os.path.basename(args.manifest), len(paths), sampling, max(ours), max(peers), max(ours) / max(peers)),
             flush=True)
@@ -142,6 +161,8 @@ def main():
 if sys.argv[1:2] == ["make"]:
     make(sys.argv[2], sys.argv[3:])
 elif sys.argv[1:2] == ["peer-worker"]:
-    peer_worker(sys.argv[2], sys.argv[3:])
+    peer_worker(sys.argv[2:])
+elif sys.argv[1:2] == ["peer-windows"]:
+    peer_windows(sys.argv[2:])
 else:
     main()
