@@ -217,6 +217,7 @@ push_packet (ClipChain *self, guint number, GstBuffer *buffer, GstCaps *caps)
 {
   gchar *reason;
 
+  end_run (self, number);
   if (!self->fed_caps || (caps != self->fed_caps && !gst_caps_is_equal (caps, self->fed_caps))) {
     gst_caps_replace (&self->fed_caps, caps);
     if (self->fed)
@@ -224,7 +225,6 @@ push_packet (ClipChain *self, guint number, GstBuffer *buffer, GstCaps *caps)
     else
       start_feed (self, buffer);
   }
-  end_run (self, number);
   if (number == 0 && self->index->codec == CLIP_CODEC_MPEG2)
     buffer = close_group (buffer);
   if (GST_VIDEO_INFO_FORMAT (&self->raw) > GST_VIDEO_FORMAT_ENCODED) {
