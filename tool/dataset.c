@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "src/address.h"
 #include "src/dataset/dataset.h"
 #include "src/escape.h"
 #include "src/hash.h"
@@ -60,7 +61,7 @@ is_missing (const gchar *path)
   struct stat st;
 
   /* an address, or a pattern of pictures' names */
-  if (strstr (path, "://") || strchr (path, '%'))
+  if (cnn3d_is_address (path) || strchr (path, '%'))
     return FALSE;
   return stat (path, &st) != 0 || (S_ISREG (st.st_mode) && st.st_size == 0);
 }

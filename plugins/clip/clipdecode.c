@@ -10,6 +10,7 @@
 #include <unistd.h>
 #include <glib/gstdio.h>
 
+#include "src/address.h"
 #include "src/format.h"
 
 GST_DEBUG_CATEGORY_EXTERN (clip_chain_debug);
@@ -516,7 +517,7 @@ attempt (const ClipChainSettings *settings, ClipJob *job, const ClipVideo *video
 static gchar *
 check_file (const gchar *path, const GStatBuf *st, gint failure)
 {
-  if (strstr (path, "://"))
+  if (cnn3d_is_address (path))
     return g_strdup ("only file:// addresses and paths are read");
   if (failure)
     return g_strdup (g_strerror (failure));

@@ -1,5 +1,6 @@
 /* dataset.c: creates a data set and answers queries.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "src/address.h"
 #include "src/dataset/dataset-private.h"
 #include "src/format.h"
 
@@ -270,7 +271,7 @@ cnn3d_dataset_file (const gchar *root, const gchar *path)
     if (file)
       return file;
   }
-  if (g_path_is_absolute (path) || strstr (path, "://"))
+  if (g_path_is_absolute (path) || cnn3d_is_address (path))
     return g_strdup (path);
   return g_build_filename (root, path, NULL);
 }

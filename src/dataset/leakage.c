@@ -2,6 +2,7 @@
  * A model that has seen a file's frames, or a person, in training does better on them than
  * on others.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "src/address.h"
 #include "src/dataset/dataset-private.h"
 #include "src/hash.h"
 
@@ -76,7 +77,7 @@ name_of (Leakage *leakage, const Cnn3dRow *row)
     return path;
   if (*path == '/' && is_plain (path + 1))
     return below_root (leakage, path);
-  if (strstr (path, "://") && !g_str_has_prefix (path, "file://"))
+  if (cnn3d_is_address (path) && !g_str_has_prefix (path, "file://"))
     return path;
   file = cnn3d_dataset_file (*root ? root : "/", path);
   canonical = g_canonicalize_filename (file, "/");

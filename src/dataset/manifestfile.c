@@ -1,5 +1,6 @@
 /* manifestfile.c: a data set's rows, written as a manifest.
  * SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "src/address.h"
 #include "src/csv.h"
 #include "src/dataset/finder.h"
 #include "src/settings/settings.h"
@@ -49,7 +50,7 @@ cnn3d_manifest_file (const gchar *path)
 {
   gchar *full, *address;
 
-  if (strstr (path, "://"))
+  if (cnn3d_is_address (path))
     return g_strdup (path);
   full = g_canonicalize_filename (path, NULL);
   if (is_plain (full))

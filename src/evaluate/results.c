@@ -10,6 +10,7 @@
 #include <json-glib/json-glib.h>
 
 #include "src/draw/confusion.h"
+#include "src/address.h"
 #include "src/csv.h"
 #include "src/dataset/dataset.h"
 #include "src/escape.h"
@@ -124,7 +125,8 @@ write_predictions (const gchar *path, const Cnn3dModelInfo *info,
 static gchar *
 as_address (const gchar *file)
 {
-  g_autofree gchar *absolute = strstr (file, "://") ? NULL : g_canonicalize_filename (file, NULL);
+  g_autofree gchar *absolute =
+      cnn3d_is_address (file) ? NULL : g_canonicalize_filename (file, NULL);
   gchar *address = absolute ? g_filename_to_uri (absolute, NULL, NULL) : NULL;
 
   return address ? address : cnn3d_escape (file, FALSE);

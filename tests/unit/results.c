@@ -229,7 +229,7 @@ test_formulas (void)
 
   cnn3d_predictions_add (p, "=cmd|' /C calc'!A0", 1, 0, logits, FALSE);
   cnn3d_predictions_add (p, "\x1b]0;title\a\r\n\t.mp4", 2, 1, logits, FALSE);
-  locate (p, "-x://a.mp4", 0, INFINITY, 30);
+  locate (p, "/x/s://a.mp4", 0, INFINITY, 30);
   cnn3d_predictions_add (p, "+1.mp4", 3, 1, logits, FALSE);
   write_all (dir, "m", names, 3, p, TRUE);
 
@@ -242,8 +242,8 @@ test_formulas (void)
   g_assert_nonnull (strstr (csv, "\n'+1.mp4,3,-5,"));
   g_free (csv);
   csv = contents (dir, "wrong.csv", NULL);
-  g_assert_cmpstr (
-      csv, ==, "path,label,start,end,fps,clip,prediction\n./-x://a.mp4,-5,,,,2,'@a\x1b[31m\n");
+  g_assert_cmpstr (csv, ==,
+      "path,label,start,end,fps,clip,prediction\nfile:///x/s:/a.mp4,-5,,,,2,'@a\x1b[31m\n");
   g_free (csv);
   remove_dir (dir);
   cnn3d_predictions_free (p);
