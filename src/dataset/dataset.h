@@ -133,8 +133,11 @@ CNN3D_API gchar *cnn3d_dataset_manifest (const Cnn3dDataset *dataset, const gcha
  * not UTF-8. An address stays. g_free(). */
 CNN3D_API gchar *cnn3d_manifest_file (const gchar *path);
 /* Appends a label of a manifest's row as a field. One that would be taken for a path beside its own
- * gets an apostrophe in front, which is taken off where manifests are read. */
+ * gets an apostrophe in front, which cnn3d_manifest_label_text() takes off. */
 CNN3D_API void cnn3d_manifest_label (GString *text, const gchar *label, const gchar *path);
+/* The label of cnn3d_csv_unguarded()'s text, within it; NULL: it is taken for a path. */
+CNN3D_API const gchar *cnn3d_manifest_label_text (
+    const gchar *label, gsize size, const gchar *path, gsize path_size);
 
 /* The row's file: its path, also where the manifest has a file:// address;
  * another address as it is written. Free with g_free(). */

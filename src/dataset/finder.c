@@ -41,16 +41,6 @@ cnn3d_video_name (const gchar *name, gsize size)
   return FALSE;
 }
 
-gboolean
-cnn3d_label_like_path (const gchar *label, gsize label_size, const gchar *path, gsize path_size)
-{
-  while (label_size > 0 && *label == '\'') {
-    label++;
-    label_size--;
-  }
-  return cnn3d_video_name (label, label_size) && !cnn3d_video_name (path, path_size);
-}
-
 static void
 add_file (Cnn3dFinder *finder, const gchar *path, const gchar *name)
 {

@@ -10,10 +10,6 @@ typedef struct _Cnn3dFinder Cnn3dFinder;
 
 /* Whether a name ends as videos' do. */
 gboolean cnn3d_video_name (const gchar *name, gsize size);
-/* Whether a label, with apostrophes before it or without, ends as videos' names do and the path beside
- * it does not, as in swapped columns. */
-gboolean cnn3d_label_like_path (
-    const gchar *label, gsize label_size, const gchar *path, gsize path_size);
 
 Cnn3dFinder *cnn3d_finder_new (const gchar *folder);
 void cnn3d_finder_free (Cnn3dFinder *finder);

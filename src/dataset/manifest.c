@@ -316,17 +316,18 @@ unguard (Cnn3dField *own, const Cnn3dField **field)
   *field = own;
 }
 
-/* As unguard(), of what keeps a label from being taken for a path. FALSE: it is taken for one */
+/* The same of what keeps a label from being taken for a path. FALSE: it is taken for one. */
 static gboolean
 unguard_label (Cnn3dField *own, const Cnn3dField **label, const Cnn3dField *path)
 {
-  if (!cnn3d_label_like_path ((*label)->text, (*label)->size, path->text, path->size))
-    return TRUE;
-  if (*(*label)->text != '\'')
+  const gchar *text =
+      cnn3d_manifest_label_text ((*label)->text, (*label)->size, path->text, path->size);
+
+  if (!text)
     return FALSE;
   *own = **label;
-  own->text++;
-  own->size--;
+  own->text = text;
+  own->size -= text - (*label)->text;
   *label = own;
   return TRUE;
 }

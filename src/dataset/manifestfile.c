@@ -60,13 +60,28 @@ cnn3d_manifest_file (const gchar *path)
   return address;
 }
 
+/* Whether a label ends like a video's name and the path beside it does not, as in swapped columns. */
+static gboolean
+is_like_path (const gchar *label, gsize size, const gchar *path, gsize path_size)
+{
+  return cnn3d_video_name (label, size) && !cnn3d_video_name (path, path_size);
+}
+
 void
 cnn3d_manifest_label (GString *text, const gchar *label, const gchar *path)
 {
-  const gboolean guarded = cnn3d_label_like_path (label, strlen (label), path, strlen (path));
+  const gboolean guarded = is_like_path (label, strlen (label), path, strlen (path));
   g_autofree gchar *field = g_strconcat (guarded ? "'" : "", label, NULL);
 
   cnn3d_csv_field (text, field);
+}
+
+const gchar *
+cnn3d_manifest_label_text (const gchar *label, gsize size, const gchar *path, gsize path_size)
+{
+  if (!is_like_path (label, size, path, path_size))
+    return label;
+  return *label == '\'' ? label + 1 : NULL;
 }
 
 /* A path in the root stays as it is where the manifest lies there. */

@@ -10,6 +10,7 @@
 #include <glib/gstdio.h>
 
 #include "src/csv.h"
+#include "src/dataset/dataset.h"
 #include "src/escape.h"
 #include "src/hash.h"
 #include "src/keypoints/skeleton.h"
@@ -297,13 +298,17 @@ take_place (ReportEvaluation *e, const Csv *csv, guint fields, guint keypoints, 
 {
   Cnn3dReportClip place = { NULL };
   g_autofree gchar *label = NULL, *prediction = NULL;
+  const gchar *written, *path, *own;
   ReportWrong *wrong;
 
   if (csv->too_long || csv->torn || csv->fields->len != fields)
     return;
+  written = field (csv, PLACE_LABEL);
+  path = field (csv, PLACE_PATH);
   wrong = g_hash_table_lookup (clips, field (csv, PLACE_CLIP));
+  own = cnn3d_manifest_label_text (written, strlen (written), path, strlen (path));
   /* predictions.csv has them for people, wrong.csv as they are */
-  label = cnn3d_escape (field (csv, PLACE_LABEL), FALSE);
+  label = cnn3d_escape (own ? own : written, FALSE);
   prediction = cnn3d_escape (field (csv, PLACE_PREDICTION), FALSE);
   if (!wrong || wrong->place.path || strcmp (wrong->label, label) != 0
       || strcmp (wrong->prediction, prediction) != 0
@@ -311,7 +316,7 @@ take_place (ReportEvaluation *e, const Csv *csv, guint fields, guint keypoints, 
       || !number_field (csv, PLACE_END, INFINITY, &place.end)
       || !number_field (csv, PLACE_FPS, 0, &place.fps))
     return;
-  place.path = g_strdup (field (csv, PLACE_PATH));
+  place.path = g_strdup (path);
   if (e->draws) {
     place.draw = &e->keypoints;
     if (keypoints && *field (csv, keypoints))

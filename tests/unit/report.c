@@ -647,6 +647,14 @@ test_frames (void)
   g_free (page);
   page = cnn3d_report_html (folder, NULL, NULL, NULL);
   g_assert_null (strstr (page, "rames"));
+  /* a class that is called like a video */
+  put (folder, "predictions.csv",
+      "path,clip,label,prediction,x.mp4,b\nframes/1,1,x.mp4,b,0.1,0.9\n", -1);
+  put (folder, "wrong.csv", WRONG "file:///frames/1,'x.mp4,,,,1,b\n", -1);
+  g_free (page);
+  page = cnn3d_report_html (folder, NULL, pretend, NULL);
+  assert_image (page, "file:///frames/1 0 inf 0");
+  put (folder, "predictions.csv", predictions, -1);
   put (folder, "wrong.csv", "path\n", -1);
   g_free (page);
   page = cnn3d_report_html (folder, NULL, pretend, NULL);
