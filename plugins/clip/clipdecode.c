@@ -353,7 +353,7 @@ decode_pictures (ClipChain *self)
   return OUTCOME_DONE;
 }
 
-/* Which packets are needed. Each picture is a start, so that it does not matter which are not. */
+/* Of pictures, each is a start, and those that are not needed are not even read. */
 static void
 plan_runs (ClipChain *self)
 {

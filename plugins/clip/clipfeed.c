@@ -106,8 +106,9 @@ is_needed (const ClipChain *self, guint number)
   if (index->counted || number == from || rank == G_MAXUINT32)
     return TRUE;
   /* It depends on packets that were not decoded. From the start of the file on, the decoder
-   * decides what can be output. */
-  if (from > 0 && rank < index->ranks[from] && !(packet->flags & CLIP_PACKET_START))
+   * decides what can be output. Of a start that is never shown it is unknown. */
+  if (from > 0 && index->ranks[from] != G_MAXUINT32 && rank < index->ranks[from]
+      && !(packet->flags & CLIP_PACKET_START))
     return FALSE;
 
   /* libavcodec takes the distance of MPEG-4's first B picture after a header from the preceding

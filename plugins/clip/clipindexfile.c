@@ -4,7 +4,7 @@
 #include <string.h>
 
 #define MAGIC "cnn3didx"
-#define REVISION 13 /* also of the meaning of packets' flags */
+#define REVISION 14 /* also of the meaning of packets' flags */
 #define BYTE_ORDER_MARK 0x01020304
 #define DIGEST_BYTES 32 /* SHA-256 */
 

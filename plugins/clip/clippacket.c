@@ -240,7 +240,8 @@ parse_theora (const guint8 *data, gsize size)
 static ClipPacketFlags
 parse_ffv1 (const guint8 *data, gsize size)
 {
-  return size >= 2 && (data[0] << 8 | data[1]) >= 0xff00 / 2 ? CLIP_PACKET_START : 0;
+  return size >= 2 && (data[0] << 8 | data[1]) >= 0xff00 / 2 ? CLIP_PACKET_START | CLIP_PACKET_RESET
+                                                             : 0;
 }
 
 /* Codecs */

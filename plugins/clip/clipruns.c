@@ -58,8 +58,8 @@ may_jump (const ClipIndex *self, guint start)
   }
 }
 
-/* Whether it is worth to leave out packets, some of which others refer to. Parts of an edit list
- * are not taken apart. */
+/* Whether leaving out packets is worth it: others refer to some of them. Parts of an edit list are
+ * not taken apart. */
 static gboolean
 saves (const ClipIndex *self, guint from, guint behind)
 {
@@ -112,7 +112,7 @@ clip_index_runs (const ClipIndex *self, guint first, guint last, const gboolean 
       g_array_append_val (runs, run);
       run = (ClipRun) { start, to };
     }
-    /* in presentation order behind what was left out, and in decoding order before it */
+    /* presented after what was left out, but decoded before it */
     if (to < run.from) {
       g_array_set_size (runs, 0);
       run = whole;

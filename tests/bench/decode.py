@@ -64,16 +64,16 @@ def read_paths(manifest):
 
 
 def peer_worker(paths):
-    """Of each path#FRAME a window from this frame on, of others frames over the whole file. Imports and start of its
+    """paths: of each the first frame of a window follows; "": frames over the whole file. Imports and start of its
     process are not counted."""
     import torch
     from torchcodec.decoders import VideoDecoder
     from torchcodec.transforms import Resize
     torch.set_num_threads(1)
-    VideoDecoder(paths[0].partition("#")[0])
+    VideoDecoder(paths[0])
     print("ready", flush=True)
     sys.stdin.readline()
-    for path, _, start in (path.partition("#") for path in paths):
+    for path, start in zip(paths[::2], paths[1::2]):
         decoder = VideoDecoder(path, transforms=[Resize((SIDE, SIDE))])
         n = decoder.metadata.num_frames
         if start:
@@ -94,9 +94,10 @@ def peer_windows(paths):
         csv.writer(sys.stdout).writerow([path, "ab"[i % 2], start, start + LENGTH - 1 if n >= LENGTH else ""])
 
 
-def time_peer(args, paths):
+def time_peer(args, placed):
+    """placed: path and first frame of each"""
     command = [args.peer, os.path.abspath(__file__), "peer-worker"]
-    workers = [subprocess.Popen(command + paths[i::args.workers], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+    workers = [subprocess.Popen(command + sum(placed[i::args.workers], []), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                 text=True) for i in range(args.workers)]
     for worker in workers:
         assert worker.stdout.readline() == "ready\n"
@@ -106,7 +107,7 @@ def time_peer(args, paths):
         worker.stdin.flush()
     for worker in workers:
         assert worker.wait() == 0
-    return len(paths) / (time.perf_counter() - start)
+    return len(placed) / (time.perf_counter() - start)
 
 
 def time_ours(args, manifest, interval, paths, epochs=1, cache=""):
@@ -139,7 +140,7 @@ def main():
     paths = read_paths(args.manifest)
     windows = subprocess.run([args.peer, os.path.abspath(__file__), "peer-windows", *paths], stdout=subprocess.PIPE,
                              text=True, check=True).stdout
-    placed = ["%s#%s" % (row[0], row[2]) if row[2] else row[0] for row in csv.reader(windows.splitlines())]
+    placed = [[row[0], row[2]] for row in csv.reader(windows.splitlines())]
     for sampling in ("uniform", "window", "cached"):
         ours, peers = [], []
         for _ in range(args.rounds):
@@ -152,7 +153,7 @@ def main():
                     ours.append(time_ours(args, manifest.name, INTERVAL, paths))
             else:
                 ours.append(time_ours(args, args.manifest, 0, paths))
-            peers.append(time_peer(args, placed if sampling == "window" else paths))
+            peers.append(time_peer(args, placed if sampling == "window" else [[path, ""] for path in paths]))
         print("%s, %d clips, %s: %.1f clips/s, torchcodec %.1f, ratio %.2f" % (
             os.path.basename(args.manifest), len(paths), sampling, max(ours), max(peers), max(ours) / max(peers)),
             flush=True)

@@ -98,7 +98,7 @@ test_packets (void)
     { "video/x-theora", "\x20x", 2, START | RESET },
     { "video/x-theora", "\x60x", 2, 0 },
     { "video/x-theora", "", 0, 0 },
-    { "video/x-ffv", "\x7f\x80", 2, START },
+    { "video/x-ffv", "\x7f\x80", 2, START | RESET },
     { "video/x-ffv", "\x7f\x7f", 2, 0 },
     { "video/x-ffv", "\xff", 1, 0 },
   };
@@ -784,48 +784,72 @@ assert_runs (const ClipIndex *index, guint first, guint last, GRand *rand)
   }
 }
 
+static void
+assert_runs_are (
+    ClipCodec codec, const ClipPacket *packets, guint n, const gboolean *wanted, const gchar *text)
+{
+  ClipIndex *index = clip_index_new ("", codec, packets, n);
+  g_autoptr (GString) found = g_string_new (NULL);
+  g_autoptr (GArray) runs = clip_index_runs (index, 0, index->n_frames - 1, wanted);
+
+  for (guint i = 0; i < runs->len; i++)
+    g_string_append_printf (found, "%s%u-%u", i ? " " : "", g_array_index (runs, ClipRun, i).from,
+        g_array_index (runs, ClipRun, i).to);
+  g_assert_cmpstr (found->str, ==, text);
+  clip_index_unref (index);
+}
+
 /* Groups of 10, of which each other picture is not referred to. */
 static void
 test_runs (void)
 {
-  static const struct {
+  /* from 1.24 on, decoding begins early enough before a START that is no RESET */
+  const gchar *started = clip_index_loses_frames () ? "0-39" : "0-5 20-27 30-39";
+  const struct {
     ClipCodec codec;
     guint16 start;
     const gchar *runs;
   } cases[] = {
-    { CLIP_CODEC_H264, START | RESET, "0-5 20-27 30-34" },
-    { CLIP_CODEC_VP9, START | RESET, "0-5 20-27 30-34" },
-    { CLIP_CODEC_MPEG2, START, NULL },
-    { CLIP_CODEC_H264, START, "0-34" },
-    { CLIP_CODEC_OTHER, START, "0-34" },
+    { CLIP_CODEC_H264, START | RESET, "0-5 20-27 30-39" },
+    { CLIP_CODEC_VP9, START | RESET, "0-5 20-27 30-39" },
+    { CLIP_CODEC_MPEG2, START, started },
+    { CLIP_CODEC_H264, START, "0-39" },
+    { CLIP_CODEC_OTHER, START, "0-39" },
   };
+  /* frame 5 comes before the RESET that frame 3 is decoded from */
+  static const guint places[] = { 0, 1, 9, 3, 4, 5 };
   ClipPacket packets[40] = { { 0 } };
   gboolean wanted[40] = { FALSE };
 
-  wanted[0] = wanted[5] = wanted[27] = wanted[34] = TRUE;
+  wanted[0] = wanted[5] = wanted[27] = wanted[39] = TRUE;
   for (guint c = 0; c < G_N_ELEMENTS (cases); c++) {
-    g_autoptr (GString) text = g_string_new (NULL);
-    g_autoptr (GArray) runs = NULL;
-    ClipIndex *index;
-
     for (guint i = 0; i < 40; i++)
       packets[i] = (ClipPacket) { S (i), S (i), 1,
         i % 10 == 0      ? cases[c].start | (i == 0 ? RESET : 0)
             : i % 2 == 0 ? UNUSED
                          : 0,
         0 };
-    index = clip_index_new ("", cases[c].codec, packets, 40);
-    runs = clip_index_runs (index, 0, 34, wanted);
-    for (guint i = 0; i < runs->len; i++)
-      g_string_append_printf (text, "%s%u-%u", i ? " " : "", g_array_index (runs, ClipRun, i).from,
-          g_array_index (runs, ClipRun, i).to);
-    /* from 1.24 on, decoding begins early enough before a START that is no RESET */
-    g_assert_cmpstr (text->str, ==,
-        cases[c].runs                    ? cases[c].runs
-            : clip_index_loses_frames () ? "0-34"
-                                         : "0-5 20-27 30-34");
-    clip_index_unref (index);
+    assert_runs_are (cases[c].codec, packets, 40, wanted, cases[c].runs);
   }
+  /* a part of an edit list begins between two wanted frames */
+  packets[12].flags |= CLIP_PACKET_PART;
+  for (guint i = 0; i < 40; i += 10)
+    packets[i].flags |= RESET;
+  assert_runs_are (CLIP_CODEC_VP9, packets, 40, wanted, "0-27 30-39");
+
+  /* two fields a frame */
+  for (guint i = 0; i < 40; i++)
+    packets[i] = (ClipPacket) { S (i / 2), S (i), 1,
+      (i % 10 == 0 ? START | RESET : 0) | (i % 2 ? SECOND | HIDDEN : FIELD), 0 };
+  memset (wanted, 0, sizeof wanted);
+  wanted[0] = wanted[2] = wanted[12] = wanted[19] = TRUE;
+  assert_runs_are (CLIP_CODEC_H264, packets, 40, wanted, "0-5 20-25 30-39");
+
+  for (guint i = 0; i < 6; i++)
+    packets[i] = (ClipPacket) { S (places[i]), S (i), 1, i % 3 == 0 ? START | RESET : 0, 0 };
+  memset (wanted, 0, sizeof wanted);
+  wanted[0] = wanted[2] = wanted[5] = TRUE;
+  assert_runs_are (CLIP_CODEC_VP9, packets, 6, wanted, "0-5");
 }
 
 static void

@@ -15,6 +15,7 @@ static void
 check_runs (const ClipIndex *index, guint first, guint n)
 {
   gboolean *wanted = g_new (gboolean, n);
+  guint decoded = 0;
   GArray *runs;
 
   for (guint i = 0; i < n; i++)
@@ -25,7 +26,11 @@ check_runs (const ClipIndex *index, guint first, guint n)
 
     if (run->from > run->to || run->to >= index->n_packets || (i > 0 && run->from <= run[-1].to))
       fuzz_fail ("a run out of range", index->stream);
+    for (guint k = 0; k < n; k += 3)
+      decoded += index->frames[first + k] >= run->from && index->frames[first + k] <= run->to;
   }
+  if (decoded != (n + 2) / 3)
+    fuzz_fail ("a wanted frame in no run", index->stream);
   if (runs->len == 0)
     fuzz_fail ("no run", index->stream);
   g_array_unref (runs);
@@ -64,8 +69,9 @@ check_frames (const ClipIndex *index)
     clip_index_range (index, first, first + n - 1, &from, &to);
     if (from > to || to >= index->n_packets || clip_index_run_up (index, from) > from)
       fuzz_fail ("packets out of range", index->stream);
-    check_runs (index, first, n);
   }
+  if (index->n_frames > 0)
+    check_runs (index, 0, index->n_frames);
 }
 
 static void

@@ -6,9 +6,9 @@
 #
 # BUILD was set up by clang with -Dlibfuzzer=true (tests/run.sh fuzz does that),
 # and each target, or each of those named, runs for so many seconds, two at a
-# time. Up to 10 seconds begin with the same inputs in each run, so that a suite
-# fails for a change and not by chance; longer runs choose others. Inputs that
-# reach something new are kept in BUILD/fuzz/corpus from run to run, without what
+# time. Up to 10 seconds have the same seed each time, so that a suite in a new
+# folder fails for a change rather than by chance; longer ones have another each
+# time. Inputs that reach something new are kept in BUILD/fuzz/corpus from run to run, without what
 # others reach, too; those that show a defect are BUILD/fuzz/findings/TARGET-*:
 # `BUILD/tests/fuzz/fuzz-TARGET FILE` runs one again. A mended defect's input goes
 # to tests/fuzz/corpus/TARGET.

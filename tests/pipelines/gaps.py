@@ -3,7 +3,8 @@
 """Groups of pictures in which no frame is wanted, and what follows the last wanted frame of a group, are not
 decoded, and the other frames are the same to the bit.
 
-The child, which has PyAV: gaps.py --make FOLDER"""
+The child, which has PyAV: gaps.py --make FOLDER
+                           gaps.py --parts FOLDER"""
 import os
 import random
 import re
@@ -13,29 +14,42 @@ import sys
 import frames
 import launch
 
-COUNT, SIZE, SEED = 90, 96 * 64 * 3 // 2, 4
+# so many that HEVC's picture order counts, of 8 bits in the stream, come round between two runs
+COUNT, MANY, SIZE, SEED = 90, 600, 96 * 64 * 3 // 2, 4
 RAW = "videoconvert ! video/x-raw,format=I420"
 # Codec, group of pictures, suffix, and whether groups are left out
 MADE = (
     ("h264", 12, "mp4", True), ("h264", 5, "ts", True), ("h264", 12, "flv", True),
     # groups are counted where there are no times, and of open ones decoders lose frames
     ("h264", 12, "avi", False), ("h264", "open", "mkv", False),
-    ("hevc", 12, "mkv", True), ("hevc", "open", "mp4", True), ("hevc", "open", "ts", True),
+    ("hevc", 12, "mkv", True), ("hevc", "open", "mp4", True), ("hevc", "open", "ts", True), ("hevc", "open", "mkv", True),
     ("mpeg2", 12, "ts", True), ("mpeg2", 12, "mpg", True), ("mpeg2", 5, "mkv", True),
     ("mpeg4", 12, "avi", True), ("mpeg4", 5, "mp4", True),
     ("vp8", 12, "webm", True), ("vp9", 12, "webm", True), ("vp9", 5, "mp4", True),
     # the container alone says where decoding may start; each picture is a group of its own
     ("wmv", 12, "wmv", False), ("mjpeg", 1, "avi", False),
 )
+# Groups that the part at 2.4 s begins in the middle of
+RATE = 25
+PARTS = {
+    "h264": {"preset": "veryfast", "x264-params": "keyint=40:min-keyint=40:bframes=2:open-gop=1"},
+    "hevc": {"preset": "veryfast", "x265-params": "keyint=40:min-keyint=40:bframes=2:open-gop=1:log-level=none"},
+    "mpeg4": {"g": "40", "bf": "2", "b": "2000000"},
+}
+
+
+def length(codec, suffix):
+    return MANY if (codec, suffix) == ("hevc", "mkv") else COUNT
 
 
 def name(codec, gop, suffix):
     return "%s-%s.%s" % (codec, gop, suffix)
 
 
-def play(folder, path, sample=""):
+def play(folder, path, sample="", start="", end=""):
     """The frames, and the numbers of packets that the decoder got and of runs of packets"""
-    frames.table(folder, "one.csv", [path, "x", "val"], [path, "x", "train"])
+    frames.table(folder, "one.csv", ["path", "label", "split", "start", "end"], [path, "x", "val", start, end],
+                 [path, "x", "train", "", ""])
     raw = os.path.join(folder, "one.raw")
     run = launch.launch('clipsrc location=one.csv passes=val on-error=stop clip-bin="%s%s" ! filesink location=%s' % (
         sample, RAW, launch.gst_quote(raw)), folder, GST_DEBUG="videodecoder:6,clipchain:5", GST_DEBUG_NO_COLOR="1").fine()
@@ -53,10 +67,11 @@ def exact(folder):
     for codec, gop, suffix, leaves in MADE:
         path = os.path.join(folder, name(codec, gop, suffix))
         whole, packets, runs = play(folder, path)
-        assert len(whole) == COUNT and runs == 1, (path, len(whole), runs)
-        for wanted in (3, draw.randrange(4, 9)):
+        count = length(codec, suffix)
+        assert len(whole) == count and runs == 1, (path, len(whole), runs)
+        for wanted in (3, 4, draw.randrange(5, 9)):
             sampled, few, runs = play(folder, path, "clipsample num-frames=%d frame-interval=0 ! " % wanted)
-            numbers = [round(i * (COUNT - 1) / (wanted - 1)) for i in range(wanted)]
+            numbers = [round(i * (count - 1) / (wanted - 1)) for i in range(wanted)]
             assert sampled == [whole[k] for k in numbers], "seed %d: %s, frames %s" % (SEED, path, numbers)
             # from 1.24 on, decoding begins 32 packets before a start that is not a reset
             if leaves and not (newer and runs == 1 and (codec in ("mpeg2", "mpeg4") or gop == "open")):
@@ -67,14 +82,36 @@ def exact(folder):
     return ["%d of %d packets decoded" % (needed, fed)]
 
 
+def parts(folder):
+    """Clips of a part of an edit list that begins in the middle of a group of pictures are those of the whole file"""
+    subprocess.run([launch.peer("av", "numpy"), os.path.abspath(__file__), "--parts", folder], check=True)
+    for codec in PARTS:
+        path = os.path.join(folder, codec + ".mp4")
+        frames.edit(path, ((1, 0), (3.6, 2.4)))
+        whole = play(folder, path)[0]
+        assert len(whole) == round(4.6 * RATE), (path, len(whole))
+        for first in range(0, len(whole) - 10, 15):
+            some = play(folder, path, "", first / RATE, (first + 10) / RATE)[0]
+            assert some == whole[first:first + 10], (path, first, len(some))
+        sampled = play(folder, path, "clipsample num-frames=3 frame-interval=0 ! ")[0]
+        assert sampled == [whole[k] for k in (0, round((len(whole) - 1) / 2), len(whole) - 1)], path
+
+
 def make(folder):
     for codec, gop, suffix, _ in MADE:
         frames.encode(os.path.join(folder, name(codec, gop, suffix)), codec, frames.encoder_options(
-            codec, gop, 0 if suffix == "flv" else 2, random.Random(SEED)), "yuvj420p" if codec == "mjpeg" else "yuv420p", COUNT)
+            codec, gop, 0 if suffix == "flv" else 2, random.Random(SEED)), "yuvj420p" if codec == "mjpeg" else "yuv420p", length(codec, suffix))
+
+
+def make_parts(folder):
+    for codec, options in PARTS.items():
+        frames.encode(os.path.join(folder, codec + ".mp4"), codec, options, count=160)
 
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--make"]:
         make(sys.argv[2])
+    elif sys.argv[1:2] == ["--parts"]:
+        make_parts(sys.argv[2])
     else:
-        launch.main(exact)
+        launch.main(exact, parts)
