@@ -194,6 +194,25 @@ close_group (GstBuffer *buffer)
   return buffer;
 }
 
+/* H.265 may tell the decoder to drop what it has not output yet where decoding starts anew. The
+ * index counts these frames, and a decoder with several threads drops others, too, when it is
+ * drained. */
+static GstBuffer *
+keep_prior (GstBuffer *buffer, const GstCaps *caps)
+{
+  ClipPacketFormat format = { 0 };
+  GstMapInfo map;
+
+  clip_packet_format_init (&format, caps);
+  buffer = gst_buffer_make_writable (buffer);
+  if (gst_buffer_map (buffer, &map, GST_MAP_READWRITE)) {
+    clip_h265_keep_prior (format.length_size, map.data, map.size);
+    gst_buffer_unmap (buffer, &map);
+  }
+
+  return buffer;
+}
+
 /* Between runs the decoder is drained, so that it decodes the next one as the start of a stream.
  *
  * H.265's decoder outputs pictures by their POC. Where a part of an edit list begins with a CRA
@@ -228,6 +247,9 @@ push_packet (ClipChain *self, guint number, GstBuffer *buffer, GstCaps *caps)
   }
   if (number == 0 && self->index->codec == CLIP_CODEC_MPEG2)
     buffer = close_group (buffer);
+  if (self->index->codec == CLIP_CODEC_H265
+      && self->index->packets[number].flags & CLIP_PACKET_START)
+    buffer = keep_prior (buffer, caps);
   if (GST_VIDEO_INFO_FORMAT (&self->raw) > GST_VIDEO_FORMAT_ENCODED) {
     buffer = clip_raw_pad (&self->raw, buffer, &reason);
     if (!buffer) {

@@ -2,6 +2,8 @@
 #include "cliph264.h"
 #include "clippacket.h"
 
+#include <string.h>
+
 /* A slice header is not longer */
 #define HEADER_BYTES 32
 
@@ -32,7 +34,7 @@ has_chroma_format (guint profile)
 }
 
 static void
-take_sequence (ClipH264 *self, const guint8 *data, gsize size)
+take_sequence (ClipH264 *self, guint packet, const guint8 *data, gsize size)
 {
   ClipBits b = { .data = data, .size = size };
   ClipH264Sequence s = { .known = TRUE };
@@ -41,6 +43,8 @@ take_sequence (ClipH264 *self, const guint8 *data, gsize size)
 
   clip_bits (&b, 16); /* constraint flags, level */
   id = clip_bits_ue (&b);
+  if (id < CLIP_H264_SETS)
+    clip_nal_note_set (self->sets + id, packet, data, size);
   s.baseline = profile == 66;
   if (has_chroma_format (profile)) {
     const guint chroma = clip_bits_ue (&b);
@@ -80,12 +84,14 @@ take_sequence (ClipH264 *self, const guint8 *data, gsize size)
 }
 
 static void
-take_picture (ClipH264 *self, const guint8 *data, gsize size)
+take_picture (ClipH264 *self, guint packet, const guint8 *data, gsize size)
 {
   ClipBits b = { .data = data, .size = size };
   ClipH264Picture p = { .known = TRUE };
   const guint id = clip_bits_ue (&b), sequence = clip_bits_ue (&b);
 
+  if (id < CLIP_H264_PICTURE_SETS)
+    clip_nal_note_set (self->sets + CLIP_H264_SETS + id, packet, data, size);
   clip_bits (&b, 2);
   /* slice groups, which the decoders do not support */
   if (id >= CLIP_H264_PICTURE_SETS || sequence >= CLIP_H264_SETS || clip_bits_ue (&b) > 0)
@@ -97,13 +103,14 @@ take_picture (ClipH264 *self, const guint8 *data, gsize size)
     self->pictures[id] = p;
 }
 
+/* packet: 0: the configuration */
 static void
-take_set (ClipH264 *self, const guint8 *unit, gsize size)
+take_set (ClipH264 *self, guint packet, const guint8 *unit, gsize size)
 {
   if ((unit[0] & 31) == 7)
-    take_sequence (self, unit + 1, size - 1);
+    take_sequence (self, packet, unit + 1, size - 1);
   else if ((unit[0] & 31) == 8)
-    take_picture (self, unit + 1, size - 1);
+    take_picture (self, packet, unit + 1, size - 1);
 }
 
 /* ISO 14496-15 5.3.3.1. */
@@ -112,6 +119,7 @@ clip_h264_configure (ClipH264 *self, const guint8 *data, gsize size)
 {
   gsize at = 5;
 
+  memset (self->sets, 0, sizeof self->sets);
   for (guint pass = 0; pass < 2 && at < size; pass++) {
     guint n = pass == 0 ? data[at] & 31 : data[at];
 
@@ -119,7 +127,7 @@ clip_h264_configure (ClipH264 *self, const guint8 *data, gsize size)
       const gsize length = data[at] << 8 | data[at + 1];
 
       at += 2;
-      take_set (self, data + at, MIN (MAX (length, 1), size - at));
+      take_set (self, 0, data + at, MIN (MAX (length, 1), size - at));
       at += MIN (length, size - at);
     }
   }
@@ -274,6 +282,7 @@ clip_h264_parse (ClipH264 *self, guint length_size, const guint8 *data, gsize si
   const guint8 *unit;
   gsize at = 0, n;
 
+  self->packet++;
   while (clip_nal_next (length_size, data, size, &at, &unit, &n)) {
     const guint type = unit[0] & 31;
 
@@ -291,7 +300,7 @@ clip_h264_parse (ClipH264 *self, guint length_size, const guint8 *data, gsize si
       else
         intra &= slice.intra;
     } else {
-      take_set (self, unit, n);
+      take_set (self, self->packet, unit, n);
     }
   }
   if (slices == 0)
@@ -313,6 +322,8 @@ clip_h264_parse (ClipH264 *self, guint length_size, const guint8 *data, gsize si
         | (is_backward (self, &first, reset) ? CLIP_PACKET_BACKWARD : 0);
   else if (flags & CLIP_PACKET_START)
     flags |= CLIP_PACKET_RECOVERED;
+  if (clip_nal_lacks_set (self->sets, G_N_ELEMENTS (self->sets), self->packet))
+    flags &= ~(CLIP_PACKET_START | CLIP_PACKET_RESET);
 
   return flags | (self->field ? CLIP_PACKET_FIELD : 0);
 }

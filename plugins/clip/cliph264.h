@@ -31,10 +31,14 @@ typedef struct {
  * recovery:   frame_num of the next recovered picture, plus 1; 0: none is pending
  * ordinary:   the counts of recovery points are meant as specified; see recovers()
  * marked:     there was an IDR picture or a recovery point
- * references: approximate number of reference frames in use */
+ * references: approximate number of reference frames in use
+ * packet:     number of the last one, from 1
+ * sets:       sequences and then pictures */
 typedef struct {
   ClipH264Sequence sequences[CLIP_H264_SETS];
   ClipH264Picture pictures[CLIP_H264_PICTURE_SETS];
+  ClipNalSet sets[CLIP_H264_SETS + CLIP_H264_PICTURE_SETS];
+  guint packet;
   gboolean field, bottom, ordered, ordinary, marked;
   guint frame_num, order, recovery, references;
 } ClipH264;

@@ -529,7 +529,8 @@ clip_index_new (const gchar *stream, ClipCodec codec, const ClipPacket *packets,
     /* a part is decoded from its own start, unless it continues where the part before ended */
     if (p->flags & CLIP_PACKET_PART && p->flags & CLIP_PACKET_START && codec == CLIP_CODEC_H265)
       starts = 0;
-    if (p->flags & CLIP_PACKET_START) {
+    if (p->flags & CLIP_PACKET_START
+        || (codec == CLIP_CODEC_H265 && p->flags & CLIP_PACKET_RECOVERED)) {
       starts++;
       closed = (p->flags & CLIP_PACKET_RESET) != 0;
     }

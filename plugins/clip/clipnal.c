@@ -40,6 +40,41 @@ clip_bits_ue (ClipBits *b)
   return (1u << zeros) - 1 + clip_bits (b, zeros);
 }
 
+/* FNV-1a. */
+guint64
+clip_nal_hash (const guint8 *data, gsize size)
+{
+  guint64 hash = G_GUINT64_CONSTANT (0xcbf29ce484222325);
+
+  while (size > 0 && data[size - 1] == 0)
+    size--;
+  for (gsize i = 0; i < size; i++)
+    hash = (hash ^ data[i]) * G_GUINT64_CONSTANT (0x100000001b3);
+
+  return MAX (hash, 1);
+}
+
+void
+clip_nal_note_set (ClipNalSet *set, guint packet, const guint8 *unit, gsize size)
+{
+  const guint64 hash = clip_nal_hash (unit, size);
+
+  if (packet == 0)
+    set->own = hash;
+  set->changed |= hash != set->own;
+  set->packet = packet;
+}
+
+gboolean
+clip_nal_lacks_set (const ClipNalSet *sets, guint n, guint packet)
+{
+  for (guint i = 0; i < n; i++)
+    if (sets[i].changed && sets[i].packet != packet)
+      return TRUE;
+
+  return FALSE;
+}
+
 gboolean
 clip_nal_next (guint length_size, const guint8 *data, gsize size, gsize *at, const guint8 **unit,
     gsize *unit_size)

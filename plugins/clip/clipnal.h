@@ -31,6 +31,26 @@ clip_nal_is_backward (guint order, guint before, guint bits)
   return ((order - before) & ((1u << bits) - 1)) > 1u << (bits - 1);
 }
 
+/* A parameter set with its number. A decoder that starts within the stream knows those of the
+ * configuration record, and those that the packet has where it starts.
+ * own:     hash of the configuration's; 0: it has none
+ * changed: there was another one since
+ * packet:  the last one that had it, from 1; 0: none */
+typedef struct {
+  guint64 own;
+  gboolean changed;
+  guint packet;
+} ClipNalSet;
+
+/* Never 0. Zero bytes at the end mean nothing. */
+guint64 clip_nal_hash (const guint8 *data, gsize size);
+
+/* packet: 0: it is the configuration's */
+void clip_nal_note_set (ClipNalSet *set, guint packet, const guint8 *unit, gsize size);
+
+/* Whether a decoder that starts, or goes on, at the last packet lacks one of the sets. */
+gboolean clip_nal_lacks_set (const ClipNalSet *sets, guint n, guint packet);
+
 /* The next NAL unit of a packet; FALSE: there are no more. *at: position, which advances.
  * length_size: bytes of a unit's length field; 0: start codes */
 gboolean clip_nal_next (guint length_size, const guint8 *data, gsize size, gsize *at,

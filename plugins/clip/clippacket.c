@@ -104,6 +104,17 @@ clip_packet_close_group (guint8 *data, gsize size)
     data[group - data + 3] |= 0x40;
 }
 
+/* Bytes before the next start code. */
+static gsize
+count_to_code (const guint8 *data, gsize size)
+{
+  for (gsize i = 0; i + 3 <= size; i++)
+    if (data[i] == 0 && data[i + 1] == 0 && data[i + 2] == 1)
+      return i;
+
+  return size;
+}
+
 /* ISO 14496-2 6.2.3, up to vop_time_increment_resolution. */
 static void
 read_layer (ClipPacketFormat *format, const guint8 *data, gsize size)
@@ -114,6 +125,7 @@ read_layer (ClipPacketFormat *format, const guint8 *data, gsize size)
 
   if (!layer)
     return;
+  clip_nal_note_set (&format->header, format->packet, layer, count_to_code (layer, b.size));
   clip_bits (&b, 9);
   if (clip_bits_1 (&b)) {
     version = clip_bits (&b, 4);
@@ -170,6 +182,7 @@ parse_mpeg4 (ClipPacketFormat *format, const guint8 *data, gsize size)
   const gboolean packed = format->packed;
   gboolean none;
 
+  format->packet++;
   read_layer (format, data, size - left);
   none = !picture || !is_coded (format, picture, left);
   format->packed = (picture && find_code (picture, left, 0xb6, 1)) || (packed && !none);
@@ -182,7 +195,8 @@ parse_mpeg4 (ClipPacketFormat *format, const guint8 *data, gsize size)
         | (format->references < 2 ? CLIP_PACKET_HIDDEN | CLIP_PACKET_LEADING : 0);
   count_reference (&format->references, type == 0);
 
-  return type == 0 ? CLIP_PACKET_START : 0;
+  return type == 0 && !clip_nal_lacks_set (&format->header, 1, format->packet) ? CLIP_PACKET_START
+                                                                               : 0;
 }
 
 /* VP8, VP9 */
@@ -293,39 +307,54 @@ codec_of (const GstStructure *s)
   return CLIP_CODEC_OTHER;
 }
 
+/* The decoder begins anew with another configuration record. */
+static void
+configure (ClipPacketFormat *format, const guint8 *data, gsize size)
+{
+  const guint64 hash = clip_nal_hash (data, size);
+  const guint packet = format->packet;
+
+  if (hash == format->record)
+    return;
+  format->record = hash;
+  if (format->codec == CLIP_CODEC_H264) {
+    clip_h264_configure (&format->h264, data, size);
+  } else if (format->codec == CLIP_CODEC_H265) {
+    clip_h265_configure (&format->h265, data, size);
+  } else {
+    format->header = (ClipNalSet) { 0 };
+    format->packet = 0;
+    read_layer (format, data, size);
+    format->packet = packet;
+  }
+}
+
 void
 clip_packet_format_init (ClipPacketFormat *format, const GstCaps *caps)
 {
   const GstStructure *s = gst_caps_get_structure (caps, 0);
   const GValue *value = gst_structure_get_value (s, "codec_data");
   const gchar *stream = gst_structure_get_string (s, "stream-format");
-  /* offset of the size of lengths in the configuration record */
-  gsize at;
+  GstBuffer *record = value && GST_VALUE_HOLDS_BUFFER (value) ? gst_value_get_buffer (value) : NULL;
+  gboolean units;
   guint8 byte;
   GstMapInfo map;
 
   format->codec = codec_of (s);
   format->length_size = 0;
   format->packed = FALSE;
-  at = format->codec == CLIP_CODEC_H264 ? 4 : 21;
-  if (format->codec == CLIP_CODEC_MPEG4 && value && GST_VALUE_HOLDS_BUFFER (value)
-      && gst_buffer_map (gst_value_get_buffer (value), &map, GST_MAP_READ)) {
-    read_layer (format, map.data, map.size);
-    gst_buffer_unmap (gst_value_get_buffer (value), &map);
-  }
-  if ((format->codec == CLIP_CODEC_H264 || format->codec == CLIP_CODEC_H265)
-      && g_strcmp0 (stream, "byte-stream") != 0)
-    format->length_size = value && GST_VALUE_HOLDS_BUFFER (value)
-            && gst_buffer_extract (gst_value_get_buffer (value), at, &byte, 1) == 1
+  units = (format->codec == CLIP_CODEC_H264 || format->codec == CLIP_CODEC_H265)
+      && g_strcmp0 (stream, "byte-stream") != 0;
+  /* the size of lengths is in the configuration record */
+  if (units)
+    format->length_size = record
+            && gst_buffer_extract (record, format->codec == CLIP_CODEC_H264 ? 4 : 21, &byte, 1) == 1
         ? (byte & 3) + 1
         : 4;
-  if (format->length_size && value && GST_VALUE_HOLDS_BUFFER (value)
-      && gst_buffer_map (gst_value_get_buffer (value), &map, GST_MAP_READ)) {
-    if (format->codec == CLIP_CODEC_H264)
-      clip_h264_configure (&format->h264, map.data, map.size);
-    else
-      clip_h265_configure (&format->h265, map.data, map.size);
-    gst_buffer_unmap (gst_value_get_buffer (value), &map);
+  if ((units || format->codec == CLIP_CODEC_MPEG4) && record
+      && gst_buffer_map (record, &map, GST_MAP_READ)) {
+    configure (format, map.data, map.size);
+    gst_buffer_unmap (record, &map);
   }
 }
 

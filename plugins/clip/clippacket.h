@@ -10,7 +10,8 @@
 G_BEGIN_DECLS
 
 /* START:     decoding may start here: frames presented from this one on are exact, unless they
- *            are LEADING
+ *            are LEADING. A packet of H.264, H.265 or MPEG-4 has all headers that the
+ *            configuration lacks
  * RESET:     START, and nothing after it refers to anything before it
  * HIDDEN:    decoded, but never shown
  * UNUSED:    not a reference of another frame
@@ -21,7 +22,8 @@ G_BEGIN_DECLS
  * AFTER:     after the end that the container declares, which may not be a cut
  * LEADING:   refers to a frame before the start: HEVC's RASL pictures are shown only if decoding
  *            started before the frame that they follow
- * RECOVERED: H.264: marked as correct, whatever precedes it
+ * RECOVERED: H.264: marked as correct, whatever precedes it. H.265: would be a START, but lacks
+ *            parameter sets
  * INTRA:     H.264: not marked as correct, but probably so
  * FIELD:     the first field of a frame; SECOND is in the next packet
  * SECOND:    the second field, and so HIDDEN: the packet before represents the frame
@@ -72,6 +74,8 @@ typedef struct {
 /* Zeroed before the stream's first caps. */
 typedef struct {
   ClipCodec codec;
+  /* hash of codec_data; 0: there was none */
+  guint64 record;
   /* H.264, H.265: bytes of a NAL unit's length field; 0: start codes */
   guint length_size;
   gboolean packed; /* MPEG-4: the last packet had two pictures */
@@ -79,6 +83,9 @@ typedef struct {
   guint time_bits;
   /* MPEG-4: reference pictures available, at most 2 */
   guint references;
+  /* MPEG-4: the header, and the number of the last packet, from 1 */
+  ClipNalSet header;
+  guint packet;
   ClipH264 h264;
   ClipH265 h265;
   ClipMpeg2 mpeg2;

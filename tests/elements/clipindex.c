@@ -261,10 +261,63 @@ test_h264_fields (void)
     P (SLICE ("\x61", "\x9a\x78"), FIELD),
     /* a frame */
     P (SLICE ("\x61", "\x9a\x80"), BACKWARD),
-    P (SLICE ("\x65", "\x88\x80"), START | RESET | RECOVERED),
+    P (SPS PPS SLICE ("\x65", "\x88\x80"), START | RESET | RECOVERED),
   };
 
   assert_packets ("video/x-h264,stream-format=byte-stream", packets, G_N_ELEMENTS (packets));
+}
+
+/* Decoding cannot start where a parameter set or header is missing that packets before sent. */
+static void
+test_headers (void)
+{
+  static const Packet h264[] = {
+    P (SPS PPS SLICE ("\x65", "\x88\x80"), START | RESET | RECOVERED),
+    P (SLICE ("\x65", "\x88\x80"), RECOVERED),
+    P (SPS SLICE ("\x65", "\x88\x80"), RECOVERED),
+    P (SPS PPS SLICE ("\x65", "\x88\x80"), START | RESET | RECOVERED),
+  };
+  /* the configuration's sets; another SPS, which is repeated or not; the first one again, which the
+   * decoder has not kept */
+  static const Packet avc[] = {
+    P ("\0\0\0\4\x65\x88\x80\0", START | RESET | RECOVERED),
+    P ("\0\0\0\10\x67\x4d\0\x28\xec\xa2\x22\x40\0\0\0\4\x65\x88\x80\0", START | RESET | RECOVERED),
+    P ("\0\0\0\10\x67\x4d\0\x29\xec\xa2\x22\x40\0\0\0\4\x65\x88\x80\0", START | RESET | RECOVERED),
+    P ("\0\0\0\4\x65\x88\x80\0", RECOVERED),
+    P ("\0\0\0\10\x67\x4d\0\x28\xec\xa2\x22\x40\0\0\0\4\x65\x88\x80\0", START | RESET | RECOVERED),
+    P ("\0\0\0\4\x65\x88\x80\0", RECOVERED),
+  };
+  /* a VPS; CRA, RASL; after the end of the sequence the latter is not shown, also if a VPS lacks */
+  static const Packet h265[] = {
+    P ("\0\0\1\x40\1\x0c\0\0\1\x2a\1\xaf", START),
+    P ("\0\0\1\x12\1\xaf", LEADING),
+    P ("\0\0\1\x2a\1\xaf", RECOVERED),
+    P ("\0\0\1\x10\1\xaf", LEADING | UNUSED),
+    P ("\0\0\1\x02\1\xaf\0\0\1\x48\1", 0),
+    P ("\0\0\1\x2a\1\xaf", RECOVERED),
+    P ("\0\0\1\x10\1\xaf", HIDDEN | LEADING | UNUSED),
+    P ("\0\0\1\x02\1\xaf\0\0\1\x48\1", 0),
+    P ("\0\0\1\x40\1\x0c\0\0\1\x2a\1\xaf", START | RESET),
+  };
+  static const Packet mpeg4[] = {
+    P ("\0\0\1\xb6\x10\x62\x85\x0a\x14", START),
+    P (LAYER "\0\0\1\xb6\x10\x62\x85\x0a\x14", START),
+    P ("\0\0\1\x20\0\xc4\x88\x80\x0c\xc1\0\0\1\xb6\x10\x62\x85\x0a\x14", START),
+    P ("\0\0\1\xb6\x10\x62\x85\x0a\x14", 0),
+    P (LAYER "\0\0\1\xb6\x10\x62\x85\x0a\x14", START),
+  };
+  guint8 flagged[] = "\0\0\1\x2a\1\xef\0\0\1\x02\1\xef";
+
+  assert_packets ("video/x-h264,stream-format=byte-stream", h264, G_N_ELEMENTS (h264));
+  assert_packets ("video/x-h264,stream-format=avc,codec_data=(buffer)"
+                  "014d0028ffe10008674d0028eca2224001000468ce3880",
+      avc, G_N_ELEMENTS (avc));
+  assert_packets ("video/x-h265,stream-format=byte-stream", h265, G_N_ELEMENTS (h265));
+  assert_packets ("video/mpeg,mpegversion=4,codec_data=(buffer)0000012000c488800cc0", mpeg4,
+      G_N_ELEMENTS (mpeg4));
+  clip_h265_keep_prior (0, flagged, sizeof flagged - 1);
+  g_assert_cmphex (flagged[5], ==, 0xaf);
+  g_assert_cmphex (flagged[11], ==, 0xef);
 }
 
 /* Coding type; then picture_structure 1 (top), 2 (bottom), 3 (frame). */
@@ -1068,6 +1121,7 @@ main (int argc, char **argv)
   g_test_add_func ("/clipindex/packed", test_packed);
   g_test_add_func ("/clipindex/mpeg4", test_mpeg4);
   g_test_add_func ("/clipindex/h264-fields", test_h264_fields);
+  g_test_add_func ("/clipindex/headers", test_headers);
   g_test_add_func ("/clipindex/mpeg2-fields", test_mpeg2_fields);
   g_test_add_func ("/clipindex/order", test_order);
   g_test_add_func ("/clipindex/again", test_again);

@@ -11,6 +11,7 @@ import re
 import subprocess
 import sys
 
+import cuts
 import frames
 import launch
 
@@ -25,6 +26,10 @@ MADE = (
     ("hevc", 12, "mkv", True), ("hevc", "open", "mp4", True), ("hevc", "open", "ts", True), ("hevc", "open", "mkv", True),
     ("mpeg2", 12, "ts", True), ("mpeg2", 12, "mpg", True), ("mpeg2", 5, "mkv", True),
     ("mpeg4", 12, "avi", True), ("mpeg4", 5, "mp4", True),
+    # parameter sets change between groups, and are sent once
+    ("h264", "sets", "mkv", True), ("h264", "sets", "flv", True), ("hevc", "sets", "mp4", True),
+    # each group tells the decoder to drop what it has not output
+    ("hevc", "prior", "ts", True),
     ("vp8", 12, "webm", True), ("vp9", 12, "webm", True), ("vp9", 5, "mp4", True),
     # the container alone says where decoding may start; each picture is a group of its own
     ("wmv", 12, "wmv", False), ("mjpeg", 1, "avi", False),
@@ -97,10 +102,57 @@ def parts(folder):
         assert sampled == [whole[k] for k in (0, round((len(whole) - 1) / 2), len(whole) - 1)], path
 
 
+def units(data):
+    """NAL units, without start codes"""
+    return [unit.rstrip(b"\0") for unit in data.split(b"\0\0\1")[1:]]
+
+
+def kind(codec, unit):
+    return unit[0] & 31 if codec == "h264" else unit[0] >> 1 & 63
+
+
+def change_sets(path, codec):
+    """Three parts, each with its parameter sets in its first packet; the container has the first ones."""
+    import av
+
+    sets = {"h264": (7, 8), "hevc": (32, 33, 34)}[codec]
+    part, length = path + ".ts", COUNT // 3
+    with av.open(path, "w") as target:
+        copy = None
+        for number in range(3):
+            name, other = {"h264": ("x264-params", "cabac"), "hevc": ("x265-params", "log-level=none:sao")}[codec]
+            frames.encode(part, codec, {"preset": "veryfast", name: "keyint=10:min-keyint=10:scenecut=0:bframes=0:%s=%d" % (
+                other, number != 1)}, count=length, draw=lambda i: frames.draw_picture(i + number * length))
+            with av.open(part) as source:
+                stream = source.streams.video[0]
+                copy = copy or target.add_stream_from_template(stream)
+                packets = [packet for packet in source.demux(stream) if packet.size]
+                zero = packets[0].pts
+                for i, one in enumerate(packets):
+                    packet = av.Packet(b"".join(b"\0\0\0\1" + unit for unit in units(bytes(one)) if not (
+                        i and kind(codec, unit) in sets)))
+                    packet.stream, packet.time_base, packet.is_keyframe = copy, stream.time_base, one.is_keyframe
+                    packet.pts = packet.dts = one.pts - zero + round(number * length / 25 / stream.time_base)
+                    target.mux(packet)
+
+
+def drop_prior(data):
+    """Sets no_output_of_prior_pics_flag of H.265"""
+    return b"".join(b"\0\0\0\1" + (unit[:2] + bytes([unit[2] | 0x40]) + unit[3:] if 16 <= kind("hevc", unit) <= 23 else unit)
+                    for unit in units(data))
+
+
 def make(folder):
     for codec, gop, suffix, _ in MADE:
-        frames.encode(os.path.join(folder, name(codec, gop, suffix)), codec, frames.encoder_options(
-            codec, gop, 0 if suffix == "flv" else 2, random.Random(SEED)), "yuvj420p" if codec == "mjpeg" else "yuv420p", length(codec, suffix))
+        path = os.path.join(folder, name(codec, gop, suffix))
+        if gop == "sets":
+            change_sets(path, codec)
+            continue
+        frames.encode(path, codec, frames.encoder_options(codec, 12 if gop == "prior" else gop, 0 if suffix == "flv" else 2,
+                      random.Random(SEED)), "yuvj420p" if codec == "mjpeg" else "yuv420p", length(codec, suffix))
+        if gop == "prior":
+            os.rename(path, path + ".all.ts")
+            cuts.join_packets(path + ".all.ts", path, 1, drop_prior)
 
 
 def make_parts(folder):
