@@ -113,7 +113,7 @@ clip_index_runs (const ClipIndex *self, guint first, guint last, const gboolean 
       run = (ClipRun) { start, to };
     }
     /* presented after what was left out, but decoded before it */
-    if (to < run.from) {
+    if (self->frames[i] < run.from) {
       g_array_set_size (runs, 0);
       run = whole;
       break;

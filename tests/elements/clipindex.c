@@ -903,6 +903,14 @@ test_runs (void)
   memset (wanted, 0, sizeof wanted);
   wanted[0] = wanted[2] = wanted[5] = TRUE;
   assert_runs_are (CLIP_CODEC_VP9, packets, 6, wanted, "0-5");
+
+  /* a damaged file: what looks like second fields of such a frame reaches the RESET */
+  packets[1].pts = S (9);
+  packets[2] = (ClipPacket) { S (9), S (2), 1, SECOND | HIDDEN, 0 };
+  packets[3].flags |= SECOND;
+  memset (wanted, 0, sizeof wanted);
+  wanted[0] = wanted[1] = wanted[3] = TRUE;
+  assert_runs_are (CLIP_CODEC_H264, packets, 5, wanted, "0-4");
 }
 
 static void
