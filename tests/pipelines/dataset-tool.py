@@ -3,6 +3,7 @@
 """cnn3d dataset summarises a data set, and writes a manifest that reads as the same clips."""
 import os
 import re
+import select
 import stat
 import subprocess
 import threading
@@ -142,7 +143,11 @@ def check(folder):
     terminal, other = os.openpty()
     subprocess.run([os.path.join(launch.BUILD, "tool", "cnn3d"), "dataset", "a.csv", "--check"], cwd=folder, stderr=other,
                    env=launch.environment(), stdout=subprocess.DEVNULL, timeout=launch.limit(60), check=True)
-    assert b"\r2 of 2 files opened\r\n" in os.read(terminal, 1000)
+    printed = b""
+    # a terminal passes on what was written in parts, and later
+    while b"\r2 of 2 files opened\r\n" not in printed:
+        assert select.select([terminal], [], [], launch.limit(10))[0], printed
+        printed += os.read(terminal, 1000)
     os.close(terminal)
     os.close(other)
     write(folder, "a.csv", "path,label\ngood.mp4,x\nbad.mp4,y\nnone.mp4,y\n")
