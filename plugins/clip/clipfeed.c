@@ -314,7 +314,7 @@ clip_chain_feed_pictures (gpointer data)
     GstCaps *own;
     gchar *reason;
 
-    if (!find_run (self, i) || !is_needed (self, i))
+    if (!is_needed (self, i))
       continue;
     picture = clip_pictures_read (self->pictures, i, &reason);
     if (!picture) {

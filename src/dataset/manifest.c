@@ -299,21 +299,24 @@ check_unread (const Manifest *manifest, GError **error)
   return TRUE;
 }
 
-/* Takes off what keeps a spreadsheet from computing the field. */
+/* Replaces a field by the rest of it from `text` on. */
 static void
-unguard (Cnn3dField *own, const Cnn3dField **field)
+begin_at (const gchar *text, Cnn3dField *own, const Cnn3dField **field)
 {
-  const gchar *text;
-
-  if (!*field)
-    return;
-  text = cnn3d_csv_unguarded ((*field)->text, (*field)->size);
   if (text == (*field)->text)
     return;
   *own = **field;
   own->text = text;
   own->size -= text - (*field)->text;
   *field = own;
+}
+
+/* Takes off what keeps a spreadsheet from computing the field. */
+static void
+unguard (Cnn3dField *own, const Cnn3dField **field)
+{
+  if (*field)
+    begin_at (cnn3d_csv_unguarded ((*field)->text, (*field)->size), own, field);
 }
 
 /* The same of what keeps a label from being taken for a path. FALSE: it is taken for one. */
@@ -323,13 +326,9 @@ unguard_label (Cnn3dField *own, const Cnn3dField **label, const Cnn3dField *path
   const gchar *text =
       cnn3d_manifest_label_text ((*label)->text, (*label)->size, path->text, path->size);
 
-  if (!text)
-    return FALSE;
-  *own = **label;
-  own->text = text;
-  own->size -= text - (*label)->text;
-  *label = own;
-  return TRUE;
+  if (text)
+    begin_at (text, own, label);
+  return text != NULL;
 }
 
 static gboolean

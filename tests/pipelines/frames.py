@@ -164,8 +164,7 @@ def copies(folder):
     python = launch.peer("av", "numpy")
     child = subprocess.run([python, os.path.abspath(__file__), "--copies", folder], check=True, stdout=subprocess.PIPE,
                            text=True)
-    out = subprocess.run(["gst-launch-1.0", "--version"], stdout=subprocess.PIPE, text=True, check=True).stdout
-    newer = [int(n) for n in re.search(r" (\d+)\.(\d+)", out).groups()] >= [1, 24]
+    newer = launch.gstreamer_is(1, 24)
     made = json.loads(child.stdout.splitlines()[-1])
     for one in made:
         one["kind"] = os.path.basename(one["file"])

@@ -66,8 +66,7 @@ def play(folder, path, sample="", start="", end=""):
 def exact(folder):
     """Sampled frames are those of the whole file, from less than all packets"""
     subprocess.run([launch.peer("av", "numpy"), os.path.abspath(__file__), "--make", folder], check=True)
-    version = subprocess.run(["gst-launch-1.0", "--version"], stdout=subprocess.PIPE, text=True, check=True).stdout
-    newer = [int(n) for n in re.search(r" (\d+)\.(\d+)", version).groups()] >= [1, 24]
+    newer = launch.gstreamer_is(1, 24)
     draw, fed, needed = random.Random(SEED), 0, 0
     for codec, gop, suffix, leaves in MADE:
         path = os.path.join(folder, name(codec, gop, suffix))

@@ -301,6 +301,12 @@ def bad_files(folder):
     return {name: path(name + ".mp4") for name in names}
 
 
+def gstreamer_is(*version):
+    """Whether GStreamer is at least of this version."""
+    out = subprocess.run(["gst-launch-1.0", "--version"], stdout=subprocess.PIPE, text=True, check=True).stdout
+    return tuple(map(int, re.search(r" (\d+)\.(\d+)", out).groups())) >= version
+
+
 def data_folder():
     """The real videos, next to the checkout or in CNN3D_TEST_DATA."""
     folder = os.environ.get("CNN3D_TEST_DATA") or os.path.join(
